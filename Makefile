@@ -1,0 +1,105 @@
+# stagefs. `make help` lists the targets.
+BUILD ?= release
+HTTP ?= 1
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+OUT := build/$(BUILD)$(if $(filter 0,$(HTTP)),-nohttp)
+CXX ?= g++
+PACKAGES := fuse3 sqlite3 libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt)
+
+MODE_release := -O2 -DNDEBUG
+MODE_debug := -O0 -g
+MODE_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+MODE_tsan := -O1 -g -fsanitize=thread
+ifeq ($(MODE_$(BUILD)),)
+$(error unknown BUILD=$(BUILD): use release, debug, asan or tsan)
+endif
+ifeq ($(filter $(HTTP),0 1),)
+$(error unknown HTTP=$(HTTP): use 0 or 1)
+endif
+
+VERSION := 0.1.0
+CPPFLAGS := -Icore/include -I$(OUT)/gen -D_FILE_OFFSET_BITS=64 -DSTAGEFS_VERSION='"$(VERSION)"' \
+  -DSTAGEFS_HTTP=$(HTTP)
+CXXFLAGS := -std=c++20 $(MODE_$(BUILD)) -Wall -Wextra -Werror -pthread
+LDFLAGS := $(MODE_$(BUILD)) -pthread
+# Asked for when first used: `make deps` must run where pkg-config is not installed yet.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
+
+CORE := $(wildcard core/*.cc)
+FS := $(filter-out fs/main.cc,$(wildcard fs/*.cc))
+API := $(if $(filter 1,$(HTTP)),$(wildcard api/*.cc))
+TESTS := $(wildcard tests/*.cc tests/issues/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/http/*.cc))
+objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
+
+.PHONY: all deps test demo bench install uninstall clean help check-asan-works
+.DELETE_ON_ERROR:
+
+all: $(OUT)/stagefs  ## Build the stagefs binary.
+
+$(OUT)/stagefs: $(call objects,$(CORE) $(FS) $(API) fs/main.cc)
+	@echo "  LD  $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TESTS))
+	@echo "  LD  $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(OUT)/stage_bench: $(call objects,$(CORE) tests/bench/stage_bench.cc)
+	@echo "  LD  $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(OUT)/%.o: %.cc
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Text that is part of the program, as a string literal.
+define embed
+@mkdir -p $(@D)
+{ printf 'R"text('; cat $<; printf ')text"\n'; } > $@
+endef
+$(OUT)/gen/schema_sql.inc: core/schema.sql
+	$(embed)
+$(OUT)/gen/openapi_json.inc: api/openapi.json
+	$(embed)
+$(OUT)/core/sqlite_staging_index.o: $(OUT)/gen/schema_sql.inc
+$(OUT)/api/routes.o: $(OUT)/gen/openapi_json.inc
+
+deps:  ## Install what building and testing needs (Debian and Ubuntu), or say what it is.
+	@HTTP=$(HTTP) tests/tools/deps.sh
+
+test:  ## Build and run every test.
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/unit_tests
+	@HTTP=$(HTTP) BUILD=$(BUILD) tests/run.sh $(OUT)
+
+demo:  ## Show what stagefs does on real files (DATA=FOLDER, KEEP=1).
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@KEEP="$(KEEP)" HTTP=$(HTTP) tests/demo.sh $(OUT)/stagefs $(DATA)
+
+bench:  ## Measure beside git, bindfs and SQLite; see tests/bench/README.md.
+	@BENCH=1 $(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/stage_bench
+	@tests/bench/run.sh $(OUT)
+
+check-asan-works:  ## Plant a fault and expect AddressSanitizer to tell.
+	@tests/checks/asan_works.sh
+
+install: all  ## Install below $(DESTDIR)$(PREFIX).
+	@tests/tools/install.sh $(OUT)/stagefs "$(DESTDIR)" "$(PREFIX)"
+
+uninstall:  ## Remove what install put there.
+	@tests/tools/install.sh --uninstall "$(DESTDIR)" "$(PREFIX)"
+
+clean:  ## Remove everything built.
+	rm -rf build
+
+help:  ## List the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  BUILD=release|debug|asan|tsan   HTTP=1|0   PREFIX=$(PREFIX)   DESTDIR='
+
+-include $(patsubst %.o,%.d,$(call objects,$(CORE) $(FS) $(API) $(TESTS) fs/main.cc tests/bench/stage_bench.cc))

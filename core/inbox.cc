@@ -1,0 +1,165 @@
+// Manifests as files: those of .stagefs/inbox and those dropped into the tree.
+#include <nlohmann/json.hpp>
+
+#include "stagefs/posix_env.h"
+#include "workspace_impl.h"
+
+namespace stagefs {
+namespace {
+
+class ReaderSource : public RewindableSource {
+ public:
+  explicit ReaderSource(const VersionReader& reader) : reader_(reader) {}
+  Result<size_t> Read(void* data, size_t size_bytes) override {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, reader_.ReadAt(data, size_bytes, offset_));
+    offset_ += got;
+    return got;
+  }
+  Status Rewind() override {
+    offset_ = 0;
+    return {};
+  }
+
+ private:
+  const VersionReader& reader_;
+  uint64_t offset_ = 0;
+};
+
+Entry EntryOf(const VersionInfo& version) {
+  Entry entry;
+  entry.kind = EntryKind::kFile;
+  entry.version = version.id;
+  entry.size_bytes = version.size_bytes;
+  entry.mtime_ns = NowNs();
+  return entry;
+}
+
+InboxFile FileOf(const RepoPath& directory, const std::string& name, const Entry& entry) {
+  return {directory.str(), name, entry.version, entry.size_bytes, entry.mtime_ns};
+}
+
+}  // namespace
+
+Result<Workspace::Processed> Workspace::StageStored(const RepoPath& directory, const std::string& name,
+                                                    VersionId manifest) {
+  VersionInfo content;
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> found, reader->GetVersion(manifest));
+    if (!found) return Error(ErrorCode::kStale, "the manifest is gone");
+    content = *found;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.versions().Open(content.content.sha256));
+  ReaderSource source(*bytes);
+  ManifestRequest request;
+  request.source = &source;
+  request.format = ManifestFormatOf(name);
+  request.directory = directory;
+  // Line formats have no place for options, so their name carries this one.
+  request.options.atomic = name.find(".atomic.") != std::string::npos;
+  const Result<StageReport> report = StageManifest(request);
+  Processed processed;
+  if (report) {
+    STAGEFS_ASSIGN_OR_RETURN(processed.report, KeepReport(*report));
+    return processed;
+  }
+  // Whoever dropped it in a file manager sees only "Invalid argument": the reason is in the report.
+  processed.outcome = report.error();
+  const nlohmann::json text = {{"directory", ToDisplayUtf8(directory.str())},
+                               {"error", report.error().message()},
+                               {"finished", FormatTime(NowNs())},
+                               {"entries", 0}};
+  STAGEFS_ASSIGN_OR_RETURN(
+      processed.report,
+      repository_.PutBytes(text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n'));
+  STAGEFS_RETURN_IF_ERROR(NameReport(processed.report));
+  return processed;
+}
+
+Status Workspace::NameReport(const VersionInfo& report) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Status {
+    WorkspaceInfo info = overlay.workspace();
+    info.report = report.id;
+    return overlay.transaction().PutWorkspace(info);
+  });
+}
+
+Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name,
+                                      const std::string& file, const ContentId& content, uint64_t size_bytes) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
+    STAGEFS_ASSIGN_OR_RETURN(
+        const VersionInfo version,
+        repository_.TakeInto(overlay.transaction(), file, content, size_bytes, /*synced=*/false));
+    const Entry entry = EntryOf(version);
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(id_, FileOf(directory, name, entry)));
+    return entry;
+  });
+}
+
+Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name, VersionId version) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, overlay.index().GetVersion(version));
+    if (!info) return Error(ErrorCode::kStale, "the version is gone");
+    const Entry entry = EntryOf(*info);
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(id_, FileOf(directory, name, entry)));
+    return entry;
+  });
+}
+
+Status Workspace::StageFromInbox(const RepoPath& directory, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<InboxFile> file, LookUpInbox(directory, name));
+  if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
+  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, name, file->version));
+  STAGEFS_RETURN_IF_ERROR(
+      StoreInInbox(directory, ResultNameOf(name), processed.report.id).WithoutValue());
+  return processed.outcome;
+}
+
+Status Workspace::StageDropped(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, LookUp(slot.folder, slot.name));
+  if (!entry || entry->kind != EntryKind::kFile) {
+    return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(slot.name));
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const std::string path, PathOf(slot.folder));
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(path));
+  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, slot.name, entry->version));
+  StageHow how;
+  how.origin = Origin::kWritten;  // The report is scratch by its name.
+  how.mtime_ns = NowNs();
+  STAGEFS_RETURN_IF_ERROR(
+      StageVersion({slot.folder, ResultNameOf(slot.name)}, processed.report.id, how).WithoutValue());
+  return processed.outcome;
+}
+
+Status Workspace::RenameInbox(const RepoPath& from, const std::string& name, const RepoPath& to,
+                              const std::string& new_name) {
+  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(std::optional<InboxFile> file,
+                             overlay.index().LookUpInbox(id_, from.str(), name));
+    if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().EraseInbox(id_, from.str(), name));
+    file->directory = to.str();
+    file->name = new_name;
+    return overlay.transaction().PutInbox(id_, *file);
+  });
+}
+
+Status Workspace::RemoveInbox(const RepoPath& directory, const std::string& name) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(const auto file, overlay.index().LookUpInbox(id_, directory.str(), name));
+    if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
+    return overlay.transaction().EraseInbox(id_, directory.str(), name);
+  });
+}
+
+Result<std::optional<InboxFile>> Workspace::LookUpInbox(const RepoPath& directory, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+  return reader->LookUpInbox(id_, directory.str(), name);
+}
+
+Result<std::vector<InboxFile>> Workspace::ListInbox(const RepoPath& directory) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+  return reader->ListInbox(id_, directory.str());
+}
+
+}  // namespace stagefs

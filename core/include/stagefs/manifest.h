@@ -1,0 +1,65 @@
+// Manifests: ordered lists of (path, content hash) to stage in one go.
+//
+// Formats, told apart by the first bytes unless an extension says otherwise:
+//
+//   json    [{"hash": "b5e9…", "path": "train/a.txt"}, …]          the documented route's body
+//           {"atomic": true, "update_timestamp": true, "entries": […]}   the same with options
+//   ndjson  {"hash": "b5e9…", "path": "train/a.txt"}\n …           one object a line
+//   sum     HEX  PATH\n | HEX *PATH\n | \HEX  ESCAPED\n            sha256sum, xxhsum -H2 (GNU)
+//           SHA256 (PATH) = HEX\n | XXH128 (PATH) = HEX\n          the same with --tag (BSD)
+//           HEX  PATH\0                                             the same with -z
+//   csv/tsv path,hash\n data/a.jpg,9f2c…\n                          a header naming both; RFC 4180 quotes
+//
+// A reader must tolerate: unknown JSON keys and columns, CR before LF, a byte order mark, upper-case hex,
+// an entry whose hash or path is nonsense (that is the entry's problem, reported per entry). It must refuse,
+// as a whole: truncated JSON, a line format whose last line has no end (a copy that stopped half-way), a
+// missing or ill-typed `hash` or `path`, text that is not JSON where JSON began.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "stagefs/result.h"
+#include "stagefs/version_store.h"
+
+namespace stagefs {
+
+// One value (a string, a line) of a manifest; longer ones are refused.
+constexpr size_t kManifestValueBytesMax = 64 << 10;
+
+enum class ManifestFormat { kSniff, kJson, kNdjson, kSum, kCsv, kTsv };
+
+// From a name such as "batch.stage.csv"; kSniff where it says nothing.
+ManifestFormat ManifestFormatOf(std::string_view name);
+
+struct ManifestEntry {
+  std::string hash;  // As written, with a prefix where the line named the algorithm.
+  std::string path;  // As written, unescaped.
+};
+
+struct ManifestOptions {
+  bool atomic = false;
+  bool update_timestamp = false;
+};
+
+// Bytes that can be read again from the start.
+class RewindableSource : public ByteSource {
+ public:
+  virtual Status Rewind() = 0;
+};
+
+// Calls `visit` for every entry in order; its error ends the reading and is returned.
+// Returns the options the manifest itself carries. Memory does not grow with the manifest.
+//
+// Errors: kInvalidArgument with the line or byte where it stopped making sense.
+Result<ManifestOptions> ReadManifest(RewindableSource& source, ManifestFormat format,
+                                     const std::function<Status(const ManifestOptions&, ManifestEntry)>& visit);
+
+// A descriptor from its start; `fd` is not owned.
+std::unique_ptr<RewindableSource> NewFileSource(int fd);
+// `bytes` must outlive it.
+std::unique_ptr<RewindableSource> NewStringSource(std::string_view bytes);
+
+}  // namespace stagefs

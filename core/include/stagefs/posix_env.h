@@ -1,0 +1,77 @@
+// The operating system, as stagefs uses it: owned descriptors, whole reads and writes, durable renames.
+// errno becomes an Error here and nowhere else.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "stagefs/content_hash.h"
+#include "stagefs/result.h"
+
+namespace stagefs {
+
+// Owns one file descriptor; a move releases what was held.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) {
+      Reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~UniqueFd() { Reset(); }
+
+  bool valid() const { return fd_ >= 0; }
+  int get() const { return fd_; }
+  void Reset();
+
+ private:
+  int fd_ = -1;
+};
+
+// The current errno as an Error: "WHAT: strerror".
+Error ErrnoError(const std::string& what);
+
+Result<UniqueFd> OpenFd(const std::string& path, int flags, mode_t mode = 0600);
+// A new, empty, unnamed file in `folder`, for data too large for memory.
+Result<UniqueFd> OpenUnnamed(const std::string& folder);
+Status WriteAll(int fd, const void* data, size_t size_bytes);
+Status WriteAllAt(int fd, const void* data, size_t size_bytes, uint64_t offset);
+// Reads until `size_bytes` or the end of the file; returns how much.
+Result<size_t> ReadUpTo(int fd, void* data, size_t size_bytes, uint64_t offset);
+Result<uint64_t> FileSize(int fd);
+Result<std::string> ReadWholeFile(const std::string& path);
+
+// Copies `size_bytes` from the start of `from` to the start of `to`: a reflink where the disk can, else
+// copy_file_range, else read and write.
+Status CopyBytes(int from, int to, uint64_t size_bytes);
+
+// Hashes `fd` from its start to its end; also tells how many bytes that was.
+struct HashedFile {
+  ContentId id;
+  uint64_t size_bytes = 0;
+};
+Result<HashedFile> HashFile(int fd);
+
+Status MakeFolders(const std::string& path);
+Status SyncFd(int fd, const std::string& what);
+Status SyncFolder(const std::string& path);
+Status RenameFile(const std::string& from, const std::string& to);
+Status RemoveFile(const std::string& path);
+
+int64_t NowNs();
+int64_t ToNs(const timespec& time);
+
+// 32 random lower-case hex digits.
+std::string RandomHex();
+// The kernel's id of this boot: bytes that were not synced in another boot may be gone.
+std::string BootId();
+
+}  // namespace stagefs

@@ -1,0 +1,196 @@
+// A repository: its versions, branches, commits and workspaces, in one folder below a root.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stagefs/repo_path.h"
+#include "stagefs/staging_index.h"
+#include "stagefs/version_store.h"
+
+namespace stagefs {
+
+// NAMESPACE/NAME. INVARIANT: each part matches [a-zA-Z0-9][a-zA-Z0-9_.-]* and is at most 100 bytes.
+struct RepositoryName {
+  std::string space, name;
+
+  static Result<RepositoryName> Parse(std::string_view text);
+  std::string ToString() const { return space + '/' + name; }
+};
+
+constexpr std::string_view kDefaultBranch = "main";
+constexpr int64_t kGcKeepDaysDefault = 14;
+
+// Who commits.
+struct Author {
+  std::string name, email;
+};
+
+// A file on its way into the version store: written once, hashed while it is written. It disappears with
+// its owner unless the repository adopts it. For one thread at a time.
+class IncomingFile {
+ public:
+  static Result<IncomingFile> Create(const std::string& folder);
+  IncomingFile(IncomingFile&&) noexcept;
+  IncomingFile& operator=(IncomingFile&&) noexcept;
+  ~IncomingFile();
+
+  Status Write(const void* data, size_t size_bytes);
+  Status Write(std::string_view bytes) { return Write(bytes.data(), bytes.size()); }
+  ContentId Finish() const { return hasher_.Finish(); }
+  uint64_t size_bytes() const { return size_bytes_; }
+  int fd() const { return fd_; }
+  const std::string& path() const { return path_; }
+  // Forgets the file without removing it: somebody else has it now.
+  void Release() { path_.clear(); }
+
+ private:
+  IncomingFile() = default;
+  void Drop();
+
+  int fd_ = -1;
+  std::string path_;
+  ContentHasher hasher_;
+  uint64_t size_bytes_ = 0;
+};
+
+// What fsck found. `Clean()` is what its exit status says.
+struct FsckReport {
+  int64_t checked = 0;
+  std::vector<Sha256> missing;   // Rows without bytes.
+  std::vector<Sha256> damaged;   // Bytes that do not hash to their name.
+  std::vector<Sha256> orphaned;  // Bytes without a row: harmless, gc removes them.
+  int64_t entries_without_version = 0;
+  bool Clean() const { return missing.empty() && damaged.empty() && entries_without_version == 0; }
+};
+
+struct GcReport {
+  int64_t versions = 0, orphans = 0;
+  uint64_t bytes = 0;
+};
+
+// What opening a repository found after a crash.
+struct RecoveryReport {
+  int64_t restaged = 0;       // Working copies that fsync() had kept, staged again.
+  int64_t recovered = 0;      // Others, now in recovered/.
+  int64_t lost_versions = 0;  // Contents closed within the last second before the power went.
+};
+
+// Safe for concurrent use from any number of threads; several processes may open the same repository.
+class Repository {
+ public:
+  static Status Create(const std::string& root, const RepositoryName& name);
+  static Result<std::vector<RepositoryName>> List(const std::string& root);
+  // kBusy while somebody has it open.
+  static Status Delete(const std::string& root, const RepositoryName& name);
+
+  // Opens it and recovers what a crash left.
+  // Errors: kNotFound; kUnsupported if a newer stagefs made it; kReadOnly; kCorrupt; kIo.
+  static Result<std::unique_ptr<Repository>> Open(const std::string& root, const RepositoryName& name);
+
+  // For tests: any index and store; `folder` holds incoming/ and recovered/.
+  static Result<std::unique_ptr<Repository>> Assemble(const std::string& folder, RepositoryName name,
+                                                      std::unique_ptr<StagingIndex> index,
+                                                      std::unique_ptr<VersionStore> versions);
+  ~Repository();
+
+  const RepositoryName& name() const { return name_; }
+  StagingIndex& index() { return *index_; }
+  VersionStore& versions() { return *versions_; }
+  const std::string& folder() const { return folder_; }
+  const RecoveryReport& recovery() const { return recovery_; }
+
+  // This process's own folder for files being written.
+  const std::string& incoming() const { return incoming_; }
+  Result<IncomingFile> NewIncoming() const { return IncomingFile::Create(incoming_); }
+
+  // Stores each file, or finds that its content is there already and renews it. In one transaction; when it
+  // returns OK all of them survive power loss. The files are gone afterwards.
+  Result<std::vector<VersionInfo>> Adopt(std::vector<IncomingFile> files);
+  Result<VersionInfo> PutBytes(std::string_view bytes);
+  Result<VersionInfo> PutFrom(ByteSource& source);
+
+  // Inside `transaction`: takes the file at `path` into the store unless its content is there already (then
+  // removes the file). Without a sync: the flusher does that within a second.
+  Result<VersionInfo> TakeInto(IndexTransaction& transaction, const std::string& path, const ContentId& content,
+                               uint64_t size_bytes, bool synced);
+
+  // Errors: kInvalidArgument for a malformed hash, kNotFound ("no such version") naming it.
+  Result<VersionInfo> FindVersion(std::string_view hash);
+
+  // Syncs everything acknowledged so far, bytes first. A no-op where nothing waits.
+  Status SyncAll();
+  // Wakes the flusher; called after a transaction that added an unsynced version.
+  void NoteUnsynced();
+
+  Status CreateBranch(const std::string& name, const std::string& from);
+  Status DeleteBranch(const std::string& name);
+  // A branch name or a commit id. kNotFound.
+  Result<CommitInfo> ResolveRevision(const std::string& revision);
+  // Newest first, from `revision` back.
+  Result<std::vector<CommitInfo>> Log(const std::string& revision, size_t limit);
+
+  // The entries of a folder as `revision` has it, after the name `after`. kNotFound, kNotDirectory.
+  Result<std::vector<Named<Entry>>> ListTree(const std::string& revision, const RepoPath& folder,
+                                             std::string_view after, size_t limit);
+
+  Result<WorkspaceInfo> CreateWorkspace(const std::string& branch, const std::optional<std::string>& name,
+                                        const std::optional<std::string>& uid);
+  // Working copies not staged go to recovered/. kBusy if it is mounted, unless `force`.
+  Status DeleteWorkspace(const std::string& id_or_name, bool force);
+
+  // Mounts whose process is alive; rows of dead ones are dropped.
+  Result<std::vector<MountRow>> LiveMounts();
+
+  // Called after each transaction of this process that changed a workspace, on the thread that did it and
+  // with no lock held. Returns a handle for RemoveListener().
+  using Listener = std::function<void(WorkspaceId, WriterId)>;
+  int AddListener(Listener listener);
+  void RemoveListener(int handle);
+  void NotifyListeners(WorkspaceId workspace, WriterId writer);
+
+  Result<FsckReport> Fsck(const std::function<void(int64_t done)>& progress);
+  // Removes versions that nothing names and nobody put, found or unstaged in the last `keep_days`.
+  Result<GcReport> Gc(int64_t keep_days);
+
+ private:
+  Repository(std::string folder, RepositoryName name);
+  Status Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<VersionStore> versions);
+
+  struct Flusher;
+  struct Listeners;
+
+  // Constant after Start().
+  const std::string folder_;
+  const RepositoryName name_;
+  std::string incoming_;
+  int lock_fd_ = -1;
+  std::unique_ptr<StagingIndex> index_;
+  std::unique_ptr<VersionStore> versions_;
+  RecoveryReport recovery_;
+  // Synchronize themselves.
+  std::unique_ptr<Listeners> listeners_;
+  std::unique_ptr<Flusher> flusher_;
+};
+
+// Repositories of one root, each opened once and kept open. Safe for concurrent use.
+class Root {
+ public:
+  explicit Root(std::string folder);
+  ~Root();
+  const std::string& folder() const { return folder_; }
+  // The pointer lives as long as the Root. `name` as NAMESPACE/NAME.
+  Result<Repository*> Open(const RepositoryName& name);
+
+ private:
+  struct State;
+  const std::string folder_;
+  const std::unique_ptr<State> state_;
+};
+
+}  // namespace stagefs

@@ -1,0 +1,82 @@
+// Result<T> holds a value or an Error; Status is Result<void>. Nothing in stagefs throws.
+#pragma once
+
+#include <string>
+#include <tl/expected.hpp>
+#include <utility>
+
+namespace stagefs {
+
+// What went wrong, for programs. Front ends translate it (fs/errno_map.cc, api/http_status.cc), each in
+// one switch without a default, so that the compiler names a code somebody forgot.
+enum class ErrorCode {
+  kInvalidArgument,  // The request can never work as it stands.
+  kNotFound,
+  kExists,
+  kNotDirectory,
+  kIsDirectory,
+  kNotEmpty,
+  kNameTooLong,
+  kTooLarge,    // A documented limit was passed.
+  kConflict,    // Both sides changed the same path, or the state moved on.
+  kPermission,  // Never allowed here, for example `.Trash-*`.
+  kReadOnly,
+  kNoSpace,
+  kBusy,   // Somebody holds it; try again.
+  kStale,  // The thing named no longer is what it was.
+  kUnsupported,
+  kCrossDevice,  // Cannot be moved or linked there; copying works.
+  kCorrupt,  // Stored bytes or rows are not what they must be.
+  kIo,
+};
+
+// A code for programs and a sentence for people. Messages gain context going up:
+// "stage images/cat.jpg: version 9f2c…: no such version".
+class Error {
+ public:
+  Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+
+  ErrorCode code() const { return code_; }
+  const std::string& message() const { return message_; }
+
+  // The same error with `context` and ": " in front of its message.
+  Error In(const std::string& context) const { return Error(code_, context + ": " + message_); }
+
+ private:
+  ErrorCode code_;
+  std::string message_;
+};
+
+template <class T = void>
+class [[nodiscard]] Result : public tl::expected<T, Error> {
+ public:
+  using tl::expected<T, Error>::expected;
+  Result(Error error) : tl::expected<T, Error>(tl::unexpect, std::move(error)) {}
+  Result(tl::expected<T, Error> expected) : tl::expected<T, Error>(std::move(expected)) {}
+
+  // Only whether it went well.
+  Result<void> WithoutValue() const {
+    if (!this->has_value()) return this->error();
+    return {};
+  }
+};
+
+using Status = Result<void>;
+
+}  // namespace stagefs
+
+#define STAGEFS_CONCAT_INNER(a, b) a##b
+#define STAGEFS_CONCAT(a, b) STAGEFS_CONCAT_INNER(a, b)
+
+#define STAGEFS_RETURN_IF_ERROR(expression)                       \
+  do {                                                            \
+    if (auto status_ = (expression); !status_) return status_.error(); \
+  } while (false)
+
+#define STAGEFS_ASSIGN_OR_RETURN(declaration, expression) \
+  STAGEFS_ASSIGN_OR_RETURN_AS(STAGEFS_CONCAT(result_, __LINE__), declaration, expression)
+
+#define STAGEFS_ASSIGN_OR_RETURN_AS(name, declaration, expression) \
+  auto name = (expression);                                        \
+  if (!name) return name.error();                                  \
+  declaration = std::move(*name)

@@ -1,0 +1,68 @@
+// What became of a manifest: how many entries were staged, and which were refused and why.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "stagefs/result.h"
+
+namespace stagefs {
+
+struct RefusedEntry {
+  std::string hash;    // As sent.
+  std::string path;    // As sent.
+  std::string reason;  // For people.
+};
+
+// Refused entries in order. Kept in memory up to 1 MiB, beyond that in an unnamed file of `folder`, so that a
+// manifest of millions of bad lines is reported in full within bounded memory. For one thread at a time.
+class RefusedEntries {
+ public:
+  explicit RefusedEntries(std::string folder);
+  ~RefusedEntries();
+  RefusedEntries(RefusedEntries&&) noexcept;
+  RefusedEntries& operator=(RefusedEntries&&) noexcept;
+
+  Status Append(const RefusedEntry& entry);
+  int64_t size() const { return size_; }
+  Status ForEach(const std::function<Status(const RefusedEntry&)>& visit) const;
+
+ private:
+  std::string folder_;
+  std::string buffer_;
+  int spill_fd_ = -1;
+  uint64_t spilled_bytes_ = 0;
+  int64_t size_ = 0;
+};
+
+struct StageReport {
+  explicit StageReport(std::string spill_folder) : refused(std::move(spill_folder)) {}
+
+  std::string directory;
+  bool atomic = false;
+  bool update_timestamp = false;
+  int64_t entries = 0;  // added + modified + unchanged + refused
+  int64_t added = 0;
+  int64_t modified = 0;
+  int64_t unchanged = 0;
+  RefusedEntries refused;
+  int64_t finished_ns = 0;
+
+  // Atomic and something refused: nothing was staged, and the counts say what would have been.
+  bool Withdrawn() const { return atomic && refused.size() > 0; }
+};
+
+// The report as JSON text, in pieces. `path` is UTF-8 with U+FFFD where the bytes were not; then `path_base64`
+// has them exactly. Example (in one line):
+//   {"directory":"data","atomic":false,"update_timestamp":false,"withdrawn":false,"finished":"2026-…Z",
+//    "entries":3,"added":2,"modified":0,"unchanged":0,"refused":1,
+//    "refused_entries":[{"hash":"00","path":"c","reason":"version 00…: no such version"}]}
+Status WriteReportJson(const StageReport& report, const std::function<Status(std::string_view)>& write);
+
+// RFC 3339 in UTC with microseconds.
+std::string FormatTime(int64_t time_ns);
+std::string Base64(std::string_view bytes);
+
+}  // namespace stagefs

@@ -1,0 +1,290 @@
+// The metadata of one repository: versions, commits, trees, workspaces and what is staged in them.
+//
+// The index keeps rows and answers questions; what a row means is decided by the callers (core/overlay.cc,
+// core/commit.cc), so that SQLite here and PostgreSQL later give the same answers to the same contract suite.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stagefs/content_hash.h"
+#include "stagefs/result.h"
+
+namespace stagefs {
+
+using VersionId = int64_t;
+using FolderId = int64_t;
+using WorkspaceId = int64_t;
+using CommitSeq = int64_t;
+
+constexpr FolderId kRootFolder = 1;
+
+// The layout of schema.sql. An index of a newer layout is refused, never guessed at.
+constexpr int kSchemaVersion = 1;
+
+struct VersionInfo {
+  VersionId id = 0;
+  ContentId content;
+  uint64_t size_bytes = 0;
+  int64_t stored_ns = 0;
+  int64_t renewed_ns = 0;
+  bool synced = false;
+};
+
+enum class EntryKind { kRemoved = 0, kFile = 1, kFolder = 2, kSymlink = 3 };
+
+// What is at one name of one folder.
+struct Entry {
+  EntryKind kind = EntryKind::kRemoved;
+  VersionId version = 0;  // Files.
+  FolderId child = 0;     // Folders.
+  uint64_t size_bytes = 0;
+  bool executable = false;
+  int64_t mtime_ns = 0;
+  std::string target;    // Symbolic links.
+  bool scratch = false;  // Visible in the mount, never staged.
+
+  bool operator==(const Entry&) const = default;
+};
+
+enum class StagedState { kKept = 0, kAdded = 1, kModified = 2, kRemoved = 3 };
+
+// A path's pending change, or (kKept) something a workspace remembers without committing it.
+struct StagedEntry {
+  Entry entry;
+  StagedState state = StagedState::kKept;
+};
+
+// One name in one folder.
+struct Slot {
+  FolderId folder = kRootFolder;
+  std::string name;
+  auto operator<=>(const Slot&) const = default;
+};
+
+template <class T>
+struct Named {
+  std::string name;
+  T value;
+};
+
+// A tree as one commit shows it: which rows of which lineages are visible. Newest lineage first.
+struct TreeView {
+  struct Line {
+    int64_t lineage = 0;
+    CommitSeq last = 0;
+  };
+  std::vector<Line> lines;
+
+  bool Shows(int64_t lineage, CommitSeq seq) const {
+    for (const Line& line : lines) {
+      if (line.lineage == lineage) return seq <= line.last;
+    }
+    return false;
+  }
+};
+
+struct CommitInfo {
+  CommitSeq seq = 0;
+  std::string id;
+  int64_t lineage = 0;
+  CommitSeq parent = 0;  // 0: none.
+  std::string message, author, email;
+  int64_t time_ns = 0;
+};
+
+struct BranchInfo {
+  std::string name;
+  CommitSeq head = 0;
+};
+
+struct WorkspaceInfo {
+  WorkspaceId id = 0;
+  std::string uid;
+  std::optional<std::string> name;
+  std::string branch;
+  CommitSeq base = 0;
+  int64_t change_seq = 0;
+  std::optional<VersionId> report;
+  int64_t created_ns = 0;
+};
+
+struct InboxFile {
+  std::string directory, name;
+  VersionId version = 0;
+  uint64_t size_bytes = 0;
+  int64_t mtime_ns = 0;
+};
+
+struct WorkingCopyRow {
+  std::string file;
+  WorkspaceId workspace = 0;
+  Slot slot;
+  std::optional<VersionId> base_version;
+};
+
+// The entry to fall back to where a version's bytes were lost with the power.
+struct UnsyncedEntry {
+  WorkspaceId workspace = 0;
+  Slot slot;
+  VersionId version = 0;
+  std::optional<StagedEntry> previous;
+};
+
+struct MountRow {
+  std::string mountpoint;
+  WorkspaceId workspace = 0;
+  int64_t pid = 0;
+  int64_t started = 0;  // Of the process, in clock ticks since boot: a pid alone is reused.
+};
+
+// Who made a change: a mount by its own number, so that it need not look at its own changes again;
+// everybody else is kNoMount.
+using WriterId = int64_t;
+constexpr WriterId kNoMount = 0;
+
+// Questions. A missing thing is std::nullopt; an Error is trouble with the index itself.
+// All answers of one reader are of one moment: that of its first question.
+// Listings are in byte order of the name and start after `after`; they return at most `limit` rows.
+class IndexReader {
+ public:
+  virtual ~IndexReader() = default;
+
+  virtual Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) = 0;
+  virtual Result<std::optional<VersionInfo>> GetVersion(VersionId id) = 0;
+  // In order of SHA-256; std::nullopt starts at the beginning.
+  virtual Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) = 0;
+  virtual Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) = 0;
+  // Versions that nothing names and that were last renewed before `before_ns`.
+  virtual Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) = 0;
+  virtual Result<std::vector<UnsyncedEntry>> UnsyncedEntriesOf(VersionId version) = 0;
+  // Rows of trees and workspaces that name a version that has no row: always 0, or the index is damaged.
+  virtual Result<int64_t> CountDangling() = 0;
+
+  virtual Result<std::optional<BranchInfo>> FindBranch(const std::string& name) = 0;
+  virtual Result<std::vector<BranchInfo>> ListBranches() = 0;
+  virtual Result<std::optional<CommitInfo>> GetCommit(CommitSeq seq) = 0;
+  virtual Result<std::optional<CommitInfo>> FindCommit(const std::string& id) = 0;
+  virtual Result<TreeView> ViewOf(CommitSeq seq) = 0;
+
+  virtual Result<std::optional<Entry>> LookUpBase(const TreeView& view, FolderId folder,
+                                                  std::string_view name) = 0;
+  virtual Result<std::vector<Named<Entry>>> ListBase(const TreeView& view, FolderId folder,
+                                                     std::string_view after, size_t limit) = 0;
+  // Whether any commit ever put a row into `folder`. False means that look-ups can be skipped.
+  virtual Result<bool> HasBaseRows(FolderId folder) = 0;
+  virtual Result<std::optional<Slot>> PlaceInBase(const TreeView& view, FolderId child) = 0;
+  // What commit `seq` itself changed, in order of (folder, name).
+  virtual Result<std::vector<Slot>> ListCommitted(CommitSeq seq, const std::optional<Slot>& after,
+                                                  size_t limit) = 0;
+
+  virtual Result<std::optional<WorkspaceInfo>> FindWorkspace(const std::string& id_or_name) = 0;
+  virtual Result<std::optional<WorkspaceInfo>> GetWorkspace(WorkspaceId id) = 0;
+  virtual Result<std::vector<WorkspaceInfo>> ListWorkspaces() = 0;
+  virtual Result<std::optional<StagedEntry>> LookUpStaged(WorkspaceId workspace, FolderId folder,
+                                                          std::string_view name) = 0;
+  virtual Result<std::vector<Named<StagedEntry>>> ListStaged(WorkspaceId workspace, FolderId folder,
+                                                             std::string_view after, size_t limit) = 0;
+  // All rows of a workspace in order of (folder, name), after `after`.
+  struct StagedRow {
+    Slot slot;
+    StagedEntry staged;
+  };
+  virtual Result<std::vector<StagedRow>> ScanStaged(WorkspaceId workspace, const std::optional<Slot>& after,
+                                                    size_t limit) = 0;
+  virtual Result<std::optional<Slot>> PlaceInStaged(WorkspaceId workspace, FolderId child) = 0;
+  // Folders that somebody other than `except` changed after `after_seq`.
+  virtual Result<std::vector<FolderId>> ChangedFolders(WorkspaceId workspace, int64_t after_seq,
+                                                       WriterId except) = 0;
+
+  virtual Result<std::optional<InboxFile>> LookUpInbox(WorkspaceId workspace, std::string_view directory,
+                                                       std::string_view name) = 0;
+  virtual Result<std::vector<InboxFile>> ListInbox(WorkspaceId workspace, std::string_view directory) = 0;
+  virtual Result<std::vector<WorkingCopyRow>> ListWorkingCopies() = 0;
+  virtual Result<std::vector<MountRow>> ListMounts() = 0;
+  virtual Result<std::optional<std::string>> GetMeta(const std::string& key) = 0;
+  // The keys that begin with `prefix`.
+  virtual Result<std::vector<std::string>> ListMeta(const std::string& prefix) = 0;
+};
+
+// A unit of work: everything or nothing. Destroyed without Commit() it rolls back. Reads see its own writes.
+class IndexTransaction : public IndexReader {
+ public:
+  virtual Status Commit() = 0;
+
+  // REQUIRES: no row has this SHA-256. kConflict if another content has the same XXH3.
+  virtual Result<VersionId> AddVersion(const VersionInfo& version) = 0;
+  virtual Status RenewVersion(VersionId id, int64_t now_ns) = 0;
+  virtual Status SetSynced(VersionId id) = 0;
+  virtual Status SetUnsynced(VersionId id) = 0;
+  virtual Status EraseVersion(VersionId id) = 0;
+
+  virtual Status PutBranch(const BranchInfo& branch) = 0;
+  virtual Status EraseBranch(const std::string& name) = 0;
+  // Appends a commit on `parent` (0: none), opening a new lineage where the parent has a child already.
+  virtual Result<CommitInfo> AddCommit(CommitInfo commit) = 0;
+  virtual Status PutTreeEntry(const CommitInfo& commit, const Slot& slot, const Entry& entry) = 0;
+  // Moves what is staged in `workspace` (states other than kept) into `commit`. Returns how many there were.
+  virtual Result<int64_t> MoveStagedTo(const CommitInfo& commit, WorkspaceId workspace) = 0;
+
+  virtual Result<FolderId> NewFolder() = 0;
+  virtual Result<WorkspaceInfo> AddWorkspace(const WorkspaceInfo& workspace) = 0;
+  virtual Status PutWorkspace(const WorkspaceInfo& workspace) = 0;
+  virtual Status EraseWorkspace(WorkspaceId id) = 0;
+
+  virtual Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) = 0;
+  virtual Status EraseStaged(WorkspaceId workspace, const Slot& slot) = 0;
+  virtual Status EraseAllStaged(WorkspaceId workspace) = 0;
+  virtual Status PutUnsyncedEntry(const UnsyncedEntry& entry) = 0;
+  virtual Result<std::optional<UnsyncedEntry>> FindUnsyncedEntry(WorkspaceId workspace, const Slot& slot) = 0;
+  virtual Status EraseUnsyncedEntry(WorkspaceId workspace, const Slot& slot) = 0;
+  // Notes that something in `folder` changed, for other processes.
+  virtual Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) = 0;
+  // Staged entries, inbox files and reports that name `version`, which is lost, are erased; counts them.
+  virtual Result<int64_t> EraseEntriesOf(VersionId version) = 0;
+
+  virtual Status PutInbox(WorkspaceId workspace, const InboxFile& file) = 0;
+  virtual Status EraseInbox(WorkspaceId workspace, std::string_view directory, std::string_view name) = 0;
+  virtual Status PutWorkingCopy(const WorkingCopyRow& row) = 0;
+  virtual Status EraseWorkingCopy(const std::string& file) = 0;
+  virtual Status PutMount(const MountRow& row) = 0;
+  virtual Status EraseMount(const std::string& mountpoint) = 0;
+  virtual Status PutMeta(const std::string& key, const std::string& value) = 0;
+  virtual Status EraseMeta(const std::string& key) = 0;
+};
+
+// What a committed transaction survives.
+enum class Durability {
+  kProcessDeath,  // kill -9
+  kPowerLoss,     // this one and every one before it
+};
+
+// Safe for concurrent use from any number of threads and processes.
+class StagingIndex {
+ public:
+  virtual ~StagingIndex() = default;
+
+  // A reader for a few questions on one thread, short-lived: it holds back the clean-up of the log.
+  virtual Result<std::unique_ptr<IndexReader>> Read() = 0;
+
+  // One transaction at a time: waits for others to end, up to a minute, then kBusy.
+  virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability) = 0;
+
+  // Changes when another process (or this one) committed something. Cheap enough to ask often.
+  virtual Result<int64_t> ChangeMark() = 0;
+
+  // Makes everything committed so far survive power loss.
+  virtual Status Sync() = 0;
+};
+
+// The embedded default: SQLite in WAL mode at `path`, created where there is none.
+//
+// Errors: kCorrupt if the file is not an index; kUnsupported if a newer stagefs made it; kReadOnly; kIo.
+Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path);
+
+}  // namespace stagefs

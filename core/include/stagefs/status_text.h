@@ -1,0 +1,34 @@
+// `status` for people and for programs: the same words from the command line and from .stagefs/status.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "stagefs/workspace.h"
+
+namespace stagefs {
+
+using TextSink = std::function<Status(std::string_view)>;
+
+struct StatusStyle {
+  bool expand = false;     // A renamed folder file by file.
+  bool zero_ended = false;  // Lines end in NUL and paths are raw bytes, for programs.
+};
+
+// One line a path, sorted by path:
+//   A  train/a.jpg                    added          M modified, D removed
+//   R  old -> new (3 files)           a renamed folder
+//   ?  .a.swp (scratch, never staged)
+//   L  latest -> v1 (symbolic link, never staged)
+//   E  empty/ (empty folder, not in commits)
+// and then
+//   W  train/b.jpg (being written)
+//   X  train/c.jpg (refused, not staged: retry or dismiss)
+//   !  train/d.jpg (recovered after a crash: retry or dismiss)
+Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const TextSink& write);
+
+// {"workspace": {…}, "staged_entries": [{"path", "status", "sha256", …}], "being_written": [{"path"}],
+//  "refused": […], "recovered": […], "counts": {"added": 1, …}}
+Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write);
+
+}  // namespace stagefs

@@ -1,0 +1,86 @@
+// Where the bytes of versions live.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stagefs/content_hash.h"
+#include "stagefs/result.h"
+
+namespace stagefs {
+
+// Bytes read from front to back.
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  // Fills up to `size_bytes`; returns how many, 0 at the end.
+  virtual Result<size_t> Read(void* data, size_t size_bytes) = 0;
+};
+
+// One version, open for reading. Safe for concurrent use. It stays readable until destroyed, also if the
+// version is removed from the store meanwhile.
+class VersionReader {
+ public:
+  virtual ~VersionReader() = default;
+  virtual uint64_t size_bytes() const = 0;
+  // Reads at `offset`; fewer bytes than asked for only at the end.
+  virtual Result<size_t> ReadAt(void* data, size_t size_bytes, uint64_t offset) const = 0;
+  // A descriptor of the same bytes for splicing, or -1 where the store has none. Owned by the reader.
+  virtual int fd() const { return -1; }
+};
+
+// A VersionStore keeps immutable versions, each named by the SHA-256 of its bytes. It knows nothing of
+// what they are for; StagingIndex does.
+//
+// Safe for concurrent use from any number of threads and processes without external synchronization.
+class VersionStore {
+ public:
+  virtual ~VersionStore() = default;
+
+  // Stores the bytes of `source`, `size_bytes` long, under `hash`.
+  //
+  // Once this returns OK the version survives power loss. Storing a version that is already there is not an
+  // error and does not rewrite it.
+  //
+  // Errors: kInvalidArgument if the bytes do not hash to `hash` or are not `size_bytes` long (nothing is
+  // stored); kNoSpace; kReadOnly; kIo. `source` is read to its end and need only live until the call returns.
+  virtual Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) = 0;
+
+  // Takes the file `path`, whose bytes hash to `hash`, into the store, by moving it where that is possible.
+  // The file is gone afterwards. Survives power loss only after Sync().
+  //
+  // REQUIRES: nobody has `path` open for writing. INVARIANT: no file of the store ever has a writer.
+  virtual Status Take(const Sha256& hash, const std::string& path) = 0;
+
+  // Makes versions that were taken survive power loss. kNotFound if one is missing.
+  virtual Status Sync(const std::vector<Sha256>& hashes) = 0;
+
+  // Errors: kNotFound; kIo.
+  virtual Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const = 0;
+  virtual bool Has(const Sha256& hash) const = 0;
+
+  // Removes a version. kNotFound if there is none.
+  virtual Status Remove(const Sha256& hash) = 0;
+
+  // Calls `visit` for every version, in no particular order, until it returns false.
+  virtual Status List(const std::function<bool(const Sha256&)>& visit) const = 0;
+
+  // Total and free bytes and files of the place where versions live, for statfs.
+  struct Space {
+    uint64_t block_bytes = 4096, blocks = 0, blocks_free = 0, blocks_available = 0, files = 0, files_free = 0;
+  };
+  virtual Result<Space> GetSpace() const = 0;
+};
+
+// The embedded default: FOLDER/ab/cdef…, read-only files named by SHA-256. `incoming` is a folder on the same
+// file system for files on their way in.
+Result<std::unique_ptr<VersionStore>> OpenLocalVersionStore(const std::string& folder,
+                                                            const std::string& incoming);
+
+// Everything in memory: the twin for tests.
+std::unique_ptr<VersionStore> NewMemoryVersionStore();
+
+}  // namespace stagefs

@@ -1,0 +1,102 @@
+// fsck and gc.
+#include "stagefs/posix_env.h"
+#include "stagefs/repository.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kPage = 1000;
+constexpr int64_t kDayNs = 86'400LL * 1'000'000'000LL;
+
+enum class Health { kGood, kMissing, kDamaged };
+
+Result<Health> Examine(const VersionStore& store, const VersionInfo& version) {
+  const auto reader = store.Open(version.content.sha256);
+  if (!reader) {
+    if (reader.error().code() == ErrorCode::kNotFound) return Health::kMissing;
+    return reader.error();
+  }
+  ContentHasher hasher;
+  std::vector<char> buffer(256 << 10);
+  uint64_t offset = 0;
+  for (;;) {
+    const auto got = (*reader)->ReadAt(buffer.data(), buffer.size(), offset);
+    if (!got) return Health::kDamaged;
+    hasher.Update(buffer.data(), *got);
+    offset += *got;
+    if (*got < buffer.size()) break;
+  }
+  return hasher.Finish() == version.content ? Health::kGood : Health::kDamaged;
+}
+
+}  // namespace
+
+Result<FsckReport> Repository::Fsck(const std::function<void(int64_t)>& progress) {
+  FsckReport report;
+  std::optional<Sha256> after;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, reader->ListVersions(after, kPage));
+    reader.reset();
+    if (page.empty()) break;
+    for (const VersionInfo& version : page) {
+      STAGEFS_ASSIGN_OR_RETURN(const Health health, Examine(*versions_, version));
+      if (health == Health::kMissing) report.missing.push_back(version.content.sha256);
+      if (health == Health::kDamaged) report.damaged.push_back(version.content.sha256);
+      if (progress) progress(++report.checked);
+      else ++report.checked;
+    }
+    after = page.back().content.sha256;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  STAGEFS_ASSIGN_OR_RETURN(report.entries_without_version, reader->CountDangling());
+  Status trouble;
+  STAGEFS_RETURN_IF_ERROR(versions_->List([&](const Sha256& hash) {
+    const auto known = reader->FindVersion(HashRef(hash));
+    if (!known) trouble = known.error();
+    else if (!*known) report.orphaned.push_back(hash);
+    return trouble.has_value();
+  }));
+  if (!trouble) return trouble.error();
+  return report;
+}
+
+Result<GcReport> Repository::Gc(int64_t keep_days) {
+  if (keep_days < 0) return Error(ErrorCode::kInvalidArgument, "gc: --keep counts days from 0");
+  STAGEFS_RETURN_IF_ERROR(SyncAll());
+  GcReport report;
+  const int64_t before_ns = NowNs() - keep_days * kDayNs;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+    STAGEFS_ASSIGN_OR_RETURN(const auto unused, transaction->ListUnused(before_ns, kPage));
+    if (unused.empty()) break;
+    for (const VersionInfo& version : unused) {
+      STAGEFS_RETURN_IF_ERROR(transaction->EraseVersion(version.id));
+      ++report.versions;
+      report.bytes += version.size_bytes;
+    }
+    STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+  }
+  // Bytes go only now that no durable row names them. Each removal holds the writer's turn, in which every
+  // put moves its bytes and adds its row: nobody gets a row for bytes that are about to go.
+  std::vector<Sha256> orphans;
+  STAGEFS_RETURN_IF_ERROR(versions_->List([&](const Sha256& hash) {
+    orphans.push_back(hash);
+    return true;
+  }));
+  for (const Sha256& hash : orphans) {
+    STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
+    STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known, reader->FindVersion(HashRef(hash)));
+    reader.reset();
+    if (known) continue;
+    STAGEFS_ASSIGN_OR_RETURN(const auto turn, index_->Begin(Durability::kProcessDeath));
+    STAGEFS_ASSIGN_OR_RETURN(known, turn->FindVersion(HashRef(hash)));
+    if (known) continue;
+    STAGEFS_RETURN_IF_ERROR(versions_->Remove(hash));
+    ++report.orphans;
+  }
+  report.orphans -= std::min(report.orphans, report.versions);
+  return report;
+}
+
+}  // namespace stagefs

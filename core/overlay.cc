@@ -1,0 +1,374 @@
+#include "overlay.h"
+
+#include <cassert>
+
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kListPage = 512;
+
+Error NotFound(const Slot& slot) {
+  return Error(ErrorCode::kNotFound, "'" + ToDisplayUtf8(slot.name) + "': no such file or folder");
+}
+
+Error Refuse(ErrorCode code, const Slot& slot, const std::string& why) {
+  return Error(code, "'" + ToDisplayUtf8(slot.name) + "' " + why);
+}
+
+bool SameContent(const Entry& a, const Entry& b) {
+  return a.kind == EntryKind::kFile && b.kind == EntryKind::kFile && a.version == b.version &&
+         a.executable == b.executable;
+}
+
+}  // namespace
+
+Result<std::optional<StagedEntry>> OverlayReader::LookUpStaged(const Slot& slot) {
+  return index_.LookUpStaged(workspace_.id, slot.folder, slot.name);
+}
+
+Result<std::optional<Entry>> OverlayReader::LookUpBase(const Slot& slot) {
+  // A manifest asks about thousands of names of a folder that no commit ever touched.
+  auto known = has_base_rows_.find(slot.folder);
+  if (known == has_base_rows_.end()) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool has, index_.HasBaseRows(slot.folder));
+    known = has_base_rows_.emplace(slot.folder, has).first;
+  }
+  if (!known->second) return std::optional<Entry>();
+  return index_.LookUpBase(base_, slot.folder, slot.name);
+}
+
+Result<std::optional<Entry>> OverlayReader::LookUp(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> staged, LookUpStaged(slot));
+  if (!staged) return LookUpBase(slot);
+  if (staged->entry.kind == EntryKind::kRemoved) return std::optional<Entry>();
+  return std::optional<Entry>(std::move(staged->entry));
+}
+
+Result<std::vector<Named<Entry>>> OverlayReader::ListBase(FolderId folder, std::string_view after,
+                                                          size_t limit) {
+  return index_.ListBase(base_, folder, after, limit);
+}
+
+// Two sorted ranges are merged; where both have a name the staged row wins, and a removal shows nothing.
+Result<std::vector<Named<Entry>>> OverlayReader::List(FolderId folder, std::string_view after, size_t limit) {
+  std::vector<Named<Entry>> merged;
+  std::string cursor(after);
+  while (merged.size() < limit) {
+    STAGEFS_ASSIGN_OR_RETURN(auto base, index_.ListBase(base_, folder, cursor, limit));
+    STAGEFS_ASSIGN_OR_RETURN(auto staged, index_.ListStaged(workspace_.id, folder, cursor, limit));
+    // A full page may be cut: only names up to the smaller of the two last ones are decided.
+    std::optional<std::string> horizon;
+    if (base.size() == limit) horizon = base.back().name;
+    if (staged.size() == limit && (!horizon || staged.back().name < *horizon)) horizon = staged.back().name;
+    size_t b = 0, s = 0;
+    while ((b < base.size() || s < staged.size()) && merged.size() < limit) {
+      const bool take_staged =
+          s < staged.size() && (b == base.size() || staged[s].name <= base[b].name);
+      const std::string& name = take_staged ? staged[s].name : base[b].name;
+      if (horizon && name > *horizon) break;
+      if (take_staged && b < base.size() && base[b].name == name) ++b;
+      cursor = name;
+      if (!take_staged) {
+        merged.push_back(std::move(base[b++]));
+      } else {
+        if (staged[s].value.entry.kind != EntryKind::kRemoved) {
+          merged.push_back({staged[s].name, std::move(staged[s].value.entry)});
+        }
+        ++s;
+      }
+    }
+    if (!horizon) break;
+  }
+  return merged;
+}
+
+Result<bool> OverlayReader::IsEmpty(FolderId folder) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto first, List(folder, "", 1));
+  return first.empty();
+}
+
+Result<std::optional<Slot>> OverlayReader::PlaceOf(FolderId folder) {
+  if (folder == kRootFolder) return std::optional<Slot>();
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Slot> place, index_.PlaceInStaged(workspace_.id, folder));
+  if (place) return place;
+  return index_.PlaceInBase(base_, folder);
+}
+
+Result<std::string> OverlayReader::PathOf(FolderId folder) {
+  if (folder == kRootFolder) return std::string();
+  if (const auto known = paths_.find(folder); known != paths_.end()) return known->second;
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, PlaceOf(folder));
+  if (!place) return Error(ErrorCode::kStale, "the folder is gone");
+  STAGEFS_ASSIGN_OR_RETURN(std::string path, PathOf(*place));
+  paths_[folder] = path;
+  return path;
+}
+
+Result<std::string> OverlayReader::PathOf(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(std::string path, PathOf(slot.folder));
+  if (!path.empty()) path += '/';
+  return path + slot.name;
+}
+
+Result<Located> OverlayReader::Find(const RepoPath& path, Workspace::Tree tree) {
+  Located at;
+  at.entry.kind = EntryKind::kFolder;
+  at.entry.child = kRootFolder;
+  for (const std::string_view name : path.components()) {
+    if (at.entry.kind != EntryKind::kFolder) {
+      return Error(ErrorCode::kNotDirectory, "'" + ToDisplayUtf8(at.slot.name) + "' is not a folder");
+    }
+    at.slot = Slot{at.entry.child, std::string(name)};
+    STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry,
+                             tree == Workspace::Tree::kBase ? LookUpBase(at.slot) : LookUp(at.slot));
+    if (!entry) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
+    at.entry = std::move(*entry);
+  }
+  return at;
+}
+
+Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
+  NoteChange(slot.folder);
+  const Entry& entry = staged.entry;
+  if (entry.kind == EntryKind::kFile && entry.version != known_synced_) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index().GetVersion(entry.version));
+    if (!version) return Error(ErrorCode::kCorrupt, "a staged entry names a version that is gone");
+    if (!version->synced) {
+      STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> previous, LookUpStaged(slot));
+      STAGEFS_RETURN_IF_ERROR(transaction_.PutUnsyncedEntry(
+          {workspace().id, slot, entry.version, std::move(previous)}));
+    }
+  }
+  return transaction_.PutStaged(workspace().id, slot, staged);
+}
+
+Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  StagedState state = StagedState::kKept;
+  if (entry.kind == EntryKind::kFile && !entry.scratch) {
+    if (base && SameContent(*base, entry)) {
+      // The path is as in the base again; a time of its own is kept, not staged.
+      if (base->mtime_ns == entry.mtime_ns) {
+        STAGEFS_RETURN_IF_ERROR(Withdraw(slot).WithoutValue());
+        return StagedState::kKept;
+      }
+    } else {
+      state = base && base->kind == EntryKind::kFile ? StagedState::kModified : StagedState::kAdded;
+    }
+  } else if (entry.kind == EntryKind::kFolder) {
+    if (base && base->kind == EntryKind::kFolder && base->child == entry.child) {
+      STAGEFS_RETURN_IF_ERROR(Withdraw(slot).WithoutValue());
+      return StagedState::kKept;
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, index().PlaceInBase(this->base(), entry.child));
+    if (home) state = StagedState::kModified;  // A folder of the base, renamed.
+  }
+  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {entry, state}));
+  return state;
+}
+
+Status Overlay::Vacate(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  if (!base) return Withdraw(slot).WithoutValue();
+  StagedEntry removed;
+  removed.state = StagedState::kRemoved;
+  return PutStaged(slot, removed);
+}
+
+Result<bool> Overlay::Withdraw(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
+  if (!staged) return false;
+  NoteChange(slot.folder);
+  // Whoever takes something back may want it again: gc leaves it alone for a while.
+  if (staged->entry.version != 0) {
+    STAGEFS_RETURN_IF_ERROR(transaction_.RenewVersion(staged->entry.version, NowNs()));
+  }
+  STAGEFS_RETURN_IF_ERROR(transaction_.EraseStaged(workspace().id, slot));
+  return true;
+}
+
+Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how) {
+  STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
+  if (version.synced) known_synced_ = version.id;
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  const Entry* existing = staged ? &staged->entry : base ? &*base : nullptr;
+  if (existing && existing->kind == EntryKind::kFolder) {
+    return Refuse(ErrorCode::kIsDirectory, slot, "is a folder");
+  }
+  Entry entry;
+  entry.kind = EntryKind::kFile;
+  entry.version = version.id;
+  entry.size_bytes = version.size_bytes;
+  entry.executable = how.executable.value_or(existing && existing->executable);
+  entry.mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
+  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchName(slot.name);
+
+  const bool same = base && SameContent(*base, entry);
+  if (same && how.update_timestamp) {
+    STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {entry, StagedState::kModified}));
+    return StagedFile{StageOutcome::kModified, entry};
+  }
+  if (same && !how.keep_mtime) entry.mtime_ns = base->mtime_ns;
+  STAGEFS_ASSIGN_OR_RETURN(const StagedState state, Place(slot, entry));
+  if (entry.scratch) return StagedFile{StageOutcome::kScratch, entry};
+  if (state == StagedState::kKept) return StagedFile{StageOutcome::kUnchanged, entry};
+  return StagedFile{state == StagedState::kModified ? StageOutcome::kModified : StageOutcome::kAdded, entry};
+}
+
+Status Overlay::Remove(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, LookUp(slot));
+  if (!entry) return NotFound(slot);
+  if (entry->kind == EntryKind::kFolder) return Refuse(ErrorCode::kIsDirectory, slot, "is a folder");
+  return Vacate(slot);
+}
+
+Status Overlay::RemoveRecursively(const Slot& slot, const Entry& entry) {
+  if (entry.kind != EntryKind::kFolder) return Remove(slot);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, List(entry.child, "", kListPage));
+    if (page.empty()) return RemoveFolder(slot);
+    for (const auto& [name, child] : page) {
+      STAGEFS_RETURN_IF_ERROR(RemoveRecursively({entry.child, name}, child));
+    }
+  }
+}
+
+Result<Entry> Overlay::MakeFolder(const Slot& slot) {
+  STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
+  if (existing) return Refuse(ErrorCode::kExists, slot, "exists");
+  Entry folder;
+  folder.kind = EntryKind::kFolder;
+  folder.mtime_ns = NowNs();
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  if (base && base->kind == EntryKind::kFolder) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> elsewhere,
+                             index().PlaceInStaged(workspace().id, base->child));
+    // Made again where it was removed: the same folder, whose removed files stay removed.
+    if (!elsewhere) folder.child = base->child;
+  }
+  if (folder.child == 0) {
+    STAGEFS_ASSIGN_OR_RETURN(folder.child, transaction_.NewFolder());
+  }
+  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {folder, StagedState::kKept}));
+  return folder;
+}
+
+Result<FolderId> Overlay::EnsureFolder(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
+  if (!existing) return MakeFolder(slot).map([](const Entry& folder) { return folder.child; });
+  if (existing->kind != EntryKind::kFolder) return Refuse(ErrorCode::kNotDirectory, slot, "is a file");
+  return existing->child;
+}
+
+Result<FolderId> Overlay::EnsureFolders(const RepoPath& directory) {
+  FolderId folder = kRootFolder;
+  for (const std::string_view name : directory.components()) {
+    STAGEFS_ASSIGN_OR_RETURN(folder, EnsureFolder({folder, std::string(name)}));
+  }
+  return folder;
+}
+
+Status Overlay::RemoveFolder(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, LookUp(slot));
+  if (!entry) return NotFound(slot);
+  if (entry->kind != EntryKind::kFolder) return Refuse(ErrorCode::kNotDirectory, slot, "is not a folder");
+  STAGEFS_ASSIGN_OR_RETURN(const bool empty, IsEmpty(entry->child));
+  if (!empty) return Refuse(ErrorCode::kNotEmpty, slot, "is not empty");
+  return Vacate(slot);
+}
+
+Status Overlay::CheckNotBelow(FolderId folder, FolderId moving) {
+  while (folder != kRootFolder) {
+    if (folder == moving) return Error(ErrorCode::kInvalidArgument, "a folder cannot move into itself");
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, PlaceOf(folder));
+    if (!place) return Error(ErrorCode::kStale, "the folder is gone");
+    folder = place->folder;
+  }
+  return {};
+}
+
+Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
+  STAGEFS_RETURN_IF_ERROR(CheckEntryName(to.name));
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> source, LookUp(from));
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> target, LookUp(to));
+  if (!source) return NotFound(from);
+  if (from == to) return {};
+  if (source->kind == EntryKind::kFolder) STAGEFS_RETURN_IF_ERROR(CheckNotBelow(to.folder, source->child));
+  // What is renamed gets its meaning from its new name.
+  const auto arrive = [&](const Slot& slot, Entry entry) -> Status {
+    if (entry.kind == EntryKind::kFile) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+      entry.scratch = !base && IsScratchName(slot.name);
+    }
+    return Place(slot, entry).WithoutValue();
+  };
+  if (mode == RenameMode::kExchange) {
+    if (!target) return NotFound(to);
+    if (target->kind == EntryKind::kFolder) {
+      STAGEFS_RETURN_IF_ERROR(CheckNotBelow(from.folder, target->child));
+    }
+    STAGEFS_RETURN_IF_ERROR(Vacate(from));
+    STAGEFS_RETURN_IF_ERROR(Vacate(to));
+    STAGEFS_RETURN_IF_ERROR(arrive(from, *target));
+    return arrive(to, *source);
+  }
+  if (target) {
+    if (mode == RenameMode::kNoReplace) return Refuse(ErrorCode::kExists, to, "exists");
+    if (target->kind == EntryKind::kFolder) {
+      if (source->kind != EntryKind::kFolder) return Refuse(ErrorCode::kIsDirectory, to, "is a folder");
+      STAGEFS_RETURN_IF_ERROR(RemoveFolder(to));
+    } else if (source->kind == EntryKind::kFolder) {
+      return Refuse(ErrorCode::kNotDirectory, to, "is not a folder");
+    }
+  }
+  STAGEFS_RETURN_IF_ERROR(Vacate(from));
+  return arrive(to, *source);
+}
+
+Result<Entry> Overlay::MakeSymlink(const Slot& slot, const std::string& target) {
+  STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
+  if (existing) return Refuse(ErrorCode::kExists, slot, "exists");
+  Entry link;
+  link.kind = EntryKind::kSymlink;
+  link.target = target;
+  link.size_bytes = target.size();
+  link.mtime_ns = NowNs();
+  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {link, StagedState::kKept}));
+  return link;
+}
+
+Result<Entry> Overlay::SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns,
+                                 std::optional<bool> executable) {
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> staged, LookUpStaged(slot));
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, LookUp(slot));
+  if (!entry) return NotFound(slot);
+  if (mtime_ns) entry->mtime_ns = *mtime_ns;
+  if (executable && entry->kind == EntryKind::kFile) entry->executable = *executable;
+  if (entry->kind == EntryKind::kFile) {
+    // Staged with update_timestamp: same content, and still modified.
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+    if (staged && staged->state == StagedState::kModified && base && SameContent(*base, *entry)) {
+      STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {*entry, StagedState::kModified}));
+    } else {
+      STAGEFS_RETURN_IF_ERROR(Place(slot, *entry).WithoutValue());
+    }
+  } else {
+    STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {*entry, staged ? staged->state : StagedState::kKept}));
+  }
+  return *entry;
+}
+
+Status Overlay::Finish() {
+  for (const FolderId folder : changed_) {
+    STAGEFS_RETURN_IF_ERROR(transaction_.NoteChange(workspace().id, folder, writer_));
+  }
+  changed_.clear();
+  return {};
+}
+
+}  // namespace stagefs

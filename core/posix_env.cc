@@ -1,0 +1,241 @@
+#include "stagefs/posix_env.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <sstream>
+#include <vector>
+
+#include "stagefs/process.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kCopyChunkBytes = 1 << 20;
+
+ErrorCode CodeOf(int error) {
+  switch (error) {
+    case ENOENT: return ErrorCode::kNotFound;
+    case EEXIST: return ErrorCode::kExists;
+    case ENOTDIR: return ErrorCode::kNotDirectory;
+    case EISDIR: return ErrorCode::kIsDirectory;
+    case ENOTEMPTY: return ErrorCode::kNotEmpty;
+    case ENAMETOOLONG: return ErrorCode::kNameTooLong;
+    case EFBIG: return ErrorCode::kTooLarge;
+    case EACCES:
+    case EPERM: return ErrorCode::kPermission;
+    case EROFS: return ErrorCode::kReadOnly;
+    case ENOSPC:
+    case EDQUOT: return ErrorCode::kNoSpace;
+    case EBUSY:
+    case EAGAIN: return ErrorCode::kBusy;
+    case ESTALE: return ErrorCode::kStale;
+    case EINVAL: return ErrorCode::kInvalidArgument;
+    default: return ErrorCode::kIo;
+  }
+}
+
+template <class Call>
+auto RetryInterrupted(Call call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+Status CopyThroughMemory(int from, int to, uint64_t offset, uint64_t size_bytes) {
+  std::vector<char> buffer(std::min<uint64_t>(kCopyChunkBytes, std::max<uint64_t>(size_bytes, 1)));
+  while (size_bytes > 0) {
+    const size_t want = std::min<uint64_t>(buffer.size(), size_bytes);
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(from, buffer.data(), want, offset));
+    if (got == 0) return Error(ErrorCode::kIo, "copy: the source ended early");
+    STAGEFS_RETURN_IF_ERROR(WriteAllAt(to, buffer.data(), got, offset));
+    offset += got;
+    size_bytes -= got;
+  }
+  return {};
+}
+
+}  // namespace
+
+void UniqueFd::Reset() {
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+Error ErrnoError(const std::string& what) {
+  const int error = errno;
+  return Error(CodeOf(error), what + ": " + std::strerror(error));
+}
+
+Result<UniqueFd> OpenFd(const std::string& path, int flags, mode_t mode) {
+  const int fd = RetryInterrupted([&] { return open(path.c_str(), flags | O_CLOEXEC, mode); });
+  if (fd < 0) return ErrnoError("open " + path);
+  return UniqueFd(fd);
+}
+
+Result<UniqueFd> OpenUnnamed(const std::string& folder) {
+  return OpenFd(folder, O_TMPFILE | O_RDWR);
+}
+
+Status WriteAll(int fd, const void* data, size_t size_bytes) {
+  const char* cursor = static_cast<const char*>(data);
+  while (size_bytes > 0) {
+    const ssize_t written = RetryInterrupted([&] { return write(fd, cursor, size_bytes); });
+    if (written < 0) return ErrnoError("write");
+    cursor += written;
+    size_bytes -= written;
+  }
+  return {};
+}
+
+Status WriteAllAt(int fd, const void* data, size_t size_bytes, uint64_t offset) {
+  const char* cursor = static_cast<const char*>(data);
+  while (size_bytes > 0) {
+    const ssize_t written = RetryInterrupted([&] { return pwrite(fd, cursor, size_bytes, offset); });
+    if (written < 0) return ErrnoError("write");
+    cursor += written;
+    offset += written;
+    size_bytes -= written;
+  }
+  return {};
+}
+
+Result<size_t> ReadUpTo(int fd, void* data, size_t size_bytes, uint64_t offset) {
+  char* cursor = static_cast<char*>(data);
+  size_t total = 0;
+  while (total < size_bytes) {
+    const ssize_t got =
+        RetryInterrupted([&] { return pread(fd, cursor + total, size_bytes - total, offset + total); });
+    if (got < 0) return ErrnoError("read");
+    if (got == 0) break;
+    total += got;
+  }
+  return total;
+}
+
+Result<uint64_t> FileSize(int fd) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return ErrnoError("fstat");
+  return static_cast<uint64_t>(info.st_size);
+}
+
+Result<std::string> ReadWholeFile(const std::string& path) {
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
+  std::string content;
+  std::array<char, 4096> buffer;
+  for (;;) {
+    // Files in /proc have no size, so this reads until the end instead of asking.
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got,
+                             ReadUpTo(fd.get(), buffer.data(), buffer.size(), content.size()));
+    content.append(buffer.data(), got);
+    if (got < buffer.size()) return content;
+  }
+}
+
+Status CopyBytes(int from, int to, uint64_t size_bytes) {
+  STAGEFS_ASSIGN_OR_RETURN(const uint64_t source_bytes, FileSize(from));
+  if (size_bytes > 0 && source_bytes == size_bytes && ioctl(to, FICLONE, from) == 0) return {};
+  loff_t in = 0;
+  loff_t out = 0;
+  while (static_cast<uint64_t>(in) < size_bytes) {
+    const ssize_t copied = copy_file_range(from, &in, to, &out, size_bytes - in, 0);
+    if (copied <= 0) return CopyThroughMemory(from, to, in, size_bytes - in);
+  }
+  return {};
+}
+
+Result<HashedFile> HashFile(int fd) {
+  std::vector<char> buffer(256 << 10);
+  ContentHasher hasher;
+  HashedFile hashed;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got,
+                             ReadUpTo(fd, buffer.data(), buffer.size(), hashed.size_bytes));
+    hasher.Update(buffer.data(), got);
+    hashed.size_bytes += got;
+    if (got < buffer.size()) break;
+  }
+  hashed.id = hasher.Finish();
+  return hashed;
+}
+
+Status MakeFolders(const std::string& path) {
+  std::string partial;
+  for (const auto& component : std::filesystem::path(path)) {
+    partial = partial.empty() ? component.string() : (std::filesystem::path(partial) / component).string();
+    if (mkdir(partial.c_str(), 0700) != 0 && errno != EEXIST && errno != EISDIR) {
+      return ErrnoError("make folder " + partial);
+    }
+  }
+  return {};
+}
+
+Status SyncFd(int fd, const std::string& what) {
+  if (fsync(fd) != 0) return ErrnoError("fsync " + what);
+  return {};
+}
+
+Status SyncFolder(const std::string& path) {
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY | O_DIRECTORY));
+  return SyncFd(fd.get(), path);
+}
+
+Status RenameFile(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) return ErrnoError("rename " + from + " to " + to);
+  return {};
+}
+
+Status RemoveFile(const std::string& path) {
+  if (unlink(path.c_str()) != 0) return ErrnoError("remove " + path);
+  return {};
+}
+
+int64_t NowNs() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return ToNs(now);
+}
+
+int64_t ToNs(const timespec& time) { return time.tv_sec * 1'000'000'000LL + time.tv_nsec; }
+
+std::string RandomHex() {
+  Xxh3 bytes;
+  // Reads of up to 256 bytes are never cut short (getrandom(2)).
+  while (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+  }
+  std::string hex;
+  for (uint8_t byte : bytes) {
+    hex += "0123456789abcdef"[byte >> 4];
+    hex += "0123456789abcdef"[byte & 15];
+  }
+  return hex;
+}
+
+int64_t ProcessStartTime(int64_t pid) {
+  const auto stat = ReadWholeFile("/proc/" + std::to_string(pid) + "/stat");
+  if (!stat) return 0;
+  // The second field is the command in parentheses and may hold anything; fields count from its end.
+  std::istringstream fields(stat->substr(stat->rfind(')') + 1));
+  std::string field;
+  for (int number = 3; number <= 22; ++number) fields >> field;
+  return strtoll(field.c_str(), nullptr, 10);
+}
+
+std::string BootId() {
+  const auto id = ReadWholeFile("/proc/sys/kernel/random/boot_id");
+  return id ? id->substr(0, id->find('\n')) : "unknown";
+}
+
+}  // namespace stagefs

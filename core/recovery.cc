@@ -1,0 +1,73 @@
+#include "recovery.h"
+
+#include <fcntl.h>
+
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+namespace {
+
+constexpr char kBootKey[] = "boot";
+
+bool IsWhole(VersionStore& store, const VersionInfo& version) {
+  const auto reader = store.Open(version.content.sha256);
+  if (!reader || (*reader)->size_bytes() != version.size_bytes) return false;
+  ContentHasher hasher;
+  std::vector<char> buffer(256 << 10);
+  for (uint64_t offset = 0; offset < version.size_bytes;) {
+    const auto got = (*reader)->ReadAt(buffer.data(), buffer.size(), offset);
+    if (!got || *got == 0) return false;
+    hasher.Update(buffer.data(), *got);
+    offset += *got;
+  }
+  return hasher.Finish() == version.content;
+}
+
+Status FallBack(Repository& repository, const VersionInfo& lost) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto entries, transaction->UnsyncedEntriesOf(lost.id));
+  STAGEFS_RETURN_IF_ERROR(transaction->EraseEntriesOf(lost.id).WithoutValue());
+  for (const UnsyncedEntry& entry : entries) {
+    if (!entry.previous || entry.previous->entry.version == lost.id) continue;
+    STAGEFS_RETURN_IF_ERROR(transaction->PutStaged(entry.workspace, entry.slot, *entry.previous));
+    STAGEFS_RETURN_IF_ERROR(transaction->NoteChange(entry.workspace, entry.slot.folder, kNoMount));
+  }
+  STAGEFS_RETURN_IF_ERROR(transaction->EraseVersion(lost.id));
+  return transaction->Commit();
+}
+
+}  // namespace
+
+Status LayOutRepository(Repository& repository) {
+  STAGEFS_RETURN_IF_ERROR(repository.PutBytes("").WithoutValue());
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
+  CommitInfo commit;
+  commit.id = RandomHex();
+  commit.message = "Initialized repository";
+  commit.author = "stagefs";
+  commit.email = "stagefs@localhost";
+  commit.time_ns = NowNs();
+  STAGEFS_ASSIGN_OR_RETURN(commit, transaction->AddCommit(commit));
+  STAGEFS_RETURN_IF_ERROR(transaction->PutBranch({std::string(kDefaultBranch), commit.seq}));
+  STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kBootKey, BootId()));
+  return transaction->Commit();
+}
+
+Status RecoverUnsyncedVersions(Repository& repository, RecoveryReport* report) {
+  StagingIndex& index = repository.index();
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, index.Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> boot, reader->GetMeta(kBootKey));
+  if (boot == BootId()) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const auto unsynced, reader->ListUnsynced(SIZE_MAX >> 1));
+  reader.reset();
+  for (const VersionInfo& version : unsynced) {
+    if (IsWhole(repository.versions(), version)) continue;
+    STAGEFS_RETURN_IF_ERROR(FallBack(repository, version));
+    ++report->lost_versions;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
+  STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kBootKey, BootId()));
+  return transaction->Commit();
+}
+
+}  // namespace stagefs

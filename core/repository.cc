@@ -1,0 +1,406 @@
+#include "stagefs/repository.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <thread>
+
+#include "stagefs/posix_env.h"
+#include "recovery.h"
+#include "stagefs/guarded.h"
+#include "stagefs/repo_path.h"
+#include "stagefs/working_copy.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kNamePartBytesMax = 100;
+constexpr size_t kSyncGroupMax = 4096;
+// The flusher waits this long for more before it syncs; the promise is one second.
+constexpr auto kFlushDelay = std::chrono::milliseconds(200);
+
+bool IsNamePart(std::string_view part) {
+  if (part.empty() || part.size() > kNamePartBytesMax || !isalnum(static_cast<unsigned char>(part[0]))) {
+    return false;
+  }
+  return std::all_of(part.begin(), part.end(), [](unsigned char c) {
+    return c < 0x80 && (isalnum(c) || c == '_' || c == '.' || c == '-');
+  });
+}
+
+std::string FolderOf(const std::string& root, const RepositoryName& name) {
+  return root + '/' + name.space + '/' + name.name;
+}
+
+}  // namespace
+
+Result<RepositoryName> RepositoryName::Parse(std::string_view text) {
+  const size_t slash = text.find('/');
+  if (slash != std::string_view::npos && IsNamePart(text.substr(0, slash)) &&
+      IsNamePart(text.substr(slash + 1))) {
+    return RepositoryName{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
+  }
+  return Error(ErrorCode::kInvalidArgument,
+               "'" + ToDisplayUtf8(text.substr(0, 200)) +
+                   "' is not a repository name: write NAMESPACE/NAME, each of letters, digits, '_', '.' and "
+                   "'-', starting with a letter or digit");
+}
+
+Result<IncomingFile> IncomingFile::Create(const std::string& folder) {
+  IncomingFile file;
+  file.path_ = folder + "/put-" + RandomHex();
+  file.fd_ = open(file.path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file.fd_ < 0) {
+    const Error error = ErrnoError("create " + file.path_);
+    file.path_.clear();
+    return error;
+  }
+  return file;
+}
+
+IncomingFile::IncomingFile(IncomingFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      path_(std::exchange(other.path_, {})),
+      hasher_(std::move(other.hasher_)),
+      size_bytes_(other.size_bytes_) {}
+
+IncomingFile& IncomingFile::operator=(IncomingFile&& other) noexcept {
+  if (this != &other) {
+    Drop();
+    fd_ = std::exchange(other.fd_, -1);
+    path_ = std::exchange(other.path_, {});
+    hasher_ = std::move(other.hasher_);
+    size_bytes_ = other.size_bytes_;
+  }
+  return *this;
+}
+
+IncomingFile::~IncomingFile() { Drop(); }
+
+void IncomingFile::Drop() {
+  if (fd_ >= 0) close(fd_);
+  if (!path_.empty()) unlink(path_.c_str());
+}
+
+Status IncomingFile::Write(const void* data, size_t size_bytes) {
+  STAGEFS_RETURN_IF_ERROR(WriteAll(fd_, data, size_bytes));
+  hasher_.Update(data, size_bytes);
+  size_bytes_ += size_bytes;
+  return {};
+}
+
+// One thread that makes acknowledged work survive power loss within a second.
+struct Repository::Flusher {
+  explicit Flusher(Repository& repository) : repository(repository), thread([this] { Run(); }) {}
+
+  ~Flusher() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+    }
+    wake.notify_all();
+    thread.join();
+  }
+
+  void Wake() {
+    {
+      std::lock_guard lock(mutex);
+      if (work) return;
+      work = true;
+    }
+    wake.notify_all();
+  }
+
+  void Run() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      wake.wait(lock, [this] { return work || stop; });
+      if (!work) return;
+      wake.wait_for(lock, kFlushDelay, [this] { return stop; });
+      work = false;
+      lock.unlock();
+      const Status status = repository.SyncAll();
+      lock.lock();
+      if (!status && !stop) {
+        // A disk that cannot sync is tried again; the entries stay marked as not synced.
+        work = true;
+        wake.wait_for(lock, std::chrono::seconds(1), [this] { return stop; });
+      }
+      if (!status && stop) return;
+    }
+  }
+
+  Repository& repository;
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool work = false;
+  bool stop = false;
+  std::mutex syncing;
+  std::thread thread;
+};
+
+struct Repository::Listeners {
+  std::mutex mutex;
+  int next = 1;
+  std::map<int, Listener> all;
+};
+
+Repository::Repository(std::string folder, RepositoryName name)
+    : folder_(std::move(folder)), name_(std::move(name)), listeners_(std::make_unique<Listeners>()) {}
+
+Repository::~Repository() {
+  flusher_.reset();
+  if (!incoming_.empty()) {
+    // Only empty if nothing of ours is left; what is left is recovered by the next start.
+    const std::string places = incoming_ + "/places";
+    if (const auto live = ListWorkingCopyPlaces(*this);
+        live && std::none_of(live->begin(), live->end(),
+                             [&](const auto& p) { return p.file.starts_with(incoming_ + '/'); })) {
+      unlink(places.c_str());
+    }
+    if (rmdir(incoming_.c_str()) == 0) unlink((incoming_ + ".lock").c_str());
+  }
+  if (lock_fd_ >= 0) close(lock_fd_);
+}
+
+Status Repository::Create(const std::string& root, const RepositoryName& name) {
+  const std::string folder = FolderOf(root, name);
+  if (access((folder + "/stagefs.db").c_str(), F_OK) == 0) {
+    return Error(ErrorCode::kExists, "repository " + name.ToString() + " exists");
+  }
+  STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
+  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenLocalVersionStore(folder + "/versions", folder + "/incoming"));
+  STAGEFS_ASSIGN_OR_RETURN(const auto repository,
+                           Assemble(folder, name, std::move(index), std::move(versions)));
+  // The folders above are new too.
+  for (const std::string& above : {folder, root + '/' + name.space, root}) {
+    STAGEFS_RETURN_IF_ERROR(SyncFolder(above));
+  }
+  return {};
+}
+
+Result<std::vector<RepositoryName>> Repository::List(const std::string& root) {
+  std::vector<RepositoryName> names;
+  std::error_code error;
+  for (const auto& space : std::filesystem::directory_iterator(root, error)) {
+    for (const auto& entry : std::filesystem::directory_iterator(space.path(), error)) {
+      const auto name =
+          RepositoryName::Parse(space.path().filename().string() + '/' + entry.path().filename().string());
+      if (name && std::filesystem::exists(entry.path() / "stagefs.db", error)) names.push_back(*name);
+    }
+  }
+  std::sort(names.begin(), names.end(),
+            [](const auto& a, const auto& b) { return a.ToString() < b.ToString(); });
+  return names;
+}
+
+Status Repository::Delete(const std::string& root, const RepositoryName& name) {
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto repository, Open(root, name));
+    STAGEFS_ASSIGN_OR_RETURN(const auto mounts, repository->LiveMounts());
+    if (!mounts.empty()) {
+      return Error(ErrorCode::kBusy, "repository " + name.ToString() + " is mounted at " +
+                                         mounts.front().mountpoint + ": unmount it first");
+    }
+  }
+  // Out of the way in one step, so that nobody opens a half-removed one.
+  const std::string doomed = root + '/' + name.space + "/.deleted-" + RandomHex();
+  STAGEFS_RETURN_IF_ERROR(RenameFile(FolderOf(root, name), doomed));
+  std::error_code error;
+  std::filesystem::remove_all(doomed, error);
+  if (error) return Error(ErrorCode::kIo, "remove " + doomed + ": " + error.message());
+  return SyncFolder(root + '/' + name.space);
+}
+
+Result<std::unique_ptr<Repository>> Repository::Open(const std::string& root, const RepositoryName& name) {
+  const std::string folder = FolderOf(root, name);
+  if (access((folder + "/stagefs.db").c_str(), F_OK) != 0) {
+    return Error(ErrorCode::kNotFound, "Repository '" + name.ToString() + "' not found");
+  }
+  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenLocalVersionStore(folder + "/versions", folder + "/incoming"));
+  return Assemble(folder, name, std::move(index), std::move(versions));
+}
+
+Result<std::unique_ptr<Repository>> Repository::Assemble(const std::string& folder, RepositoryName name,
+                                                         std::unique_ptr<StagingIndex> index,
+                                                         std::unique_ptr<VersionStore> versions) {
+  auto repository = std::unique_ptr<Repository>(new Repository(folder, std::move(name)));
+  STAGEFS_RETURN_IF_ERROR(repository->Start(std::move(index), std::move(versions)));
+  return repository;
+}
+
+Status Repository::Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<VersionStore> versions) {
+  index_ = std::move(index);
+  versions_ = std::move(versions);
+  STAGEFS_RETURN_IF_ERROR(MakeFolders(folder_ + "/incoming"));
+  // The lock exists before the folder does: whoever sees the folder can tell whether we live.
+  const std::string instance = folder_ + "/incoming/" + RandomHex();
+  lock_fd_ = open((instance + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_fd_ < 0) return ErrnoError("create " + instance + ".lock");
+  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) return ErrnoError("lock " + instance + ".lock");
+  if (mkdir(instance.c_str(), 0700) != 0) return ErrnoError("make folder " + instance);
+  incoming_ = instance;
+
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto main, reader->ListBranches());
+  reader.reset();
+  if (main.empty()) STAGEFS_RETURN_IF_ERROR(LayOutRepository(*this));
+  STAGEFS_RETURN_IF_ERROR(RecoverUnsyncedVersions(*this, &recovery_));
+  STAGEFS_RETURN_IF_ERROR(RecoverWorkingCopies(*this, &recovery_));
+  flusher_ = std::make_unique<Flusher>(*this);
+  flusher_->Wake();
+  return {};
+}
+
+Result<VersionInfo> Repository::TakeInto(IndexTransaction& transaction, const std::string& path,
+                                         const ContentId& content, uint64_t size_bytes, bool synced) {
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known,
+                           transaction.FindVersion(HashRef(content.sha256)));
+  if (known && versions_->Has(content.sha256)) {
+    STAGEFS_RETURN_IF_ERROR(transaction.RenewVersion(known->id, NowNs()));
+    STAGEFS_RETURN_IF_ERROR(RemoveFile(path));
+    return *known;
+  }
+  VersionInfo version;
+  if (known) {
+    version = *known;  // The bytes were lost: these heal it.
+  } else {
+    version.content = content;
+    version.size_bytes = size_bytes;
+    version.stored_ns = version.renewed_ns = NowNs();
+    version.synced = synced;
+    STAGEFS_ASSIGN_OR_RETURN(version.id, transaction.AddVersion(version));
+  }
+  STAGEFS_RETURN_IF_ERROR(versions_->Take(content.sha256, path));
+  return version;
+}
+
+Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> files) {
+  // The bulk of the bytes goes to the disk before anybody has to wait for our transaction.
+  if (files.size() <= 32) {
+    for (const IncomingFile& file : files) STAGEFS_RETURN_IF_ERROR(SyncFd(file.fd(), file.path()));
+  } else if (syncfs(files.front().fd()) != 0) {
+    return ErrnoError("sync the file system of " + folder_);
+  }
+  STAGEFS_ASSIGN_OR_RETURN(auto transaction, index_->Begin(Durability::kPowerLoss));
+  std::vector<VersionInfo> versions;
+  std::vector<Sha256> taken;
+  for (IncomingFile& file : files) {
+    const ContentId content = file.Finish();
+    STAGEFS_ASSIGN_OR_RETURN(VersionInfo version,
+                             TakeInto(*transaction, file.path(), content, file.size_bytes(), true));
+    file.Release();
+    taken.push_back(content.sha256);
+    versions.push_back(std::move(version));
+  }
+  STAGEFS_RETURN_IF_ERROR(versions_->Sync(taken));
+  STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+  return versions;
+}
+
+Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
+  STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, NewIncoming());
+  STAGEFS_RETURN_IF_ERROR(file.Write(bytes));
+  std::vector<IncomingFile> files;
+  files.push_back(std::move(file));
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions, Adopt(std::move(files)));
+  return versions.front();
+}
+
+Result<VersionInfo> Repository::PutFrom(ByteSource& source) {
+  STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, NewIncoming());
+  std::vector<char> buffer(256 << 10);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
+    if (got == 0) break;
+    STAGEFS_RETURN_IF_ERROR(file.Write(buffer.data(), got));
+  }
+  std::vector<IncomingFile> files;
+  files.push_back(std::move(file));
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions, Adopt(std::move(files)));
+  return versions.front();
+}
+
+Result<VersionInfo> Repository::FindVersion(std::string_view hash) {
+  STAGEFS_ASSIGN_OR_RETURN(const HashRef ref, HashRef::Parse(hash));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->FindVersion(ref));
+  if (!version) return Error(ErrorCode::kNotFound, "version " + ref.ToString() + ": no such version");
+  return *version;
+}
+
+// Bytes before the mark that says they are there.
+Status Repository::SyncAll() {
+  std::unique_lock<std::mutex> turn;
+  if (flusher_) turn = std::unique_lock(flusher_->syncing);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto waiting, reader->ListUnsynced(kSyncGroupMax));
+    reader.reset();
+    if (waiting.empty()) return index_->Sync();
+    std::vector<Sha256> hashes;
+    for (const VersionInfo& version : waiting) hashes.push_back(version.content.sha256);
+    STAGEFS_RETURN_IF_ERROR(versions_->Sync(hashes));
+    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
+    for (const VersionInfo& version : waiting) {
+      STAGEFS_RETURN_IF_ERROR(transaction->SetSynced(version.id));
+    }
+    STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+  }
+}
+
+void Repository::NoteUnsynced() {
+  if (flusher_) flusher_->Wake();
+}
+
+int Repository::AddListener(Listener listener) {
+  std::lock_guard lock(listeners_->mutex);
+  listeners_->all.emplace(listeners_->next, std::move(listener));
+  return listeners_->next++;
+}
+
+void Repository::RemoveListener(int handle) {
+  std::lock_guard lock(listeners_->mutex);
+  listeners_->all.erase(handle);
+}
+
+void Repository::NotifyListeners(WorkspaceId workspace, WriterId writer) {
+  std::vector<Listener> all;
+  {
+    std::lock_guard lock(listeners_->mutex);
+    for (const auto& [handle, listener] : listeners_->all) all.push_back(listener);
+  }
+  for (const Listener& listener : all) listener(workspace, writer);
+}
+
+struct Root::State {
+  std::mutex mutex;
+  std::map<std::string, std::unique_ptr<Repository>> open;
+};
+
+Root::Root(std::string folder) : folder_(std::move(folder)), state_(std::make_unique<State>()) {}
+Root::~Root() = default;
+
+Result<Repository*> Root::Open(const RepositoryName& name) {
+  std::lock_guard lock(state_->mutex);
+  auto& repository = state_->open[name.ToString()];
+  if (!repository) {
+    auto opened = Repository::Open(folder_, name);
+    if (!opened) {
+      state_->open.erase(name.ToString());
+      return opened.error();
+    }
+    repository = std::move(*opened);
+  }
+  return repository.get();
+}
+
+}  // namespace stagefs

@@ -1,0 +1,62 @@
+#include <algorithm>
+#include <array>
+
+#include "stagefs/workspace.h"
+
+namespace stagefs {
+namespace {
+
+bool IsAlnum(char c) { return isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80; }
+
+// rsync writes NAME as .NAME.XXXXXX. Six lower-case letters are far more often an extension (.x.config)
+// than one of rsync's, 1 in 200 of which looks like that.
+bool IsRsyncName(std::string_view name) {
+  if (name.size() < 9 || name[0] != '.' || name[name.size() - 7] != '.') return false;
+  const std::string_view tail = name.substr(name.size() - 6);
+  return std::all_of(tail.begin(), tail.end(), IsAlnum) &&
+         !std::all_of(tail.begin(), tail.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+bool IsVimSwapName(std::string_view name) {
+  return name.size() > 5 && name[0] == '.' && name.substr(name.size() - 4, 3) == ".sw" && IsAlnum(name.back());
+}
+
+}  // namespace
+
+bool IsScratchName(std::string_view name) {
+  static constexpr std::array<std::string_view, 4> kWhole = {".DS_Store", "Thumbs.db", "desktop.ini", "4913"};
+  static constexpr std::array<std::string_view, 4> kPrefix = {".goutputstream-", "._", ".nfs", ".fuse_hidden"};
+  if (std::find(kWhole.begin(), kWhole.end(), name) != kWhole.end()) return true;
+  for (const std::string_view prefix : kPrefix) {
+    if (name.starts_with(prefix) && name.size() > prefix.size()) return true;
+  }
+  if (name.starts_with(".~lock.") && name.ends_with('#')) return true;
+  if (name.size() > 5 && name.ends_with(".part")) return true;
+  return IsRsyncName(name) || IsVimSwapName(name) || IsStageManifestName(name);
+}
+
+std::string_view ScratchNamesHelp() {
+  return "  .goutputstream-*   GLib's unfinished files\n"
+         "  .NAME.XXXXXX       rsync's (six letters and digits, not all lower case)\n"
+         "  *.part             KIO's and browsers'\n"
+         "  .NAME.sw?  4913    vim's\n"
+         "  .~lock.*#          LibreOffice's locks\n"
+         "  .DS_Store  ._*  Thumbs.db  desktop.ini   what other desktops leave behind\n"
+         "  .nfs*  .fuse_hidden*                     open files that were removed\n"
+         "  *.stage.json  *.stage.ndjson  *.stage.csv  *.stage.tsv  *.stage.sum\n"
+         "                     manifests, which stage what they list; and their *.result.json\n";
+}
+
+bool IsStageManifestName(std::string_view name) {
+  static constexpr std::array<std::string_view, 5> kEndings = {".stage.json", ".stage.ndjson", ".stage.csv",
+                                                               ".stage.tsv", ".stage.sum"};
+  constexpr std::string_view kResult = ".result.json";
+  if (name.ends_with(kResult)) name.remove_suffix(kResult.size());
+  return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
+    return name.size() > ending.size() && name.ends_with(ending);
+  });
+}
+
+std::string ResultNameOf(std::string_view manifest_name) { return std::string(manifest_name) + ".result.json"; }
+
+}  // namespace stagefs

@@ -1,0 +1,150 @@
+#include "sqlite.h"
+
+#include <sqlite3.h>
+
+#include <cassert>
+
+namespace stagefs {
+namespace {
+
+// Another process may hold the write lock while it stages a large manifest.
+constexpr int kBusyTimeoutMs = 60'000;
+
+Error SqliteError(sqlite3* db, const std::string& what) {
+  const int code = sqlite3_errcode(db);
+  const std::string message = what + ": " + sqlite3_errmsg(db);
+  switch (code & 0xff) {
+    case SQLITE_FULL: return Error(ErrorCode::kNoSpace, message);
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN: return Error(ErrorCode::kReadOnly, message);
+    case SQLITE_PERM:
+    case SQLITE_AUTH: return Error(ErrorCode::kPermission, message);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return Error(ErrorCode::kBusy, message);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return Error(ErrorCode::kCorrupt, message);
+    case SQLITE_CONSTRAINT: return Error(ErrorCode::kConflict, message);
+    default: return Error(ErrorCode::kIo, message);
+  }
+}
+
+}  // namespace
+
+Statement::Statement(Statement&& other) noexcept
+    : db_(other.db_), statement_(other.statement_), owned_(other.owned_) {
+  other.statement_ = nullptr;
+}
+
+Statement::~Statement() {
+  if (statement_ == nullptr) return;
+  if (owned_) {
+    sqlite3_finalize(statement_);
+  } else {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+}
+
+Statement& Statement::BindInt(int index, int64_t value) {
+  [[maybe_unused]] const int rc = sqlite3_bind_int64(statement_, index, value);
+  assert(rc == SQLITE_OK);
+  return *this;
+}
+
+Statement& Statement::BindBlob(int index, std::string_view bytes) {
+  // A null pointer would bind NULL; an empty blob is meant.
+  [[maybe_unused]] const int rc = sqlite3_bind_blob64(
+      statement_, index, bytes.data() == nullptr ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
+  assert(rc == SQLITE_OK);
+  return *this;
+}
+
+Statement& Statement::BindText(int index, std::string_view text) {
+  [[maybe_unused]] const int rc =
+      sqlite3_bind_text64(statement_, index, text.data() == nullptr ? "" : text.data(), text.size(),
+                          SQLITE_STATIC, SQLITE_UTF8);
+  assert(rc == SQLITE_OK);
+  return *this;
+}
+
+Statement& Statement::BindNull(int index) {
+  sqlite3_bind_null(statement_, index);
+  return *this;
+}
+
+Result<bool> Statement::Step() {
+  const int rc = sqlite3_step(statement_);
+  if (rc == SQLITE_ROW) return true;
+  if (rc == SQLITE_DONE) return false;
+  return SqliteError(db_, "index");
+}
+
+Status Statement::Run() {
+  STAGEFS_ASSIGN_OR_RETURN(bool more, Step());
+  while (more) {
+    STAGEFS_ASSIGN_OR_RETURN(more, Step());
+  }
+  Reset();
+  return {};
+}
+
+void Statement::Reset() { sqlite3_reset(statement_); }
+
+int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+
+bool Statement::IsNull(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+std::string_view Statement::Blob(int column) const {
+  const void* data = sqlite3_column_blob(statement_, column);
+  return {static_cast<const char*>(data), static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, const Options& options) {
+  sqlite3* db = nullptr;
+  const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                    (options.read_only ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  auto connection = std::unique_ptr<Connection>(new Connection(db));
+  if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
+  sqlite3_busy_timeout(db, kBusyTimeoutMs);
+  const std::string settings =
+      "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8192;"
+      "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -" +
+      std::to_string(options.cache_kib) + ";" + (options.read_only ? "PRAGMA query_only = 1;" : "");
+  if (auto status = connection->Execute(settings); !status) return status.error().In("open " + path);
+  return connection;
+}
+
+Connection::~Connection() {
+  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close_v2(db_);
+}
+
+Result<Statement> Connection::Prepare(const char* sql) {
+  auto found = statements_.find(sql);
+  if (found != statements_.end() && !sqlite3_stmt_busy(found->second)) {
+    return Statement(db_, found->second, false);
+  }
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    return SqliteError(db_, std::string("prepare ") + sql);
+  }
+  if (found != statements_.end()) return Statement(db_, statement, true);
+  statements_.emplace(sql, statement);
+  return Statement(db_, statement, false);
+}
+
+Status Connection::Execute(const std::string& sql) {
+  if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return SqliteError(db_, "index");
+  }
+  return {};
+}
+
+int64_t Connection::changes() const { return sqlite3_changes64(db_); }
+int64_t Connection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
+
+}  // namespace stagefs

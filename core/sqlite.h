@@ -1,0 +1,78 @@
+// SQLite behind owner types. The only other file that names sqlite3 is sqlite.cc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "stagefs/result.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace stagefs {
+
+// A prepared statement in use. It is reset when it goes out of scope. Parameters count from 1, columns from 0.
+//
+// REQUIRES: the connection it came from is used by this thread alone meanwhile.
+class Statement {
+ public:
+  Statement(sqlite3* db, sqlite3_stmt* statement, bool owned)
+      : db_(db), statement_(statement), owned_(owned) {}
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&&) = delete;
+  ~Statement();
+
+  Statement& BindInt(int index, int64_t value);
+  // The bytes must live until the statement is stepped.
+  Statement& BindBlob(int index, std::string_view bytes);
+  Statement& BindText(int index, std::string_view text);
+  Statement& BindNull(int index);
+
+  // True: a row is there. False: done.
+  Result<bool> Step();
+  // Runs to the end and resets, for statements without rows.
+  Status Run();
+  void Reset();
+
+  int64_t Int(int column) const;
+  bool IsNull(int column) const;
+  // A view valid until the next Step().
+  std::string_view Blob(int column) const;
+  std::string_view Text(int column) const { return Blob(column); }
+
+ private:
+  sqlite3* db_;
+  sqlite3_stmt* statement_;
+  bool owned_;
+};
+
+// One connection with its prepared statements. For one thread at a time.
+class Connection {
+ public:
+  struct Options {
+    bool read_only = false;
+    int cache_kib = 8192;
+  };
+  static Result<std::unique_ptr<Connection>> Open(const std::string& path, const Options& options);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // `sql` must be a literal: it is kept by address. A statement that is in use already is prepared afresh.
+  Result<Statement> Prepare(const char* sql);
+  // Several statements, no parameters.
+  Status Execute(const std::string& sql);
+  int64_t changes() const;
+  int64_t last_insert_id() const;
+
+ private:
+  explicit Connection(sqlite3* db) : db_(db) {}
+
+  sqlite3* db_;
+  std::unordered_map<const char*, sqlite3_stmt*> statements_;
+};
+
+}  // namespace stagefs

@@ -1,0 +1,473 @@
+#include "sqlite_index_reads.h"
+
+#include <cassert>
+#include <cstring>
+
+namespace stagefs {
+namespace {
+
+#define VERSION_COLUMNS "id, sha256, xxh3, size, stored_ns, renewed_ns, synced"
+#define ENTRY_COLUMNS "kind, version, child, size, executable, mtime_ns"
+#define STAGED_COLUMNS ENTRY_COLUMNS ", state, scratch, target"
+#define COMMIT_COLUMNS "seq, id, lineage, parent, message, author, email, time_ns"
+#define WORKSPACE_COLUMNS "id, uid, name, branch, base, change_seq, report, created_ns"
+
+template <size_t N>
+std::array<uint8_t, N> ReadArray(const Statement& row, int column) {
+  std::array<uint8_t, N> bytes{};
+  const std::string_view blob = row.Blob(column);
+  assert(blob.size() == N);
+  std::memcpy(bytes.data(), blob.data(), std::min(blob.size(), N));
+  return bytes;
+}
+
+VersionInfo ReadVersion(const Statement& row) {
+  VersionInfo version;
+  version.id = row.Int(0);
+  version.content.sha256 = ReadArray<32>(row, 1);
+  version.content.xxh3 = ReadArray<16>(row, 2);
+  version.size_bytes = static_cast<uint64_t>(row.Int(3));
+  version.stored_ns = row.Int(4);
+  version.renewed_ns = row.Int(5);
+  version.synced = row.Int(6) != 0;
+  return version;
+}
+
+CommitInfo ReadCommit(const Statement& row) {
+  CommitInfo commit;
+  commit.seq = row.Int(0);
+  commit.id = row.Text(1);
+  commit.lineage = row.Int(2);
+  commit.parent = row.Int(3);
+  commit.message = row.Text(4);
+  commit.author = row.Text(5);
+  commit.email = row.Text(6);
+  commit.time_ns = row.Int(7);
+  return commit;
+}
+
+WorkspaceInfo ReadWorkspace(const Statement& row) {
+  WorkspaceInfo workspace;
+  workspace.id = row.Int(0);
+  workspace.uid = row.Text(1);
+  if (!row.IsNull(2)) workspace.name = row.Text(2);
+  workspace.branch = row.Text(3);
+  workspace.base = row.Int(4);
+  workspace.change_seq = row.Int(5);
+  if (!row.IsNull(6)) workspace.report = row.Int(6);
+  workspace.created_ns = row.Int(7);
+  return workspace;
+}
+
+BranchInfo ReadBranch(const Statement& row) { return {std::string(row.Text(0)), row.Int(1)}; }
+Slot ReadSlot(const Statement& row) { return {row.Int(0), std::string(row.Blob(1))}; }
+
+InboxFile ReadInbox(const Statement& row) {
+  return {std::string(row.Blob(0)), std::string(row.Blob(1)), row.Int(2), static_cast<uint64_t>(row.Int(3)),
+          row.Int(4)};
+}
+
+template <class Read>
+auto FirstRow(Statement& statement, Read read) -> Result<std::optional<decltype(read(statement))>> {
+  STAGEFS_ASSIGN_OR_RETURN(const bool found, statement.Step());
+  if (!found) return std::optional<decltype(read(statement))>();
+  return std::optional<decltype(read(statement))>(read(statement));
+}
+
+template <class Read>
+auto AllRows(Statement& statement, Read read) -> Result<std::vector<decltype(read(statement))>> {
+  std::vector<decltype(read(statement))> rows;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, statement.Step());
+    if (!more) return rows;
+    rows.push_back(read(statement));
+  }
+}
+
+}  // namespace
+
+std::string_view BytesOf(const Sha256& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+std::string_view BytesOf(const Xxh3& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
+Entry ReadEntry(const Statement& row, int column) {
+  Entry entry;
+  entry.kind = static_cast<EntryKind>(row.Int(column));
+  entry.version = row.Int(column + 1);
+  entry.child = row.Int(column + 2);
+  entry.size_bytes = static_cast<uint64_t>(row.Int(column + 3));
+  entry.executable = row.Int(column + 4) != 0;
+  entry.mtime_ns = row.Int(column + 5);
+  return entry;
+}
+
+StagedEntry ReadStaged(const Statement& row, int column) {
+  StagedEntry staged;
+  staged.entry = ReadEntry(row, column);
+  staged.state = static_cast<StagedState>(row.Int(column + kEntryColumns));
+  staged.entry.scratch = row.Int(column + kEntryColumns + 1) != 0;
+  staged.entry.target = row.Blob(column + kEntryColumns + 2);
+  return staged;
+}
+
+template <class I>
+Result<std::optional<VersionInfo>> SqliteReads<I>::FindVersion(const HashRef& hash) {
+  if (const Sha256* sha256 = hash.sha256()) {
+    STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
+                                                                   " FROM version WHERE sha256 = ?1"));
+    query.BindBlob(1, BytesOf(*sha256));
+    return FirstRow(query, ReadVersion);
+  }
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
+                                                                 " FROM version WHERE xxh3 = ?1"));
+  query.BindBlob(1, BytesOf(*hash.xxh3()));
+  return FirstRow(query, ReadVersion);
+}
+
+template <class I>
+Result<std::optional<VersionInfo>> SqliteReads<I>::GetVersion(VersionId id) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE id = ?1"));
+  query.BindInt(1, id);
+  return FirstRow(query, ReadVersion);
+}
+
+template <class I>
+Result<std::vector<VersionInfo>> SqliteReads<I>::ListVersions(const std::optional<Sha256>& after,
+                                                              size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
+                                            " FROM version WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2"));
+  query.BindBlob(1, after ? BytesOf(*after) : std::string_view()).BindInt(2, static_cast<int64_t>(limit));
+  return AllRows(query, ReadVersion);
+}
+
+template <class I>
+Result<std::vector<VersionInfo>> SqliteReads<I>::ListUnsynced(size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE synced = 0 LIMIT ?1"));
+  query.BindInt(1, static_cast<int64_t>(limit));
+  return AllRows(query, ReadVersion);
+}
+
+template <class I>
+Result<std::vector<VersionInfo>> SqliteReads<I>::ListUnused(int64_t before_ns, size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare(
+          "SELECT " VERSION_COLUMNS
+          " FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0 AND id NOT IN ("
+          "  SELECT version FROM tree_entry WHERE version IS NOT NULL UNION ALL"
+          "  SELECT version FROM staged_entry WHERE version IS NOT NULL UNION ALL"
+          "  SELECT old FROM unsynced_entry WHERE old IS NOT NULL UNION ALL"
+          "  SELECT version FROM unsynced_entry UNION ALL"
+          "  SELECT base_version FROM working_copy WHERE base_version IS NOT NULL UNION ALL"
+          "  SELECT version FROM inbox_file UNION ALL"
+          "  SELECT report FROM workspace WHERE report IS NOT NULL) LIMIT ?2"));
+  query.BindInt(1, before_ns).BindInt(2, static_cast<int64_t>(limit));
+  return AllRows(query, ReadVersion);
+}
+
+template <class I>
+Result<std::vector<UnsyncedEntry>> SqliteReads<I>::UnsyncedEntriesOf(VersionId version) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT folder, name, workspace, version, kind, old, child, size, executable,"
+                           " mtime_ns, state, scratch, target FROM unsynced_entry WHERE version = ?1"));
+  query.BindInt(1, version);
+  return AllRows(query, [](const Statement& row) {
+    UnsyncedEntry entry{row.Int(2), ReadSlot(row), row.Int(3), std::nullopt};
+    if (!row.IsNull(4)) entry.previous = ReadStaged(row, 4);
+    return entry;
+  });
+}
+
+template <class I>
+Result<int64_t> SqliteReads<I>::CountDangling() {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT count(*) FROM (SELECT version FROM tree_entry UNION ALL"
+                           " SELECT version FROM staged_entry UNION ALL SELECT version FROM inbox_file)"
+                           " WHERE version IS NOT NULL AND version NOT IN (SELECT id FROM version)"));
+  STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
+  return query.Int(0);
+}
+
+template <class I>
+Result<std::optional<BranchInfo>> SqliteReads<I>::FindBranch(const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT name, head FROM branch WHERE name = ?1"));
+  query.BindText(1, name);
+  return FirstRow(query, ReadBranch);
+}
+
+template <class I>
+Result<std::vector<BranchInfo>> SqliteReads<I>::ListBranches() {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT name, head FROM branch ORDER BY name"));
+  return AllRows(query, ReadBranch);
+}
+
+template <class I>
+Result<std::optional<CommitInfo>> SqliteReads<I>::GetCommit(CommitSeq seq) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " COMMIT_COLUMNS
+                                                                 " FROM commit_log WHERE seq = ?1"));
+  query.BindInt(1, seq);
+  return FirstRow(query, ReadCommit);
+}
+
+template <class I>
+Result<std::optional<CommitInfo>> SqliteReads<I>::FindCommit(const std::string& id) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " COMMIT_COLUMNS
+                                                                 " FROM commit_log WHERE id = ?1"));
+  query.BindText(1, id);
+  return FirstRow(query, ReadCommit);
+}
+
+template <class I>
+Result<TreeView> SqliteReads<I>::ViewOf(CommitSeq seq) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, GetCommit(seq));
+  if (!commit) return Error(ErrorCode::kNotFound, "no commit number " + std::to_string(seq));
+  TreeView view;
+  view.lines.push_back({commit->lineage, seq});
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(
+        Statement query, connection().Prepare("SELECT parent, fork_seq FROM lineage"
+                                              " WHERE id = ?1 AND parent IS NOT NULL"));
+    query.BindInt(1, view.lines.back().lineage);
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return view;
+    view.lines.push_back({query.Int(0), query.Int(1)});
+  }
+}
+
+template <class I>
+Result<std::optional<Entry>> SqliteReads<I>::LookUpBase(const TreeView& view, FolderId folder,
+                                                        std::string_view name) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT lineage, seq, " ENTRY_COLUMNS
+                           " FROM tree_entry WHERE folder = ?1 AND name = ?2 ORDER BY seq DESC"));
+  query.BindInt(1, folder).BindBlob(2, name);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return std::optional<Entry>();
+    if (!view.Shows(query.Int(0), query.Int(1))) continue;
+    Entry entry = ReadEntry(query, 2);
+    if (entry.kind == EntryKind::kRemoved) return std::optional<Entry>();
+    return std::optional<Entry>(std::move(entry));
+  }
+}
+
+template <class I>
+Result<std::vector<Named<Entry>>> SqliteReads<I>::ListBase(const TreeView& view, FolderId folder,
+                                                           std::string_view after, size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT name, lineage, seq, " ENTRY_COLUMNS
+                           " FROM tree_entry WHERE folder = ?1 AND name > ?2 ORDER BY name, seq DESC"));
+  query.BindInt(1, folder).BindBlob(2, after);
+  std::vector<Named<Entry>> entries;
+  std::string decided;  // The visible row of this name was seen already. No name is empty.
+  while (entries.size() < limit) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) break;
+    const std::string_view name = query.Blob(0);
+    if (name == decided || !view.Shows(query.Int(1), query.Int(2))) continue;
+    decided = name;
+    Entry entry = ReadEntry(query, 3);
+    if (entry.kind != EntryKind::kRemoved) entries.push_back({decided, std::move(entry)});
+  }
+  return entries;
+}
+
+template <class I>
+Result<bool> SqliteReads<I>::HasBaseRows(FolderId folder) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT 1 FROM tree_entry WHERE folder = ?1 LIMIT 1"));
+  query.BindInt(1, folder);
+  return query.Step();
+}
+
+template <class I>
+Result<std::optional<Slot>> SqliteReads<I>::PlaceInBase(const TreeView& view, FolderId child) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT folder, name, lineage, seq FROM tree_entry INDEXED BY tree_entry_by_child"
+                           " WHERE child = ?1 ORDER BY seq DESC"));
+  query.BindInt(1, child);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return std::optional<Slot>();
+    if (!view.Shows(query.Int(2), query.Int(3))) continue;
+    // The newest placing counts only if its row was not replaced by a later one.
+    Slot slot = ReadSlot(query);
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, LookUpBase(view, slot.folder, slot.name));
+    if (now && now->child == child) return std::optional<Slot>(std::move(slot));
+    return std::optional<Slot>();
+  }
+}
+
+template <class I>
+Result<std::vector<Slot>> SqliteReads<I>::ListCommitted(CommitSeq seq, const std::optional<Slot>& after,
+                                                        size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT folder, name FROM tree_entry WHERE seq = ?1"
+                                            " AND (folder, name) > (?2, ?3) ORDER BY folder, name LIMIT ?4"));
+  query.BindInt(1, seq).BindInt(2, after ? after->folder : 0);
+  query.BindBlob(3, after ? std::string_view(after->name) : std::string_view());
+  query.BindInt(4, static_cast<int64_t>(limit));
+  return AllRows(query, ReadSlot);
+}
+
+template <class I>
+Result<std::optional<WorkspaceInfo>> SqliteReads<I>::FindWorkspace(const std::string& id_or_name) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " WORKSPACE_COLUMNS
+                                                " FROM workspace WHERE uid = ?1 OR name = ?1"
+                                                " ORDER BY uid = ?1 DESC LIMIT 1"));
+  query.BindText(1, id_or_name);
+  return FirstRow(query, ReadWorkspace);
+}
+
+template <class I>
+Result<std::optional<WorkspaceInfo>> SqliteReads<I>::GetWorkspace(WorkspaceId id) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " WORKSPACE_COLUMNS
+                                                                 " FROM workspace WHERE id = ?1"));
+  query.BindInt(1, id);
+  return FirstRow(query, ReadWorkspace);
+}
+
+template <class I>
+Result<std::vector<WorkspaceInfo>> SqliteReads<I>::ListWorkspaces() {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT " WORKSPACE_COLUMNS " FROM workspace ORDER BY id"));
+  return AllRows(query, ReadWorkspace);
+}
+
+template <class I>
+Result<std::optional<StagedEntry>> SqliteReads<I>::LookUpStaged(WorkspaceId workspace, FolderId folder,
+                                                                std::string_view name) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT " STAGED_COLUMNS " FROM staged_entry"
+                                            " WHERE workspace = ?1 AND folder = ?2 AND name = ?3"));
+  query.BindInt(1, workspace).BindInt(2, folder).BindBlob(3, name);
+  return FirstRow(query, [](const Statement& row) { return ReadStaged(row, 0); });
+}
+
+template <class I>
+Result<std::vector<Named<StagedEntry>>> SqliteReads<I>::ListStaged(WorkspaceId workspace, FolderId folder,
+                                                                   std::string_view after, size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT name, " STAGED_COLUMNS " FROM staged_entry WHERE workspace = ?1"
+                           " AND folder = ?2 AND name > ?3 ORDER BY name LIMIT ?4"));
+  query.BindInt(1, workspace).BindInt(2, folder).BindBlob(3, after);
+  query.BindInt(4, static_cast<int64_t>(limit));
+  return AllRows(query, [](const Statement& row) {
+    return Named<StagedEntry>{std::string(row.Blob(0)), ReadStaged(row, 1)};
+  });
+}
+
+template <class I>
+Result<std::vector<IndexReader::StagedRow>> SqliteReads<I>::ScanStaged(WorkspaceId workspace,
+                                                                       const std::optional<Slot>& after,
+                                                                       size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT folder, name, " STAGED_COLUMNS " FROM staged_entry WHERE workspace = ?1"
+                           " AND (folder, name) > (?2, ?3) ORDER BY folder, name LIMIT ?4"));
+  query.BindInt(1, workspace).BindInt(2, after ? after->folder : 0);
+  query.BindBlob(3, after ? std::string_view(after->name) : std::string_view());
+  query.BindInt(4, static_cast<int64_t>(limit));
+  return AllRows(query, [](const Statement& row) {
+    return IndexReader::StagedRow{ReadSlot(row), ReadStaged(row, 2)};
+  });
+}
+
+template <class I>
+Result<std::optional<Slot>> SqliteReads<I>::PlaceInStaged(WorkspaceId workspace, FolderId child) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT folder, name FROM staged_entry"
+                                            " WHERE workspace = ?1 AND child = ?2"));
+  query.BindInt(1, workspace).BindInt(2, child);
+  return FirstRow(query, ReadSlot);
+}
+
+template <class I>
+Result<std::vector<FolderId>> SqliteReads<I>::ChangedFolders(WorkspaceId workspace, int64_t after_seq,
+                                                             WriterId except) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT DISTINCT folder FROM folder_change"
+                                            " WHERE workspace = ?1 AND seq > ?2 AND writer <> ?3"));
+  query.BindInt(1, workspace).BindInt(2, after_seq).BindInt(3, except);
+  return AllRows(query, [](const Statement& row) { return row.Int(0); });
+}
+
+template <class I>
+Result<std::optional<InboxFile>> SqliteReads<I>::LookUpInbox(WorkspaceId workspace, std::string_view directory,
+                                                             std::string_view name) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
+                           " WHERE workspace = ?1 AND directory = ?2 AND name = ?3"));
+  query.BindInt(1, workspace).BindBlob(2, directory).BindBlob(3, name);
+  return FirstRow(query, ReadInbox);
+}
+
+template <class I>
+Result<std::vector<InboxFile>> SqliteReads<I>::ListInbox(WorkspaceId workspace, std::string_view directory) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
+                           " WHERE workspace = ?1 AND directory = ?2 ORDER BY name"));
+  query.BindInt(1, workspace).BindBlob(2, directory);
+  return AllRows(query, ReadInbox);
+}
+
+template <class I>
+Result<std::vector<WorkingCopyRow>> SqliteReads<I>::ListWorkingCopies() {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT folder, name, file, workspace, base_version FROM working_copy"));
+  return AllRows(query, [](const Statement& row) {
+    WorkingCopyRow copy{std::string(row.Text(2)), row.Int(3), ReadSlot(row), std::nullopt};
+    if (!row.IsNull(4)) copy.base_version = row.Int(4);
+    return copy;
+  });
+}
+
+template <class I>
+Result<std::vector<MountRow>> SqliteReads<I>::ListMounts() {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT mountpoint, workspace, pid, started FROM mount"));
+  return AllRows(query, [](const Statement& row) {
+    return MountRow{std::string(row.Blob(0)), row.Int(1), row.Int(2), row.Int(3)};
+  });
+}
+
+template <class I>
+Result<std::optional<std::string>> SqliteReads<I>::GetMeta(const std::string& key) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT value FROM meta WHERE key = ?1"));
+  query.BindText(1, key);
+  return FirstRow(query, [](const Statement& row) { return std::string(row.Text(0)); });
+}
+
+template <class I>
+Result<std::vector<std::string>> SqliteReads<I>::ListMeta(const std::string& prefix) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query,
+      connection().Prepare("SELECT key FROM meta WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key"));
+  query.BindText(1, prefix);
+  return AllRows(query, [](const Statement& row) { return std::string(row.Text(0)); });
+}
+
+template class SqliteReads<IndexReader>;
+template class SqliteReads<IndexTransaction>;
+
+}  // namespace stagefs

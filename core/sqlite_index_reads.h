@@ -1,0 +1,71 @@
+// The questions of the SQLite index, for readers and transactions alike.
+#pragma once
+
+#include "sqlite.h"
+#include "stagefs/staging_index.h"
+
+namespace stagefs {
+
+// Implements every question of IndexReader on `connection()`. `Interface` is IndexReader or IndexTransaction.
+template <class Interface>
+class SqliteReads : public Interface {
+ public:
+  Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) override;
+  Result<std::optional<VersionInfo>> GetVersion(VersionId id) override;
+  Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) override;
+  Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) override;
+  Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) override;
+  Result<std::vector<UnsyncedEntry>> UnsyncedEntriesOf(VersionId version) override;
+  Result<int64_t> CountDangling() override;
+
+  Result<std::optional<BranchInfo>> FindBranch(const std::string& name) override;
+  Result<std::vector<BranchInfo>> ListBranches() override;
+  Result<std::optional<CommitInfo>> GetCommit(CommitSeq seq) override;
+  Result<std::optional<CommitInfo>> FindCommit(const std::string& id) override;
+  Result<TreeView> ViewOf(CommitSeq seq) override;
+
+  Result<std::optional<Entry>> LookUpBase(const TreeView& view, FolderId folder,
+                                          std::string_view name) override;
+  Result<std::vector<Named<Entry>>> ListBase(const TreeView& view, FolderId folder, std::string_view after,
+                                             size_t limit) override;
+  Result<bool> HasBaseRows(FolderId folder) override;
+  Result<std::optional<Slot>> PlaceInBase(const TreeView& view, FolderId child) override;
+  Result<std::vector<Slot>> ListCommitted(CommitSeq seq, const std::optional<Slot>& after,
+                                          size_t limit) override;
+
+  Result<std::optional<WorkspaceInfo>> FindWorkspace(const std::string& id_or_name) override;
+  Result<std::optional<WorkspaceInfo>> GetWorkspace(WorkspaceId id) override;
+  Result<std::vector<WorkspaceInfo>> ListWorkspaces() override;
+  Result<std::optional<StagedEntry>> LookUpStaged(WorkspaceId workspace, FolderId folder,
+                                                  std::string_view name) override;
+  Result<std::vector<Named<StagedEntry>>> ListStaged(WorkspaceId workspace, FolderId folder,
+                                                     std::string_view after, size_t limit) override;
+  Result<std::vector<IndexReader::StagedRow>> ScanStaged(WorkspaceId workspace,
+                                                         const std::optional<Slot>& after,
+                                                         size_t limit) override;
+  Result<std::optional<Slot>> PlaceInStaged(WorkspaceId workspace, FolderId child) override;
+  Result<std::vector<FolderId>> ChangedFolders(WorkspaceId workspace, int64_t after_seq,
+                                               WriterId except) override;
+
+  Result<std::optional<InboxFile>> LookUpInbox(WorkspaceId workspace, std::string_view directory,
+                                               std::string_view name) override;
+  Result<std::vector<InboxFile>> ListInbox(WorkspaceId workspace, std::string_view directory) override;
+  Result<std::vector<WorkingCopyRow>> ListWorkingCopies() override;
+  Result<std::vector<MountRow>> ListMounts() override;
+  Result<std::optional<std::string>> GetMeta(const std::string& key) override;
+  Result<std::vector<std::string>> ListMeta(const std::string& prefix) override;
+
+ protected:
+  virtual Connection& connection() = 0;
+};
+
+std::string_view BytesOf(const Sha256& hash);
+std::string_view BytesOf(const Xxh3& hash);
+
+// The columns of an entry, from `column` on: kind, version, child, size, executable, mtime_ns.
+Entry ReadEntry(const Statement& row, int column);
+constexpr int kEntryColumns = 6;
+// The columns of a staged entry: an entry's, then state, scratch, target.
+StagedEntry ReadStaged(const Statement& row, int column);
+
+}  // namespace stagefs

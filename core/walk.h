@@ -1,0 +1,20 @@
+// Visits what is staged in path order, in time proportional to what is staged.
+#pragma once
+
+#include "overlay.h"
+
+namespace stagefs {
+
+struct StagedAt {
+  std::string path;
+  Slot slot;
+  StagedEntry staged;
+};
+
+// Rows below a folder that was removed are visited at their path in the base.
+Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit);
+
+// A folder's path in the base tree.
+Result<std::string> BasePathOf(OverlayReader& tree, FolderId folder);
+
+}  // namespace stagefs

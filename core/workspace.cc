@@ -1,0 +1,222 @@
+#include "stagefs/workspace.h"
+
+#include "stagefs/posix_env.h"
+#include "workspace_impl.h"
+
+namespace stagefs {
+namespace {
+
+// `target` seen from `directory`, without "." and "..": std::nullopt if it leaves the workspace.
+std::optional<std::string> ResolveInside(std::string_view directory, std::string_view target,
+                                         std::string_view mountpoint) {
+  std::vector<std::string> components;
+  const auto walk = [&](std::string_view path) {
+    for (size_t begin = 0; begin <= path.size();) {
+      const size_t end = std::min(path.find('/', begin), path.size());
+      const std::string_view component = path.substr(begin, end - begin);
+      begin = end + 1;
+      if (component.empty() || component == ".") continue;
+      if (component == "..") {
+        if (components.empty()) return false;
+        components.pop_back();
+      } else {
+        components.emplace_back(component);
+      }
+    }
+    return true;
+  };
+  if (target.starts_with('/')) {
+    if (mountpoint.empty() || !target.starts_with(mountpoint) ||
+        !target.substr(mountpoint.size()).starts_with('/')) {
+      return std::nullopt;
+    }
+    target.remove_prefix(mountpoint.size());
+  } else if (!walk(directory)) {
+    return std::nullopt;
+  }
+  if (!walk(target) || components.empty()) return std::nullopt;
+  std::string path;
+  for (const std::string& component : components) path += (path.empty() ? "" : "/") + component;
+  return path;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Workspace>> Workspace::Open(Repository& repository, const std::string& id_or_name,
+                                                   WriterId writer) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, reader->FindWorkspace(id_or_name));
+  if (!info) return Error(ErrorCode::kNotFound, "Workspace not found: " + ToDisplayUtf8(id_or_name));
+  return std::unique_ptr<Workspace>(new Workspace(repository, info->id, writer));
+}
+
+Result<WorkspaceInfo> Workspace::Info() {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, reader->GetWorkspace(id_));
+  if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
+  return *info;
+}
+
+Result<TreeView> Workspace::ViewOf(IndexReader& index, CommitSeq seq) {
+  {
+    auto cached = cached_view_.Lock();
+    if (cached->seq == seq) return cached->view;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, index.ViewOf(seq));
+  auto cached = cached_view_.Lock();
+  *cached = {seq, view};
+  return view;
+}
+
+Result<Workspace::Snapshot> Workspace::Read() {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<WorkspaceInfo> info, reader->GetWorkspace(id_));
+  if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(*reader, info->base));
+  OverlayReader tree(*reader, std::move(*info), std::move(view));
+  return Snapshot{std::move(reader), std::move(tree)};
+}
+
+Result<std::optional<Entry>> Workspace::LookUp(FolderId folder, std::string_view name, Tree tree) {
+  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  const Slot slot{folder, std::string(name)};
+  return tree == Tree::kBase ? now.tree.LookUpBase(slot) : now.tree.LookUp(slot);
+}
+
+Result<std::vector<Named<Entry>>> Workspace::List(FolderId folder, std::string_view after, size_t limit,
+                                                  Tree tree) {
+  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  return tree == Tree::kBase ? now.tree.ListBase(folder, after, limit) : now.tree.List(folder, after, limit);
+}
+
+Result<Located> Workspace::Find(const RepoPath& path, Tree tree) {
+  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  return now.tree.Find(path, tree);
+}
+
+Result<std::string> Workspace::PathOf(FolderId folder) {
+  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  return now.tree.PathOf(folder);
+}
+
+Result<std::string> Workspace::StatusOf(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, now.tree.LookUpStaged(slot));
+  if (!staged) return std::string("unchanged");
+  if (staged->entry.scratch) return std::string("scratch");
+  if (staged->entry.kind == EntryKind::kSymlink) return std::string("symlink");
+  switch (staged->state) {
+    case StagedState::kAdded: return std::string("added");
+    case StagedState::kModified: return std::string("modified");
+    case StagedState::kRemoved: return std::string("removed");
+    case StagedState::kKept: break;
+  }
+  return std::string("unchanged");
+}
+
+Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, const StageHow& how) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, overlay.index().GetVersion(version));
+    if (!info) return Error(ErrorCode::kNotFound, "the version is gone");
+    return overlay.StageVersion(slot, *info, how);
+  });
+}
+
+Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& file, const ContentId& content,
+                                        uint64_t size_bytes, const StageHow& how) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
+    // The file moves last but one: every refusal that can come has come by then.
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
+    if (existing && existing->kind == EntryKind::kFolder) {
+      return Error(ErrorCode::kIsDirectory, "'" + ToDisplayUtf8(slot.name) + "' is a folder");
+    }
+    STAGEFS_ASSIGN_OR_RETURN(
+        const VersionInfo version,
+        repository_.TakeInto(overlay.transaction(), file, content, size_bytes, /*synced=*/false));
+    return overlay.StageVersion(slot, version, how);
+  });
+}
+
+Status Workspace::Remove(const Slot& slot) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.Remove(slot); });
+}
+
+Result<Entry> Workspace::MakeFolder(const Slot& slot) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.MakeFolder(slot); });
+}
+
+Status Workspace::RemoveFolder(const Slot& slot) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.RemoveFolder(slot); });
+}
+
+Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
+  return Mutate(Durability::kProcessDeath,
+                [&](Overlay& overlay) { return overlay.Rename(from, to, mode); });
+}
+
+Result<Entry> Workspace::MakeSymlink(const Slot& slot, const std::string& target) {
+  return Mutate(Durability::kProcessDeath,
+                [&](Overlay& overlay) { return overlay.MakeSymlink(slot, target); });
+}
+
+Result<Workspace::Linked> Workspace::Link(const Slot& slot, const std::string& target,
+                                          std::string_view mountpoint) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Linked> {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
+    if (existing) {
+      return Error(ErrorCode::kExists, "'" + ToDisplayUtf8(slot.name) + "' exists");
+    }
+    StageHow how;
+    std::optional<VersionInfo> version;
+    if (const auto hash = HashRef::ParseFull(target)) {
+      STAGEFS_ASSIGN_OR_RETURN(version, overlay.index().FindVersion(*hash));
+      if (!version) return Error(ErrorCode::kNotFound, "version " + hash->ToString() + ": no such version");
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::string directory, overlay.PathOf(slot.folder));
+    if (const auto inside = ResolveInside(directory, target, mountpoint); !version && inside) {
+      if (const auto path = RepoPath::Parse(*inside)) {
+        const auto located = overlay.Find(*path, Tree::kWorkspace);
+        if (located && located->entry.kind == EntryKind::kFile) {
+          STAGEFS_ASSIGN_OR_RETURN(version, overlay.index().GetVersion(located->entry.version));
+          how.mtime_ns = located->entry.mtime_ns;
+          how.executable = located->entry.executable;
+        }
+      }
+    }
+    const std::string last = target.substr(target.rfind('/') + 1);
+    if (const auto hash = HashRef::ParseFull(last); !version && hash) {
+      STAGEFS_ASSIGN_OR_RETURN(version, overlay.index().FindVersion(*hash));
+    }
+    if (!version) {
+      STAGEFS_ASSIGN_OR_RETURN(Entry link, overlay.MakeSymlink(slot, target));
+      return Linked{false, std::move(link)};
+    }
+    STAGEFS_ASSIGN_OR_RETURN(StagedFile file, overlay.StageVersion(slot, *version, how));
+    return Linked{true, std::move(file.entry)};
+  });
+}
+
+Result<Entry> Workspace::SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns,
+                                   std::optional<bool> executable) {
+  return Mutate(Durability::kProcessDeath,
+                [&](Overlay& overlay) { return overlay.SetTraits(slot, mtime_ns, executable); });
+}
+
+Result<StagedFile> Workspace::StagePath(const RepoPath& path, std::string_view hash, const StageHow& how) {
+  STAGEFS_ASSIGN_OR_RETURN(const HashRef ref, HashRef::Parse(hash));
+  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<StagedFile> {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay.index().FindVersion(ref));
+    if (!version) return Error(ErrorCode::kNotFound, "version " + ref.ToString() + ": no such version");
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay.EnsureFolders(path.parent()));
+    return overlay.StageVersion({folder, std::string(path.name())}, *version, how);
+  });
+}
+
+Status Workspace::RemovePath(const RepoPath& path) {
+  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(path, Tree::kWorkspace));
+    return overlay.RemoveRecursively(located.slot, located.entry);
+  });
+}
+
+}  // namespace stagefs

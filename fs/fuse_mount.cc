@@ -1,0 +1,128 @@
+#define FUSE_USE_VERSION 312
+#include "fuse_mount.h"
+
+#include <fuse_lowlevel.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "fuse_ops.h"
+#include "stagefs/posix_env.h"
+#include "stagefs/process.h"
+
+namespace stagefs {
+namespace {
+
+constexpr unsigned kThreadsMax = 10;
+constexpr unsigned kIdleThreadsMax = 4;
+
+class FuseArgs {
+ public:
+  explicit FuseArgs(const std::string& options) {
+    fuse_opt_add_arg(&args_, "stagefs");
+    fuse_opt_add_arg(&args_, "-o");
+    fuse_opt_add_arg(&args_, options.c_str());
+  }
+  ~FuseArgs() { fuse_opt_free_args(&args_); }
+  FuseArgs(const FuseArgs&) = delete;
+  FuseArgs& operator=(const FuseArgs&) = delete;
+  fuse_args* get() { return &args_; }
+
+ private:
+  fuse_args args_ = FUSE_ARGS_INIT(0, nullptr);
+};
+
+// A session, mounted while this lives.
+class Session {
+ public:
+  Session(fuse_args* args, FuseContext* context)
+      : session_(fuse_session_new(args, &FuseOperations(), sizeof(fuse_lowlevel_ops), context)) {}
+  ~Session() {
+    if (session_ == nullptr) return;
+    if (mounted_) {
+      fuse_remove_signal_handlers(session_);
+      fuse_session_unmount(session_);
+    }
+    fuse_session_destroy(session_);
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Status Mount(const std::string& mountpoint) {
+    if (access("/dev/fuse", F_OK) != 0) {
+      return Error(ErrorCode::kNotFound,
+                   "/dev/fuse is missing: load the fuse module, or give the container the device");
+    }
+    if (session_ == nullptr) return Error(ErrorCode::kInvalidArgument, "FUSE refused the mount options");
+    if (fuse_session_mount(session_, mountpoint.c_str()) != 0) {
+      return Error(ErrorCode::kIo, "mount at " + mountpoint +
+                                       " failed: see above; -o allow_other as an ordinary user needs "
+                                       "user_allow_other in /etc/fuse.conf");
+    }
+    mounted_ = true;
+    if (fuse_set_signal_handlers(session_) != 0) return Error(ErrorCode::kIo, "cannot set signal handlers");
+    return {};
+  }
+
+  void Loop() {
+    fuse_loop_config* config = fuse_loop_cfg_create();
+    fuse_loop_cfg_set_max_threads(config, kThreadsMax);
+    fuse_loop_cfg_set_idle_threads(config, kIdleThreadsMax);
+    fuse_session_loop_mt(session_, config);
+    fuse_loop_cfg_destroy(config);
+  }
+
+  fuse_session* get() const { return session_; }
+
+ private:
+  fuse_session* const session_;
+  bool mounted_ = false;
+};
+
+Status NoteMount(Repository& repository, StageFs& fs, bool here) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kProcessDeath));
+  const std::string& mountpoint = fs.options().mountpoint;
+  if (here) {
+    STAGEFS_RETURN_IF_ERROR(transaction->PutMount(
+        {mountpoint, fs.workspace().id(), getpid(), ProcessStartTime(getpid())}));
+  } else {
+    STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(mountpoint));
+  }
+  return transaction->Commit();
+}
+
+}  // namespace
+
+Status ServeMount(Repository& repository, const MountRequest& request) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto fs, StageFs::Create(repository, request.workspace, request.options));
+  std::string options = "fsname=stagefs#" + repository.name().ToString() + ":" + request.workspace +
+                        ",subtype=stagefs,default_permissions";
+  if (request.options.read_only) options += ",ro";
+  if (request.allow_other) options += ",allow_other";
+  FuseArgs args(options);
+  FuseContext context{*fs, request.debug, request.on_ready};
+  Status noted;
+  {
+    Session session(args.get(), &context);
+    STAGEFS_RETURN_IF_ERROR(session.Mount(request.options.mountpoint));
+    STAGEFS_RETURN_IF_ERROR(NoteMount(repository, *fs, true));
+    // The only thread that tells the kernel anything: a request that did so could wait for itself.
+    std::thread notifier([&] {
+      while (fs->WaitForChange()) {
+        fs->Refresh({[&](NodeId parent, const std::string& name) {
+                       fuse_lowlevel_notify_inval_entry(session.get(), parent, name.data(), name.size());
+                     },
+                     [&](NodeId id) { fuse_lowlevel_notify_inval_inode(session.get(), id, -1, 0); }});
+      }
+    });
+    session.Loop();
+    fs->Stop();
+    notifier.join();
+    fs->KeepUnstaged();
+    noted = NoteMount(repository, *fs, false);
+  }
+  STAGEFS_RETURN_IF_ERROR(repository.SyncAll());
+  return noted;
+}
+
+}  // namespace stagefs

@@ -1,0 +1,24 @@
+// One mounted workspace, from fuse_session_new to the clean end.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "stage_fs.h"
+
+namespace stagefs {
+
+struct MountRequest {
+  std::string workspace;  // Id or name.
+  MountOptions options;   // `mountpoint` is PrepareMountpoint()'s answer.
+  bool allow_other = false;
+  bool debug = false;
+  // The mount answers. Called once, on a thread of the session.
+  std::function<void()> on_ready;
+};
+
+// Mounts and serves until unmounted, or until SIGTERM or SIGINT; then unmounts. What was not staged is kept for
+// the next start. Errors: what the kernel or fusermount3 said; kNotFound if FUSE is not there.
+Status ServeMount(Repository& repository, const MountRequest& request);
+
+}  // namespace stagefs

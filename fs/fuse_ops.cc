@@ -1,0 +1,401 @@
+#define FUSE_USE_VERSION 312
+#include "fuse_ops.h"
+
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "errno_map.h"
+
+namespace stagefs {
+namespace {
+
+// Everything that changes goes through here or is notified, so the kernel may remember for long.
+constexpr double kTimeoutSeconds = 600;
+// Below this a plain copy is quicker than a splice.
+constexpr size_t kSpliceBytesMin = 128 << 10;
+constexpr ino_t kUnknownInode = 0xffffffff;
+constexpr unsigned kRenameNoReplace = 1;  // RENAME_NOREPLACE and RENAME_EXCHANGE of linux/fs.h.
+constexpr unsigned kRenameExchange = 2;
+
+FuseContext& ContextOf(fuse_req_t request) { return *static_cast<FuseContext*>(fuse_req_userdata(request)); }
+StageFs& FsOf(fuse_req_t request) { return ContextOf(request).fs; }
+Handle& HandleOf(const fuse_file_info* info) { return *reinterpret_cast<Handle*>(info->fh); }
+
+void Fail(fuse_req_t request, const char* operation, const Error& error) {
+  const int code = ToErrno(error.code());
+  if (ContextOf(request).debug) {
+    std::fprintf(stderr, "fuse: %s: %s (%s)\n", operation, error.message().c_str(), std::strerror(code));
+  }
+  fuse_reply_err(request, code);
+}
+
+void Reply(fuse_req_t request, const char* operation, const Status& status) {
+  if (status) fuse_reply_err(request, 0);
+  else Fail(request, operation, status.error());
+}
+
+struct stat StatOf(const Attributes& attributes, const MountOptions& options) {
+  struct stat stat {};
+  // A name in a listing whose inode is not known yet: readdir(3) passes over names with inode 0.
+  stat.st_ino = attributes.id != 0 ? attributes.id : kUnknownInode;
+  stat.st_mode = attributes.type | attributes.permissions;
+  stat.st_nlink = attributes.links;
+  stat.st_uid = options.uid;
+  stat.st_gid = options.gid;
+  stat.st_size = static_cast<off_t>(attributes.size_bytes);
+  stat.st_blksize = 128 << 10;
+  // Without blocks cp takes a file for one big hole and reads it instead of asking for a copy by reference.
+  stat.st_blocks = static_cast<blkcnt_t>((attributes.size_bytes + 511) / 512);
+  stat.st_mtim.tv_sec = attributes.mtime_ns / 1'000'000'000;
+  stat.st_mtim.tv_nsec = attributes.mtime_ns % 1'000'000'000;
+  if (stat.st_mtim.tv_nsec < 0) {
+    stat.st_mtim.tv_nsec += 1'000'000'000;
+    --stat.st_mtim.tv_sec;
+  }
+  stat.st_atim = stat.st_ctim = stat.st_mtim;
+  return stat;
+}
+
+fuse_entry_param EntryOf(const LookedUp& found, const MountOptions& options) {
+  fuse_entry_param entry{};
+  entry.ino = found.attributes.id;
+  if (entry.ino != 0) entry.attr = StatOf(found.attributes, options);
+  entry.attr_timeout = entry.entry_timeout = found.cacheable ? kTimeoutSeconds : 0;
+  return entry;
+}
+
+void ReplyEntry(fuse_req_t request, const char* operation, const Result<LookedUp>& found) {
+  if (!found) return Fail(request, operation, found.error());
+  if (found->attributes.id == 0 && !found->cacheable) {
+    fuse_reply_err(request, ENOENT);
+    return;
+  }
+  const fuse_entry_param entry = EntryOf(*found, FsOf(request).options());
+  // The kernel went away in between: it will not send the FORGET for this reference.
+  if (fuse_reply_entry(request, &entry) == -ENOENT && entry.ino != 0) FsOf(request).Forget(entry.ino, 1);
+}
+
+void Init(void* context, fuse_conn_info* connection) {
+  connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
+  connection->want |= connection->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+  const auto& on_ready = static_cast<FuseContext*>(context)->on_ready;
+  if (on_ready) on_ready();
+}
+
+void LookUp(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  ReplyEntry(request, "lookup", FsOf(request).LookUp(parent, name));
+}
+
+void Forget(fuse_req_t request, fuse_ino_t id, uint64_t count) {
+  FsOf(request).Forget(id, count);
+  fuse_reply_none(request);
+}
+
+void ForgetMulti(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
+  for (size_t i = 0; i < count; ++i) FsOf(request).Forget(forgets[i].ino, forgets[i].nlookup);
+  fuse_reply_none(request);
+}
+
+void ReplyAttributes(fuse_req_t request, const char* operation, const Result<Attributes>& attributes) {
+  if (!attributes) return Fail(request, operation, attributes.error());
+  const struct stat stat = StatOf(*attributes, FsOf(request).options());
+  // Even ids are files of the tree, odd ones its folders; both are notified. Texts are made anew each time.
+  fuse_reply_attr(request, &stat, attributes->permissions == 0444 ? 0 : kTimeoutSeconds);
+}
+
+void GetAttr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
+  ReplyAttributes(request, "getattr", FsOf(request).GetAttributes(id));
+}
+
+void SetAttr(fuse_req_t request, fuse_ino_t id, struct stat* stat, int what, fuse_file_info* info) {
+  SetAttributes set;
+  if ((what & FUSE_SET_ATTR_SIZE) != 0) set.size_bytes = static_cast<uint64_t>(stat->st_size);
+  if ((what & FUSE_SET_ATTR_MODE) != 0) set.mode = stat->st_mode;
+  if ((what & FUSE_SET_ATTR_MTIME_NOW) != 0) {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    set.mtime_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  } else if ((what & FUSE_SET_ATTR_MTIME) != 0) {
+    set.mtime_ns = stat->st_mtim.tv_sec * 1'000'000'000 + stat->st_mtim.tv_nsec;
+  }
+  // Owner, group and access time are shown as mounted; refusing them would stop rsync, install and tar.
+  ReplyAttributes(request, "setattr",
+                  FsOf(request).SetAttributesOf(id, set, info != nullptr ? &HandleOf(info) : nullptr));
+}
+
+void ReadLink(fuse_req_t request, fuse_ino_t id) {
+  const auto target = FsOf(request).ReadLink(id);
+  if (!target) return Fail(request, "readlink", target.error());
+  fuse_reply_readlink(request, target->c_str());
+}
+
+void MkDir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t) {
+  ReplyEntry(request, "mkdir", FsOf(request).MakeFolder(parent, name));
+}
+
+void RmDir(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  Reply(request, "rmdir", FsOf(request).RemoveFolder(parent, name));
+}
+
+void Unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  Reply(request, "unlink", FsOf(request).Remove(parent, name));
+}
+
+void SymLink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
+  ReplyEntry(request, "symlink", FsOf(request).MakeSymlink(parent, name, target));
+}
+
+void Rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
+            const char* new_name, unsigned flags) {
+  RenameMode mode = RenameMode::kReplace;
+  if (flags == kRenameNoReplace) mode = RenameMode::kNoReplace;
+  else if (flags == kRenameExchange) mode = RenameMode::kExchange;
+  else if (flags != 0) {
+    fuse_reply_err(request, EINVAL);
+    return;
+  }
+  Reply(request, "rename", FsOf(request).Rename(parent, name, new_parent, new_name, mode));
+}
+
+void Link(fuse_req_t request, fuse_ino_t id, fuse_ino_t parent, const char* name) {
+  ReplyEntry(request, "link", FsOf(request).Link(id, parent, name));
+}
+
+void GiveHandle(std::unique_ptr<Handle> handle, fuse_file_info* info) {
+  const NodeKind kind = handle->node->kind;
+  info->direct_io = kind == NodeKind::kText || kind == NodeKind::kCommand;
+  // Content that is replaced from outside gets a new inode, so what is cached for one stays right.
+  info->keep_cache = kind == NodeKind::kFile || kind == NodeKind::kVersion;
+  info->noflush = !handle->writes && kind != NodeKind::kCommand;
+  info->fh = reinterpret_cast<uint64_t>(handle.release());
+}
+
+void TakeHandle(StageFs& fs, fuse_file_info* info) {
+  fs.Release(std::unique_ptr<Handle>(&HandleOf(info)));
+}
+
+void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
+  auto handle = FsOf(request).Open(id, info->flags);
+  if (!handle) return Fail(request, "open", handle.error());
+  GiveHandle(std::move(*handle), info);
+  if (fuse_reply_open(request, info) == -ENOENT) TakeHandle(FsOf(request), info);
+}
+
+void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
+  auto created = FsOf(request).CreateFile(parent, name, mode);
+  if (!created) return Fail(request, "create", created.error());
+  GiveHandle(std::move(created->handle), info);
+  const fuse_entry_param entry = EntryOf(created->found, FsOf(request).options());
+  if (fuse_reply_create(request, &entry, info) == -ENOENT) TakeHandle(FsOf(request), info);
+}
+
+void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
+  if (!S_ISREG(mode)) {
+    fuse_reply_err(request, EPERM);  // No devices, pipes or sockets.
+    return;
+  }
+  auto created = FsOf(request).CreateFile(parent, name, mode);
+  if (!created) return Fail(request, "mknod", created.error());
+  FsOf(request).Release(std::move(created->handle));
+  ReplyEntry(request, "mknod", created->found);
+}
+
+void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
+  const auto answer = FsOf(request).Read(HandleOf(info), size, offset);
+  if (!answer) return Fail(request, "read", answer.error());
+  if (!answer->file) {
+    fuse_reply_buf(request, answer->bytes.data(), answer->bytes.size());
+    return;
+  }
+  fuse_bufvec piece = FUSE_BUFVEC_INIT(size);
+  piece.buf[0].flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
+  piece.buf[0].fd = answer->file->get();
+  piece.buf[0].pos = offset;
+  fuse_reply_data(request, &piece, size < kSpliceBytesMin ? FUSE_BUF_NO_SPLICE : FUSE_BUF_SPLICE_MOVE);
+}
+
+void Write(fuse_req_t request, fuse_ino_t, const char* data, size_t size, off_t offset, fuse_file_info* info) {
+  const auto written = FsOf(request).Write(HandleOf(info), data, size, offset);
+  if (!written) return Fail(request, "write", written.error());
+  fuse_reply_write(request, *written);
+}
+
+void Flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  Reply(request, "flush", FsOf(request).Flush(HandleOf(info)));
+}
+
+void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  TakeHandle(FsOf(request), info);
+  fuse_reply_err(request, 0);
+}
+
+void FSync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
+  Reply(request, "fsync", FsOf(request).Sync(HandleOf(info)));
+}
+
+void OpenDir(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
+  auto handle = FsOf(request).OpenFolder(id);
+  if (!handle) return Fail(request, "opendir", handle.error());
+  info->fh = reinterpret_cast<uint64_t>(handle->release());
+  if (fuse_reply_open(request, info) == -ENOENT) delete &HandleOf(info);
+}
+
+void ReadDirBoth(fuse_req_t request, size_t size, off_t offset, fuse_file_info* info, bool plus) {
+  StageFs& fs = FsOf(request);
+  std::vector<char> buffer(size);
+  size_t used = 0;
+  const Status status = fs.List(HandleOf(info), offset, plus, [&](const StageFs::Name& name) {
+    size_t needed = 0;
+    char* const at = buffer.data() + used;
+    const size_t left = size - used;
+    if (plus) {
+      fuse_entry_param entry{};
+      LookedUp found{name.attributes, true};
+      if (name.looked_up) {
+        entry = EntryOf(found, fs.options());
+      } else {
+        entry.attr = StatOf(name.attributes, fs.options());  // ino 0: the kernel looks it up when it needs it.
+      }
+      needed = fuse_add_direntry_plus(request, at, left, name.name.c_str(), &entry, name.next);
+    } else {
+      const struct stat stat = StatOf(name.attributes, fs.options());
+      needed = fuse_add_direntry(request, at, left, name.name.c_str(), &stat, name.next);
+    }
+    if (needed > left) return false;
+    used += needed;
+    return true;
+  });
+  if (!status && used == 0) return Fail(request, "readdir", status.error());
+  fuse_reply_buf(request, buffer.data(), used);
+}
+
+void ReadDir(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
+  ReadDirBoth(request, size, offset, info, false);
+}
+
+void ReadDirPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
+  ReadDirBoth(request, size, offset, info, true);
+}
+
+void ReleaseDir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  delete &HandleOf(info);
+  fuse_reply_err(request, 0);
+}
+
+void FSyncDir(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
+  Reply(request, "fsyncdir", FsOf(request).Sync(HandleOf(info)));
+}
+
+void StatFs(fuse_req_t request, fuse_ino_t) {
+  const auto space = FsOf(request).GetSpace();
+  if (!space) return Fail(request, "statfs", space.error());
+  struct statvfs info {};
+  info.f_bsize = info.f_frsize = space->block_bytes;
+  info.f_blocks = space->blocks;
+  info.f_bfree = space->blocks_free;
+  info.f_bavail = space->blocks_available;
+  info.f_files = space->files;
+  info.f_ffree = info.f_favail = space->files_free;
+  info.f_namemax = kNameBytesMax;
+  fuse_reply_statfs(request, &info);
+}
+
+void GetXattr(fuse_req_t request, fuse_ino_t id, const char* name, size_t size) {
+  const auto value = FsOf(request).GetXattr(id, name);
+  if (!value) {
+    const int code = ToErrno(value.error().code());
+    fuse_reply_err(request, code == ENOENT ? ENODATA : code);
+  } else if (size == 0) {
+    fuse_reply_xattr(request, value->size());
+  } else if (size < value->size()) {
+    fuse_reply_err(request, ERANGE);
+  } else {
+    fuse_reply_buf(request, value->data(), value->size());
+  }
+}
+
+// Nothing is listed, so that copy tools do not carry our attributes along.
+void ListXattr(fuse_req_t request, fuse_ino_t, size_t size) {
+  if (size == 0) fuse_reply_xattr(request, 0);
+  else fuse_reply_buf(request, nullptr, 0);
+}
+
+void SetXattr(fuse_req_t request, fuse_ino_t, const char*, const char*, size_t, int) {
+  fuse_reply_err(request, EOPNOTSUPP);
+}
+
+void RemoveXattr(fuse_req_t request, fuse_ino_t, const char*) { fuse_reply_err(request, EOPNOTSUPP); }
+
+void FAllocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
+  Reply(request, "fallocate", FsOf(request).Allocate(HandleOf(info), mode, offset, length));
+}
+
+void LSeek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
+  const auto found = FsOf(request).Seek(HandleOf(info), offset, whence);
+  if (!found) {
+    fuse_reply_err(request, found.error().code() == ErrorCode::kUnsupported ? EINVAL : ENXIO);
+    return;
+  }
+  fuse_reply_lseek(request, *found);
+}
+
+void CopyFileRange(fuse_req_t request, fuse_ino_t, off_t offset_in, fuse_file_info* in, fuse_ino_t,
+                   off_t offset_out, fuse_file_info* out, size_t length, int) {
+  const auto copied =
+      FsOf(request).CopyRange(HandleOf(in), offset_in, HandleOf(out), offset_out, length);
+  if (!copied) return Fail(request, "copy_file_range", copied.error());
+  fuse_reply_write(request, *copied);
+}
+
+}  // namespace
+
+const fuse_lowlevel_ops& FuseOperations() {
+  static const fuse_lowlevel_ops kOperations = [] {
+    fuse_lowlevel_ops ops{};
+    ops.init = Init;
+    ops.lookup = LookUp;
+    ops.forget = Forget;
+    ops.forget_multi = ForgetMulti;
+    ops.getattr = GetAttr;
+    ops.setattr = SetAttr;
+    ops.readlink = ReadLink;
+    ops.mknod = MkNod;
+    ops.mkdir = MkDir;
+    ops.unlink = Unlink;
+    ops.rmdir = RmDir;
+    ops.symlink = SymLink;
+    ops.rename = Rename;
+    ops.link = Link;
+    ops.open = Open;
+    ops.read = Read;
+    ops.write = Write;
+    ops.flush = Flush;
+    ops.release = Release;
+    ops.fsync = FSync;
+    ops.opendir = OpenDir;
+    ops.readdir = ReadDir;
+    ops.readdirplus = ReadDirPlus;
+    ops.releasedir = ReleaseDir;
+    ops.fsyncdir = FSyncDir;
+    ops.statfs = StatFs;
+    ops.setxattr = SetXattr;
+    ops.getxattr = GetXattr;
+    ops.listxattr = ListXattr;
+    ops.removexattr = RemoveXattr;
+    ops.create = Create;
+    ops.fallocate = FAllocate;
+    ops.lseek = LSeek;
+    ops.copy_file_range = CopyFileRange;
+    return ops;
+  }();
+  return kOperations;
+}
+
+}  // namespace stagefs

@@ -1,0 +1,21 @@
+// The kernel's requests, translated: unpack, call StageFs, reply.
+#pragma once
+
+#include <functional>
+
+#include "stage_fs.h"
+
+struct fuse_lowlevel_ops;
+
+namespace stagefs {
+
+// What a session's requests are answered with.
+struct FuseContext {
+  StageFs& fs;
+  bool debug = false;              // Each refused request is a line on stderr.
+  std::function<void()> on_ready;  // The kernel has said hello: the mount answers.
+};
+
+const fuse_lowlevel_ops& FuseOperations();
+
+}  // namespace stagefs

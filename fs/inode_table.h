@@ -1,0 +1,90 @@
+// What the kernel knows of the mount: one Node per inode it has looked up.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "open_file.h"
+
+namespace stagefs {
+
+using NodeId = uint64_t;
+
+constexpr NodeId kRootNode = 1;
+
+enum class NodeKind {
+  kFolder,   // Of the workspace's tree.
+  kFile,
+  kSymlink,
+  kControlFolder,  // .stagefs
+  kVersionsFolder,
+  kVersion,
+  kInboxFolder,
+  kInboxFile,
+  kBaseFolder,
+  kBaseFile,
+  kRecoveredFolder,
+  kRecoveredFile,
+  kText,     // Made when it is opened: status, stats, …
+  kCommand,  // .stagefs/control: takes lines.
+};
+
+// Guarded by the table's lock, except where it says constant.
+struct Node {
+  NodeId id = 0;                       // Constant.
+  NodeKind kind = NodeKind::kFile;     // Constant.
+  FolderId folder = 0;                 // Folders of a tree.
+  Slot slot;                           // Tree nodes: where it is. Meaningless once detached.
+  std::string path;                    // Inbox: the directory; recovered: the path; text: its name.
+  Entry entry;                         // Trees: what the slot holds. Versions: their id, size and time.
+  std::shared_ptr<OpenFile> open;      // While it has handles, or waits to be staged.
+  uint64_t lookups = 0;                // The kernel's references.
+  bool attached = false;               // The slot leads here.
+  int64_t touched_ns = 0;              // Folders: the newest change made through the mount.
+  std::set<std::string> absent;        // Folders: names the kernel was told to remember as missing.
+};
+
+// A key for nodes that are not of the workspace's tree: "v:ID", "b:FOLDER/NAME", "i:DIR\0NAME", …
+using ControlKey = std::string;
+
+// Not synchronized: StageFs keeps it in a Guarded<>.
+class InodeTable {
+ public:
+  InodeTable();
+
+  std::shared_ptr<Node> Find(NodeId id) const;
+  std::shared_ptr<Node> FindSlot(const Slot& slot) const;
+  std::shared_ptr<Node> FindFolder(FolderId folder) const;
+
+  // A new node. A folder's id is the same each time, so that programs that remember it are not confused.
+  std::shared_ptr<Node> Add(NodeKind kind);
+  std::shared_ptr<Node> AddFolder(FolderId folder);
+  std::shared_ptr<Node> FindControl(const ControlKey& key) const;
+  std::shared_ptr<Node> FindOrAddControl(const ControlKey& key, NodeKind kind);
+  void Rekey(const std::shared_ptr<Node>& node, const ControlKey& key);
+
+  // The slot leads to `node` from now on; whoever was there is detached.
+  void Attach(const std::shared_ptr<Node>& node, const Slot& slot);
+  void Detach(const std::shared_ptr<Node>& node);
+  // Nodes attached in `folder`, in order of their names.
+  std::vector<std::shared_ptr<Node>> ChildrenOf(FolderId folder) const;
+  std::vector<std::shared_ptr<Node>> All() const;
+
+  // The kernel gave back `count` references. Unused nodes go.
+  void Forget(NodeId id, uint64_t count);
+  void DropIfUnused(const std::shared_ptr<Node>& node);
+  size_t size() const { return by_id_.size(); }
+
+ private:
+  std::unordered_map<NodeId, std::shared_ptr<Node>> by_id_;
+  std::map<Slot, std::shared_ptr<Node>> by_slot_;
+  std::unordered_map<ControlKey, std::shared_ptr<Node>> by_key_;
+  std::unordered_map<NodeId, ControlKey> keys_;
+  NodeId next_;
+};
+
+}  // namespace stagefs

@@ -1,0 +1,126 @@
+#include "mountpoint.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+namespace {
+
+// fusermount3 is setuid: it unmounts what its caller mounted.
+Status RunFusermount(const std::string& mountpoint, bool lazy) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    execlp("fusermount3", "fusermount3", lazy ? "-uz" : "-u", "--", mountpoint.c_str(), nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  if (pid < 0 || waitpid(pid, &status, 0) < 0) return ErrnoError("run fusermount3");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return Error(ErrorCode::kBusy, "cannot unmount " + mountpoint);
+}
+
+Status Detach(const std::string& mountpoint, int flags) {
+  if (geteuid() != 0) return RunFusermount(mountpoint, flags == MNT_DETACH);
+  if (umount2(mountpoint.c_str(), flags) == 0) return {};
+  const Error error = ErrnoError("unmount " + mountpoint);
+  if (errno != EBUSY) return error;
+  return Error(ErrorCode::kBusy, mountpoint + " is in use: close what is open there (lsof " + mountpoint +
+                                     "), or use --lazy");
+}
+
+// Octal escapes of proc(5) mountinfo.
+std::string Unescape(const std::string& text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      plain += static_cast<char>(std::stoi(text.substr(i + 1, 3), nullptr, 8));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+bool IsStagefsMount(const std::string& path) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string field, mountpoint;
+    for (int i = 1; i <= 5; ++i) fields >> (i == 5 ? mountpoint : field);
+    if (Unescape(mountpoint) == path && line.find(" - fuse.stagefs ") != std::string::npos) return true;
+  }
+  return false;
+}
+
+bool IsInside(const std::string& path, const std::string& folder) {
+  return path == folder || path.starts_with(folder == "/" ? folder : folder + '/');
+}
+
+// The real path of `path`, whose last component need not answer: a stale mount point does not.
+Result<std::string> RealPath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error).lexically_normal();
+  std::filesystem::path parent = absolute.has_filename() ? absolute : absolute.parent_path();
+  const std::filesystem::path name = parent.filename();
+  parent = std::filesystem::canonical(parent.parent_path(), error);
+  if (error) return Error(ErrorCode::kNotFound, path + ": " + error.message());
+  return (parent / name).string();
+}
+
+}  // namespace
+
+Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::string& root,
+                                      bool allow_nonempty) {
+  STAGEFS_ASSIGN_OR_RETURN(std::string path, RealPath(mountpoint));
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0 && errno == ENOTCONN) {
+    // Its daemon died. Nobody serves it any more, so nothing can be lost by detaching it.
+    STAGEFS_RETURN_IF_ERROR(Detach(path, MNT_DETACH));
+  }
+  if (stat(path.c_str(), &found) != 0) {
+    if (errno == ENOENT) return Error(ErrorCode::kNotFound, path + " does not exist: mkdir it first");
+    return ErrnoError(path);
+  }
+  if (!S_ISDIR(found.st_mode)) return Error(ErrorCode::kNotDirectory, path + " is not a folder: name an empty folder");
+  std::error_code error;
+  path = std::filesystem::canonical(path, error).string();
+  if (error) return Error(ErrorCode::kIo, mountpoint + ": " + error.message());
+  if (IsStagefsMount(path)) {
+    return Error(ErrorCode::kBusy, path + " is a stagefs mount already: stagefs unmount " + path);
+  }
+  const std::string real_root = std::filesystem::weakly_canonical(root, error).string();
+  if (IsInside(path, real_root)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 path + " lies inside the root " + real_root + ": mount somewhere else");
+  }
+  if (IsInside(real_root, path)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "the root " + real_root + " lies inside " + path + ": it would hide itself");
+  }
+  if (!allow_nonempty && !std::filesystem::is_empty(path, error)) {
+    return Error(ErrorCode::kNotEmpty,
+                 path + " is not empty: name an empty folder, or use -o nonempty to hide what is there");
+  }
+  return path;
+}
+
+Status Unmount(const std::string& mountpoint, bool lazy) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::string path, RealPath(mountpoint));
+  if (!IsStagefsMount(path)) {
+    return Error(ErrorCode::kInvalidArgument, path + " is not a stagefs mount");
+  }
+  return Detach(path, lazy ? MNT_DETACH : 0);
+}
+
+}  // namespace stagefs

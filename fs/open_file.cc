@@ -1,0 +1,268 @@
+#include "open_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+
+SharedFd::~SharedFd() {
+  if (fd_ >= 0) close(fd_);
+}
+
+OpenFile::OpenFile(OpenFileEnv env, std::optional<Entry> entry)
+    : env_(env), base_version_(entry ? std::optional(entry->version) : std::nullopt) {
+  if (entry) {
+    entry_ = *entry;
+    size_bytes_ = entry->size_bytes;
+    mtime_ns_ = entry->mtime_ns;
+    executable_ = entry->executable;
+  } else {
+    entry_.kind = EntryKind::kFile;
+    mtime_ns_ = NowNs();
+    fresh_ = true;
+    hasher_.emplace();
+  }
+}
+
+OpenFile::~OpenFile() { DropCopy(); }
+
+void OpenFile::DropCopy() {
+  if (!copy_fd_) return;
+  copy_fd_.reset();
+  unlink(copy_.file.c_str());
+  (void)env_.copies.Forget(copy_, kept_);
+  kept_ = false;
+}
+
+Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
+  if (copy_fd_) return copy_fd_;
+  if (clone_version_ != 0) return clone_fd_;
+  if (!version_fd_ && !fresh_) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, env_.repository.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto version, reader->GetVersion(entry_.version));
+    if (!version) return Error(ErrorCode::kStale, "the version is gone");
+    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, env_.repository.versions().Open(version->content.sha256));
+    const int fd = bytes->fd() < 0 ? -1 : fcntl(bytes->fd(), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return ErrnoError("open version");
+    version_fd_ = std::make_shared<SharedFd>(fd);
+  }
+  return version_fd_;  // Null: a new file, which has no bytes.
+}
+
+Status OpenFile::OpenCopy(const WorkingCopyPlace& place) {
+  copy_ = place;
+  copy_.state = WorkingCopyState::kWriting;
+  STAGEFS_RETURN_IF_ERROR(env_.copies.Create(&copy_));
+  const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return ErrnoError("open working copy");
+  copy_fd_ = std::make_shared<SharedFd>(fd);
+  return {};
+}
+
+Status OpenFile::MakeWritable(const WorkingCopyPlace& place) {
+  if (refused_) {
+    // Written again: what was refused gets another chance.
+    refused_.reset();
+    copy_.state = WorkingCopyState::kWriting;
+    if (copy_fd_) STAGEFS_RETURN_IF_ERROR(env_.copies.Note(copy_));
+  }
+  if (copy_fd_) return {};
+  const uint64_t bytes = clone_version_ != 0 ? size_bytes_ : fresh_ ? 0 : entry_.size_bytes;
+  std::shared_ptr<SharedFd> source;
+  if (bytes > 0) {
+    STAGEFS_ASSIGN_OR_RETURN(source, ForReading());
+  }
+  STAGEFS_RETURN_IF_ERROR(OpenCopy(place));
+  if (source) {
+    if (const auto copied = CopyBytes(source->get(), copy_fd_->get(), bytes); !copied) {
+      DropCopy();
+      return copied.error();
+    }
+    hasher_.reset();
+  } else if (!hasher_) {
+    hasher_.emplace();
+    hashed_bytes_ = 0;
+  }
+  clone_version_ = 0;
+  clone_fd_.reset();
+  version_fd_.reset();
+  return {};
+}
+
+void OpenFile::Touched(uint64_t offset, uint64_t size_bytes) {
+  size_bytes_ = std::max(size_bytes_, offset + size_bytes);
+  mtime_ns_ = NowNs();
+  mtime_set_ = false;
+  dirty_ = true;
+  fresh_ = false;
+}
+
+Status OpenFile::Write(const void* data, size_t size_bytes, uint64_t offset, const WorkingCopyPlace& place) {
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+  STAGEFS_RETURN_IF_ERROR(WriteAllAt(copy_fd_->get(), data, size_bytes, offset));
+  if (hasher_ && offset == hashed_bytes_) {
+    hasher_->Update(data, size_bytes);
+    hashed_bytes_ += size_bytes;
+  } else {
+    hasher_.reset();
+  }
+  Touched(offset, size_bytes);
+  return {};
+}
+
+Status OpenFile::Empty() {
+  DropCopy();
+  refused_.reset();
+  clone_version_ = 0;
+  clone_fd_.reset();
+  version_fd_.reset();
+  size_bytes_ = 0;
+  mtime_ns_ = NowNs();
+  mtime_set_ = false;
+  dirty_ = false;
+  fresh_ = true;
+  hasher_.emplace();
+  hashed_bytes_ = 0;
+  return {};
+}
+
+Status OpenFile::Truncate(uint64_t size_bytes, const WorkingCopyPlace& place) {
+  if (size_bytes == size_bytes_ && !refused_) return {};
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+  if (ftruncate(copy_fd_->get(), static_cast<off_t>(size_bytes)) != 0) return ErrnoError("truncate");
+  hasher_.reset();
+  if (size_bytes == 0) {
+    hasher_.emplace();
+    hashed_bytes_ = 0;
+  }
+  size_bytes_ = size_bytes;
+  Touched(0, 0);
+  return {};
+}
+
+Status OpenFile::Allocate(int mode, uint64_t offset, uint64_t size_bytes, const WorkingCopyPlace& place) {
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+  if (fallocate(copy_fd_->get(), mode, static_cast<off_t>(offset), static_cast<off_t>(size_bytes)) != 0) {
+    return ErrnoError("allocate");
+  }
+  hasher_.reset();
+  Touched(offset, (mode & FALLOC_FL_KEEP_SIZE) != 0 ? 0 : size_bytes);
+  STAGEFS_ASSIGN_OR_RETURN(size_bytes_, FileSize(copy_fd_->get()));
+  return {};
+}
+
+Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd,
+                                    uint64_t source_bytes, uint64_t offset_in, uint64_t offset_out,
+                                    uint64_t size_bytes, const WorkingCopyPlace& place) {
+  if (offset_in >= source_bytes || !source_fd) return uint64_t{0};
+  size_bytes = std::min(size_bytes, source_bytes - offset_in);
+  const bool first = fresh_ && !copy_fd_ && clone_version_ == 0 && offset_out == 0;
+  const bool next = clone_version_ == source && source != 0 && offset_out == size_bytes_;
+  if (source != 0 && offset_in == offset_out && (first || next)) {
+    clone_version_ = source;
+    clone_fd_ = source_fd;
+    clone_version_bytes_ = source_bytes;
+    Touched(offset_out, size_bytes);
+    return size_bytes;
+  }
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+  loff_t in = static_cast<loff_t>(offset_in);
+  loff_t out = static_cast<loff_t>(offset_out);
+  const ssize_t copied = copy_file_range(source_fd->get(), &in, copy_fd_->get(), &out, size_bytes, 0);
+  if (copied < 0) return ErrnoError("copy");
+  hasher_.reset();
+  Touched(offset_out, static_cast<uint64_t>(copied));
+  return static_cast<uint64_t>(copied);
+}
+
+Status OpenFile::Sync(const WorkingCopyPlace& place) {
+  if (detached_) return {};
+  if (!copy_fd_) return env_.repository.SyncAll();
+  if (fsync(copy_fd_->get()) != 0) return ErrnoError("fsync");
+  (void)place;
+  STAGEFS_RETURN_IF_ERROR(env_.copies.Keep(copy_, base_version_));
+  kept_ = true;
+  return {};
+}
+
+Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const WorkingCopyPlace& place) {
+  if (detached_) return {};
+  if (refused_) return *refused_;
+  if (!dirty_ && !fresh_) return {};
+  StageHow how;
+  how.origin = Origin::kWritten;
+  how.mtime_ns = mtime_ns_;
+  how.executable = executable_;
+  how.keep_mtime = true;
+  const auto refuse = [&](const Error& error) -> Status {
+    // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
+    if (!copy_fd_ && !fresh_) (void)MakeWritable(place);
+    refused_ = error;
+    if (copy_fd_) {
+      copy_.state = WorkingCopyState::kRefused;
+      (void)env_.copies.Note(copy_);
+    }
+    return error;
+  };
+  Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
+  if (fresh_ && !copy_fd_) {
+    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo empty, env_.repository.FindVersion(ToHex(EmptyContent().sha256)));
+    staged = version_sink(empty.id, how);
+    if (!staged) return refuse(staged.error());
+  } else if (clone_version_ != 0 && size_bytes_ == clone_version_bytes_) {
+    staged = version_sink(clone_version_, how);
+    if (!staged) return refuse(staged.error());
+  } else {
+    STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+    HashedFile hashed;
+    if (hasher_ && hashed_bytes_ == size_bytes_) {
+      hashed = {hasher_->Finish(), size_bytes_};
+    } else {
+      const auto read = HashFile(copy_fd_->get());
+      if (!read) return refuse(read.error());
+      hashed = *read;
+    }
+    // Nobody may hold it open for writing when it enters the store. Readers that got the descriptor a moment
+    // ago only read.
+    copy_fd_.reset();
+    staged = sink(copy_.file, hashed.id, hashed.size_bytes, how);
+    if (!staged) {
+      const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
+      if (fd >= 0) copy_fd_ = std::make_shared<SharedFd>(fd);
+      return refuse(staged.error());
+    }
+    (void)env_.copies.Forget(copy_, kept_);
+    kept_ = false;
+  }
+  entry_ = *staged;
+  size_bytes_ = entry_.size_bytes;
+  mtime_ns_ = entry_.mtime_ns;
+  clone_version_ = 0;
+  clone_fd_.reset();
+  version_fd_.reset();
+  dirty_ = fresh_ = false;
+  hasher_.reset();
+  return {};
+}
+
+void OpenFile::Moved(const WorkingCopyPlace& place) {
+  if (!copy_fd_) return;
+  copy_.slot = place.slot;
+  copy_.path = place.path;
+  (void)env_.copies.Note(copy_);
+}
+
+void OpenFile::KeepForNextStart(const WorkingCopyPlace& place) {
+  if (detached_ || !(dirty_ || refused_)) return;
+  if (!copy_fd_ && !MakeWritable(place)) return;
+  if (!Sync(place)) return;
+  // From here on the file belongs to the next start.
+  copy_fd_.reset();
+}
+
+}  // namespace stagefs

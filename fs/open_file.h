@@ -1,0 +1,137 @@
+// One file of the mount while somebody has it open: its version, or the working copy that replaces it.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "stagefs/working_copy.h"
+#include "stagefs/workspace.h"
+
+namespace stagefs {
+
+// An owned descriptor that readers share.
+class SharedFd {
+ public:
+  explicit SharedFd(int fd) : fd_(fd) {}
+  ~SharedFd();
+  SharedFd(const SharedFd&) = delete;
+  SharedFd& operator=(const SharedFd&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+// What an open file needs from its surroundings.
+struct OpenFileEnv {
+  Repository& repository;
+  Workspace& workspace;
+  WorkingCopies& copies;
+};
+
+// All of a file's handles share one OpenFile. Content is one of:
+//   a version (nothing written, or everything staged);
+//   a clone: pieces of one version from its start, copied by copy_file_range, no byte moved yet;
+//   a working copy: a private file that can be written.
+// INVARIANT: a file of the version store is never open for writing: staging closes the working copy first,
+// and the next write makes a new one.
+//
+// Every member is called with mutex() held, except where it says otherwise.
+class OpenFile {
+ public:
+  // How staged content gets its place. Called by Stage() with the finished file; the sink moves `file` away.
+  using Sink = std::function<Result<Entry>(const std::string& file, const ContentId& content,
+                                           uint64_t size_bytes, const StageHow& how)>;
+  // The same for content that is stored already.
+  using VersionSink = std::function<Result<Entry>(VersionId version, const StageHow& how)>;
+
+  // `entry`: what the path holds; std::nullopt for a file that is being created.
+  OpenFile(OpenFileEnv env, std::optional<Entry> entry);
+  ~OpenFile();
+
+  std::mutex& mutex() { return mutex_; }
+
+  // The bytes of versions never change, so reading them needs the lock only to find the descriptor.
+  Result<std::shared_ptr<SharedFd>> ForReading();
+  uint64_t size_bytes() const { return size_bytes_; }
+  int64_t mtime_ns() const { return mtime_ns_; }
+  bool executable() const { return executable_; }
+
+  Status Write(const void* data, size_t size_bytes, uint64_t offset, const WorkingCopyPlace& place);
+  // Empties it, as O_TRUNC does: staged at the last close if nobody writes.
+  Status Empty();
+  Status Truncate(uint64_t size_bytes, const WorkingCopyPlace& place);
+  Status Allocate(int mode, uint64_t offset, uint64_t size_bytes, const WorkingCopyPlace& place);
+  // Takes over `size_bytes` at `offset` of `source`. Returns how much.
+  Result<uint64_t> CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd, uint64_t source_bytes,
+                            uint64_t offset_in, uint64_t offset_out, uint64_t size_bytes,
+                            const WorkingCopyPlace& place);
+  void SetTimes(int64_t mtime_ns) {
+    mtime_ns_ = mtime_ns;
+    mtime_set_ = true;
+  }
+  void SetExecutable(bool executable) { executable_ = executable; }
+
+  // The bytes survive power loss; nothing is hashed.
+  Status Sync(const WorkingCopyPlace& place);
+
+  // Something waits to be staged. A file that was only created or emptied waits for its last close.
+  bool dirty() const { return dirty_; }
+  bool fresh() const { return fresh_; }
+  bool refused() const { return refused_.has_value(); }
+  // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
+  // something is written again.
+  Status Stage(const Sink& sink, const VersionSink& version_sink, const WorkingCopyPlace& place);
+  void ForgetRefusal() { refused_.reset(); }
+
+  // No path leads here any more: nothing is staged from now on.
+  void Detach() { detached_ = true; }
+  bool detached() const { return detached_; }
+
+  // Where the file is, for the working copy's line in `places`.
+  void Moved(const WorkingCopyPlace& place);
+  // The entry as it is staged now, or as it would be.
+  const Entry& entry() const { return entry_; }
+  VersionId version() const { return entry_.version; }
+  bool is_version() const { return !copy_fd_ && clone_version_ == 0 && !fresh_; }
+
+  // Makes a dirty copy survive: the next start stages it if its path is unchanged.
+  void KeepForNextStart(const WorkingCopyPlace& place);
+
+  int handles = 0;
+  int writers = 0;
+
+ private:
+  Status MakeWritable(const WorkingCopyPlace& place);
+  Status OpenCopy(const WorkingCopyPlace& place);
+  void Touched(uint64_t offset, uint64_t size_bytes);
+  void DropCopy();
+
+  std::mutex mutex_;
+  const OpenFileEnv env_;
+  Entry entry_;
+  const std::optional<VersionId> base_version_;  // What the path held at open.
+  std::shared_ptr<SharedFd> version_fd_;
+  std::shared_ptr<SharedFd> copy_fd_;
+  WorkingCopyPlace copy_;
+  bool kept_ = false;  // The index remembers the copy.
+  VersionId clone_version_ = 0;
+  std::shared_ptr<SharedFd> clone_fd_;
+  uint64_t clone_version_bytes_ = 0;
+
+  uint64_t size_bytes_ = 0;
+  int64_t mtime_ns_ = 0;
+  bool mtime_set_ = false;
+  bool executable_ = false;
+  bool dirty_ = false;
+  bool fresh_ = false;
+  bool detached_ = false;
+  std::optional<Error> refused_;
+  // The hash of what was written strictly forwards; std::nullopt once it was not.
+  std::optional<ContentHasher> hasher_;
+  uint64_t hashed_bytes_ = 0;
+};
+
+}  // namespace stagefs

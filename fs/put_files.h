@@ -1,0 +1,23 @@
+// `stagefs put`: files of the local disk become versions.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "stagefs/repository.h"
+
+namespace stagefs {
+
+// Stores `paths`, folders with everything in them (symbolic links and special files are passed over), and
+// calls `stored` for each file in order, once it survives power loss. A file is named by its base name, one
+// found in a folder by its path below that folder. Returns why files could not be read.
+Result<std::vector<std::string>> PutFiles(
+    Repository& repository, const std::vector<std::string>& paths,
+    const std::function<Status(const std::string& path, const VersionInfo&)>& stored,
+    const std::function<void(int64_t done, int64_t total)>& progress);
+
+// `HASH  PATH` as sha256sum writes it: names with backslashes and line ends are escaped unless `zero`.
+std::string SumLine(const std::string& hash, const std::string& path, bool zero);
+
+}  // namespace stagefs
