@@ -92,11 +92,7 @@ class LocalVersionStore : public VersionStore {
     return {};
   }
 
-  Result<Space> GetSpace() const override {
-    struct statvfs info {};
-    if (statvfs(folder_.c_str(), &info) != 0) return ErrnoError("statfs " + folder_);
-    return Space{info.f_frsize, info.f_blocks, info.f_bfree, info.f_bavail, info.f_files, info.f_ffree};
-  }
+  Result<Space> GetSpace() const override { return SpaceOf(folder_); }
 
  private:
   std::string FolderOf(const Sha256& hash) const { return folder_ + '/' + ToHex(hash).substr(0, 2); }
@@ -142,6 +138,12 @@ class LocalVersionStore : public VersionStore {
 };
 
 }  // namespace
+
+Result<VersionStore::Space> SpaceOf(const std::string& folder) {
+  struct statvfs info {};
+  if (statvfs(folder.c_str(), &info) != 0) return ErrnoError("statfs " + folder);
+  return VersionStore::Space{info.f_frsize, info.f_blocks, info.f_bfree, info.f_bavail, info.f_files, info.f_ffree};
+}
 
 Result<std::unique_ptr<VersionStore>> OpenLocalVersionStore(const std::string& folder,
                                                             const std::string& incoming) {

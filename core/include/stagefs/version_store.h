@@ -75,6 +75,9 @@ class VersionStore {
   virtual Result<Space> GetSpace() const = 0;
 };
 
+// Of the file system that holds `folder`.
+Result<VersionStore::Space> SpaceOf(const std::string& folder);
+
 // The embedded default: FOLDER/ab/cdef…, read-only files named by SHA-256. `incoming` is a folder on the same
 // file system for files on their way in.
 Result<std::unique_ptr<VersionStore>> OpenLocalVersionStore(const std::string& folder,
