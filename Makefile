@@ -31,7 +31,7 @@ PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS
 CORE := $(wildcard core/*.cc)
 FS := $(filter-out fs/main.cc,$(wildcard fs/*.cc))
 API := $(if $(filter 1,$(HTTP)),$(wildcard api/*.cc))
-TESTS := $(wildcard tests/*.cc tests/issues/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/http/*.cc))
+TESTS := $(wildcard tests/*.cc tests/issues/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/http/*.cc))
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
 .PHONY: all deps test demo bench install uninstall clean help check-asan-works

@@ -13,6 +13,17 @@ namespace {
 constexpr size_t kRunEntriesMax = 32'768;
 constexpr size_t kRunBytesMax = 16 << 20;
 
+// Byte order with '/' before every other byte: a path is followed by what lies below it.
+bool ComesBefore(const std::string& a, const std::string& b) {
+  const size_t common = std::min(a.size(), b.size());
+  for (size_t i = 0; i < common; ++i) {
+    if (a[i] == b[i]) continue;
+    if (a[i] == '/' || b[i] == '/') return a[i] == '/';
+    return static_cast<unsigned char>(a[i]) < static_cast<unsigned char>(b[i]);
+  }
+  return a.size() < b.size();
+}
+
 class Batch {
  public:
   Batch(Overlay& overlay, const Workspace::ManifestRequest& request, StageReport* report)
@@ -28,8 +39,18 @@ class Batch {
 
   Status StageRun() {
     std::stable_sort(run_.begin(), run_.end(), [](const Waiting& a, const Waiting& b) {
-      return a.entry.path < b.entry.path;
+      return ComesBefore(a.entry.path, b.entry.path);
     });
+    // Where one path is a folder on the way to another, which of them is refused follows from their order.
+    for (size_t i = 1; i < run_.size(); ++i) {
+      const std::string& above = run_[i - 1].entry.path;
+      const std::string& below = run_[i].entry.path;
+      if (below.size() > above.size() && below[above.size()] == '/' && below.starts_with(above)) {
+        std::sort(run_.begin(), run_.end(),
+                  [](const Waiting& a, const Waiting& b) { return a.position < b.position; });
+        break;
+      }
+    }
     for (Waiting& waiting : run_) {
       ++report_.entries;
       const auto staged = StageOne(waiting.entry);

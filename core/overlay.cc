@@ -352,7 +352,9 @@ Result<Entry> Overlay::SetTraits(const Slot& slot, std::optional<int64_t> mtime_
   if (entry->kind == EntryKind::kFile) {
     // Staged with update_timestamp: same content, and still modified.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
-    if (staged && staged->state == StagedState::kModified && base && SameContent(*base, *entry)) {
+    const bool forced = staged && staged->state == StagedState::kModified && base &&
+                        SameContent(*base, staged->entry) && SameContent(*base, *entry);
+    if (forced) {
       STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {*entry, StagedState::kModified}));
     } else {
       STAGEFS_RETURN_IF_ERROR(Place(slot, *entry).WithoutValue());

@@ -149,7 +149,9 @@ Result<int64_t> Workspace::Unstage(const RepoPath& path) {
       return {};
     }));
     int64_t count = 0;
+    bool restored = false;
     for (const StagedAt& at : rows) {
+      bool counts = true;  // Not the removed folder behind removed files, nor the old name of a rename.
       const Entry& entry = at.staged.entry;
       if (entry.kind == EntryKind::kFolder) {
         STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
@@ -167,18 +169,16 @@ Result<int64_t> Workspace::Unstage(const RepoPath& path) {
         if (base && base->kind == EntryKind::kFolder) {
           STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> moved,
                                    overlay.index().PlaceInStaged(id_, base->child));
-          if (moved) {
-            // The source of a rename: undoing it takes the target's row away too.
-            STAGEFS_RETURN_IF_ERROR(overlay.Withdraw(*moved).WithoutValue());
-          } else {
-            --count;  // Not a change of its own.
-          }
+          // The source of a rename: undoing it takes the target's row away too.
+          if (moved) STAGEFS_RETURN_IF_ERROR(overlay.Withdraw(*moved).WithoutValue());
+          counts = moved.has_value();
         }
       }
       STAGEFS_ASSIGN_OR_RETURN(const bool withdrawn, overlay.Withdraw(at.slot));
-      count += withdrawn;
+      count += withdrawn && counts;
+      restored = restored || withdrawn;
     }
-    if (count > 0) {
+    if (restored || count > 0) {
       for (const StagedAt& at : removed_above) {
         STAGEFS_RETURN_IF_ERROR(overlay.Withdraw(at.slot).WithoutValue());
       }

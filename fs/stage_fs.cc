@@ -374,6 +374,10 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
   const bool end = entries.size() < kListPage;
   std::map<std::string, Handle::Listed> merged;
   for (const auto& [name, entry] : entries) merged[name] = {name, KindOf(entry.kind), entry};
+  if (const std::string control(kControlFolder);
+      options_.show_control && node.id == kRootNode && control > after && (end || control < entries.back().name)) {
+    merged[control] = {control, NodeKind::kControlFolder, Entry()};
+  }
   {
     auto table = table_.Lock();
     for (const auto& child : table->ChildrenOf(node.folder)) {
@@ -426,7 +430,7 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
       name.name = listed.name;
       name.next = handle.offset + 1;
       std::shared_ptr<Node> known;
-      if (node.kind == NodeKind::kFolder && plus) {
+      if (node.kind == NodeKind::kFolder && plus && listed.kind != NodeKind::kControlFolder) {
         known = Remember({node.folder, listed.name}, listed.entry, true);
         name.attributes = AttributesNow(known);
         name.looked_up = true;

@@ -177,7 +177,6 @@ Result<std::unique_ptr<Handle>> StageFs::Open(NodeId id, int flags) {
 }
 
 Result<ReadAnswer> StageFs::Read(Handle& handle, size_t size_bytes, off_t offset) {
-  bytes_read_.fetch_add(static_cast<int64_t>(size_bytes), std::memory_order_relaxed);
   ReadAnswer answer;
   if (handle.file) {
     std::lock_guard lock(handle.file->mutex());
@@ -187,6 +186,7 @@ Result<ReadAnswer> StageFs::Read(Handle& handle, size_t size_bytes, off_t offset
   } else if (static_cast<size_t>(offset) < handle.text.size()) {
     answer.bytes = handle.text.substr(static_cast<size_t>(offset), size_bytes);
   }
+  if (answer.file) bytes_read_.fetch_add(static_cast<int64_t>(size_bytes), std::memory_order_relaxed);
   return answer;
 }
 

@@ -1,0 +1,204 @@
+#include "catch.h"
+#include "scene.h"
+
+namespace stagefs::test {
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+Result<CommitResult> CommitOf(Workspace& workspace, const std::string& message = "theirs") {
+  return workspace.Commit(message, {"Bob", "bob@example.org"}, std::nullopt);
+}
+
+void StageIn(Scene& scene, Workspace& workspace, const std::string& path, const std::string& text) {
+  Ok(workspace.StagePath(Value(RepoPath::Parse(path)), scene.Put(text), {}).WithoutValue());
+}
+
+}  // namespace
+
+TEST_CASE("Commit: the tree becomes what the workspace shows", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Stage("d/b", "2");
+  const std::string id = scene.Commit("first");
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"a", "1"}, {"d/b", "2"}});
+  CHECK(scene.StatusLines().empty());
+  scene.Remove("a");
+  scene.Stage("d/b", "3");
+  scene.Commit("second");
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"d/b", "3"}});
+  const auto log = Value(scene.repository().Log("main", 10));
+  REQUIRE(log.size() == 3);
+  CHECK(log[0].message == "second");
+  CHECK(log[0].author == "Ann");
+  CHECK(log[1].id == id);
+  CHECK(Value(scene.repository().ListTree(id, RepoPath(), "", 10)).size() == 2);
+}
+
+TEST_CASE("Commit: nothing staged is refused", "[core][commit]") {
+  Scene scene;
+  const auto result = CommitOf(scene.workspace());
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code() == ErrorCode::kInvalidArgument);
+  scene.Write(".DS_Store", "scratch alone is nothing");
+  CHECK_FALSE(CommitOf(scene.workspace()));
+  CHECK(Value(scene.repository().Log("main", 10)).size() == 1);
+}
+
+TEST_CASE("Commit: what is left out is named", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Write(".a.swp", "s");
+  Ok(scene.workspace().MakeSymlink({kRootFolder, "link"}, "elsewhere").WithoutValue());
+  const auto result = Value(CommitOf(scene.workspace()));
+  CHECK(result.entries == 1);
+  CHECK(result.left_out == std::vector<std::string>{".a.swp", "link"});
+}
+
+TEST_CASE("Commit: an unnamed workspace goes with its commit, a named one continues", "[core][commit]") {
+  Scene scene;
+  const auto other = scene.Other();
+  const std::string uid = Value(other->Info()).uid;
+  StageIn(scene, *other, "x", "1");
+  CHECK(Value(CommitOf(*other)).workspace_deleted);
+  CHECK_FALSE(Workspace::Open(scene.repository(), uid));
+  CHECK(other->LookUp(kRootFolder, "x").error().code() == ErrorCode::kStale);
+  scene.Stage("y", "2");
+  scene.Commit();
+  scene.Stage("z", "3");
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"x", "1"}, {"y", "2"}, {"z", "3"}});
+}
+
+TEST_CASE("Commit: work of others is replayed upon", "[core][commit]") {
+  Scene scene;
+  scene.Stage("both/base", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "both/theirs", "1");
+  StageIn(scene, *other, "new/theirs", "2");
+  Value(CommitOf(*other));
+  scene.Stage("both/ours", "3");
+  scene.Stage("new/ours", "4");
+  scene.Write(".x.swp", "scratch");
+  const auto result = Value(CommitOf(scene.workspace(), "ours"));
+  CHECK(result.others == 1);
+  const Files all{{"both/base", "0"}, {"both/ours", "3"}, {"both/theirs", "1"}, {"new/ours", "4"}, {"new/theirs", "2"}};
+  CHECK(scene.Tree(Workspace::Tree::kBase) == all);
+  CHECK(scene.Read(".x.swp") == "scratch");
+}
+
+TEST_CASE("Commit: a path changed on both sides is a conflict that changes nothing", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Stage("b", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "a", "theirs");
+  StageIn(scene, *other, "c", "theirs");
+  Value(CommitOf(*other));
+  SECTION("content") { scene.Stage("a", "ours"); }
+  SECTION("removal") { scene.Remove("a"); }
+  scene.Stage("c", "ours");
+  scene.Stage("d", "ours");
+  const Lines before = scene.StatusLines();
+  for (const auto& error : {CommitOf(scene.workspace()).error(), scene.workspace().Rebase().error()}) {
+    CHECK(error.code() == ErrorCode::kConflict);
+    CHECK(error.message().find(" a, c:") != std::string::npos);
+    CHECK(error.message().find("d") != std::string::npos);
+  }
+  CHECK(scene.StatusLines() == before);
+  CHECK(Value(scene.repository().Log("main", 10)).size() == 3);
+}
+
+TEST_CASE("Commit: the same change on both sides is none", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "a", "same");
+  Value(CommitOf(*other));
+  scene.Stage("a", "same");
+  scene.Stage("b", "more");
+  CHECK(Value(CommitOf(scene.workspace())).entries == 1);
+}
+
+TEST_CASE("Rebase: the newer base shows and what is staged stays", "[core][commit]") {
+  Scene scene;
+  scene.Stage("d/a", "0");
+  scene.Stage("gone/x", "0");
+  scene.Stage("old/f", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "d/b", "theirs");
+  Value(CommitOf(*other));
+  scene.Stage("d/a", "ours");
+  scene.Stage("n/e/w", "ours");
+  scene.Remove("gone");
+  scene.Rename("old", "renamed");
+  scene.MakeFolder("empty");
+  const Lines before = scene.StatusLines();
+  CHECK(Value(scene.workspace().Rebase()) == 1);
+  CHECK(scene.StatusLines() == before);
+  CHECK(scene.Read("d/b") == "theirs");
+  CHECK(scene.Tree() == Files{{"d/a", "ours"}, {"d/b", "theirs"}, {"n/e/w", "ours"}, {"renamed/f", "0"}});
+  CHECK(Value(scene.workspace().Rebase()) == 0);
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+}
+
+TEST_CASE("Branches: commits on one do not show on the other", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Commit();
+  Ok(scene.repository().CreateBranch("side", "main"));
+  CHECK(scene.repository().CreateBranch("side", "main").error().code() == ErrorCode::kExists);
+  CHECK(scene.repository().CreateBranch("x", "nope").error().code() == ErrorCode::kNotFound);
+  CHECK(scene.repository().CreateBranch("a b", "main").error().code() == ErrorCode::kInvalidArgument);
+  const WorkspaceInfo info = Value(scene.repository().CreateWorkspace("side", std::string("s"), std::nullopt));
+  const auto side = Value(Workspace::Open(scene.repository(), info.uid));
+  StageIn(scene, *side, "a", "side");
+  StageIn(scene, *side, "d/b", "side");
+  Value(CommitOf(*side));
+  scene.Stage("a", "main");
+  scene.Stage("d/c", "main");
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"a", "main"}, {"d/c", "main"}});
+  CHECK(scene.ReadFrom(*side, "a", Workspace::Tree::kBase) == "side");
+  CHECK(scene.ReadFrom(*side, "d/b", Workspace::Tree::kBase) == "side");
+  CHECK_FALSE(side->Find(Value(RepoPath::Parse("d/c"))));
+  CHECK(scene.repository().DeleteBranch("side").error().code() == ErrorCode::kBusy);
+  Ok(scene.repository().DeleteWorkspace("s", false));
+  Ok(scene.repository().DeleteBranch("side"));
+  CHECK(scene.repository().DeleteBranch("side").error().code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("Unstage: each kind of change is taken back", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Stage("d/b", "0");
+  scene.Commit();
+  const Files before = scene.Tree();
+  scene.Stage("a", "1");
+  scene.Stage("new/x", "1");
+  scene.Remove("d");
+  CHECK(scene.workspace().Unstage(Value(RepoPath::Parse("nothing"))).error().code() == ErrorCode::kNotFound);
+  scene.Unstage("d/b");
+  CHECK(scene.Read("d/b") == "0");
+  scene.Unstage("a");
+  CHECK(scene.StatusLines() == Lines{"A  new/x"});
+  CHECK(Value(scene.workspace().UnstageAll()) == 1);
+  CHECK(scene.Tree() == before);
+}
+
+TEST_CASE("Status: lines are sorted by path, whatever the order of staging", "[core][commit]") {
+  Scene scene;
+  scene.Stage("m/base", "0");
+  scene.Commit();
+  for (const char* path : {"z", "m/z", "b/y/x", "b/a", "m/a", "a"}) scene.Stage(path, "1");
+  scene.Remove("m/base");
+  CHECK(scene.StatusLines() ==
+        Lines{"A  a", "A  b/a", "A  b/y/x", "A  m/a", "D  m/base", "A  m/z", "A  z"});
+}
+
+}  // namespace stagefs::test

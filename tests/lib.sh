@@ -1,0 +1,83 @@
+# Sourced by the shell tests: a root, a mount, and checks that count.
+# Each check is one line: `ok - WHAT`, `not ok - WHAT`, `skip - WHAT: WHY`; tests/run.sh adds them up.
+set -u
+: "${STAGEFS_BINARY:?run through tests/run.sh}"
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/stagefs-test-XXXXXX")
+export STAGEFS_ROOT=$WORK/root
+MNT=$WORK/mnt
+mkdir "$MNT"
+DAEMONS=
+
+stagefs() { timeout 120 "$STAGEFS_BINARY" "$@"; }
+
+# Mounts t/r:w at $MNT in the background, made where it is missing.
+mount_w() { stagefs mount t/r:w "$MNT" --create "$@"; }
+# The daemon of $MNT.
+daemon_pid() { pgrep -f -- "^$STAGEFS_BINARY mount t/r:w $MNT" | head -n 1; }
+# Unmounts and waits for the daemon's end.
+unmount_w() {
+  pid=$(daemon_pid)
+  stagefs unmount "$MNT" || return 1
+  [ -z "$pid" ] || timeout 60 tail --pid="$pid" -f /dev/null
+}
+
+clean_up() {
+  status=$?
+  for pid in $DAEMONS $(pgrep -f -- "$WORK/" 2>/dev/null); do
+    [ "$pid" = $$ ] || kill "$pid" 2>/dev/null
+  done
+  grep -F " $WORK/" /proc/self/mounts | cut -d' ' -f2 | while read -r path; do
+    umount -l "$path" 2>/dev/null || fusermount3 -uz "$path"
+  done
+  for pid in $DAEMONS; do timeout 20 tail --pid="$pid" -f /dev/null; done
+  chmod -R u+w "$WORK" 2>/dev/null
+  rm -rf "$WORK"
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+# check WHAT COMMAND…: the command succeeds.
+check() {
+  what=$1
+  shift
+  if output=$("$@" 2>&1); then
+    echo "ok - $what"
+  else
+    echo "not ok - $what"
+    echo "  command: $*"
+    printf '%s\n' "$output" | head -n 20 | sed 's/^/  /'
+  fi
+}
+# refuses WHAT TEXT COMMAND…: the command fails and says TEXT.
+refuses() {
+  what=$1 text=$2
+  shift 2
+  if output=$("$@" 2>&1); then
+    echo "not ok - $what (it succeeded)"
+  elif printf '%s' "$output" | grep -qF -- "$text"; then
+    echo "ok - $what"
+  else
+    echo "not ok - $what (it did not say '$text')"
+    printf '%s\n' "$output" | head -n 20 | sed 's/^/  /'
+  fi
+}
+# equals WHAT EXPECTED ACTUAL
+equals() {
+  if [ "$2" = "$3" ]; then
+    echo "ok - $1"
+  else
+    echo "not ok - $1"
+    printf 'expected:\n%s\nactual:\n%s\n' "$2" "$3" | sed 's/^/  /'
+  fi
+}
+skip() { echo "skip - $1: $2"; }
+# eventually COMMAND…: succeeds within two seconds, the promise for other processes' changes being one.
+eventually() {
+  deadline=$(($(date +%s%N) + 2000000000))
+  until "$@" >/dev/null 2>&1; do
+    [ "$(date +%s%N)" -lt $deadline ] || return 1
+    read -r -t 0.05 _ <> <(:) || :
+  done
+}

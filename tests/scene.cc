@@ -1,0 +1,179 @@
+#include "scene.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "stagefs/posix_env.h"
+
+namespace stagefs::test {
+
+TempFolder::TempFolder() {
+  std::string pattern = std::filesystem::temp_directory_path().string() + "/stagefs-test-XXXXXX";
+  path_ = mkdtemp(pattern.data());
+}
+
+TempFolder::~TempFolder() {
+  std::error_code error;
+  std::filesystem::remove_all(path_, error);
+}
+
+void Ok(const Status& status) {
+  if (!status) FAIL(status.error().message());
+}
+
+void WriteFile(const std::string& path, const std::string& text) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  REQUIRE(file);
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  INFO(path);
+  REQUIRE(file);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Scene::Scene(bool in_memory_store) {
+  const std::string folder = root_.path() + "/t/r";
+  Ok(MakeFolders(folder));
+  if (in_memory_store) {
+    repository_ = Value(Repository::Assemble(folder, name(), Value(OpenSqliteStagingIndex(folder + "/stagefs.db")),
+                                             NewMemoryVersionStore()));
+  } else {
+    Ok(Repository::Create(root_.path(), name()));
+    repository_ = Value(Repository::Open(root_.path(), name()));
+  }
+  Ok(repository_->CreateWorkspace("main", "w", std::nullopt).WithoutValue());
+  workspace_ = Value(Workspace::Open(*repository_, "w"));
+}
+
+std::string Scene::Put(const std::string& text) {
+  return ToHex(Value(repository_->PutBytes(text)).content.sha256);
+}
+
+StageOutcome Scene::Stage(const std::string& path, const std::string& text, bool update_timestamp) {
+  StageHow how;
+  how.update_timestamp = update_timestamp;
+  return Value(workspace_->StagePath(Value(RepoPath::Parse(path)), Put(text), how)).outcome;
+}
+
+StageReport Scene::StageManifest(const std::string& manifest, const std::string& directory,
+                                 ManifestOptions options, ManifestFormat format) {
+  const auto source = NewStringSource(manifest);
+  Workspace::ManifestRequest request;
+  request.source = source.get();
+  request.directory = Value(RepoPath::ParseDirectory(directory));
+  request.options = options;
+  request.format = format;
+  return Value(workspace_->StageManifest(request));
+}
+
+Slot Scene::SlotOf(const std::string& path) {
+  const RepoPath parsed = Value(RepoPath::Parse(path));
+  return {Value(workspace_->Find(parsed.parent())).entry.child, std::string(parsed.name())};
+}
+
+StageOutcome Scene::Write(const std::string& path, const std::string& text) {
+  const std::string file = repository_->incoming() + "/test";
+  WriteFile(file, text);
+  ContentHasher hasher;
+  hasher.Update(text.data(), text.size());
+  StageHow how;
+  how.origin = Origin::kWritten;
+  how.mtime_ns = NowNs();
+  how.keep_mtime = true;
+  return Value(workspace_->StageFile(SlotOf(path), file, hasher.Finish(), text.size(), how)).outcome;
+}
+
+void Scene::Remove(const std::string& path) { Ok(workspace_->RemovePath(Value(RepoPath::Parse(path)))); }
+
+void Scene::Rename(const std::string& from, const std::string& to) {
+  Ok(workspace_->Rename(SlotOf(from), SlotOf(to), RenameMode::kReplace));
+}
+
+void Scene::MakeFolder(const std::string& path) { Ok(workspace_->MakeFolder(SlotOf(path)).WithoutValue()); }
+
+void Scene::Unstage(const std::string& path) {
+  Ok(workspace_->Unstage(Value(RepoPath::Parse(path))).WithoutValue());
+}
+
+std::string Scene::Commit(const std::string& message) {
+  return Value(workspace_->Commit(message, {"Ann", "ann@example.org"}, std::nullopt)).commit.id;
+}
+
+std::unique_ptr<Workspace> Scene::Other() {
+  const WorkspaceInfo info = Value(repository_->CreateWorkspace("main", std::nullopt, std::nullopt));
+  return Value(Workspace::Open(*repository_, info.uid));
+}
+
+bool Scene::Exists(const std::string& path) {
+  return workspace_->Find(Value(RepoPath::Parse(path))).has_value();
+}
+
+std::string Scene::ReadFrom(Workspace& workspace, const std::string& path, Workspace::Tree tree) {
+  const Located located = Value(workspace.Find(Value(RepoPath::Parse(path)), tree));
+  REQUIRE(located.entry.kind == EntryKind::kFile);
+  const auto reader = Value(repository_->index().Read());
+  const auto version = Value(reader->GetVersion(located.entry.version));
+  REQUIRE(version);
+  const auto bytes = Value(repository_->versions().Open(version->content.sha256));
+  std::string text(bytes->size_bytes(), '\0');
+  REQUIRE(Value(bytes->ReadAt(text.data(), text.size(), 0)) == text.size());
+  return text;
+}
+
+void Scene::AddTree(FolderId folder, const std::string& path, Workspace::Tree tree,
+                    std::map<std::string, std::string>* files) {
+  std::string after;
+  for (;;) {
+    const auto page = Value(workspace_->List(folder, after, 3, tree));
+    for (const auto& [name, entry] : page) {
+      const std::string at = path.empty() ? name : path + '/' + name;
+      if (entry.kind == EntryKind::kFolder) AddTree(entry.child, at, tree, files);
+      if (entry.kind == EntryKind::kFile) (*files)[at] = ReadFrom(*workspace_, at, tree);
+      if (entry.kind == EntryKind::kSymlink) (*files)[at] = "-> " + entry.target;
+    }
+    if (page.size() < 3) return;
+    after = page.back().name;
+  }
+}
+
+std::map<std::string, std::string> Scene::Tree(Workspace::Tree tree) {
+  std::map<std::string, std::string> files;
+  AddTree(kRootFolder, "", tree, &files);
+  return files;
+}
+
+Lines Scene::StatusLines() {
+  std::string text;
+  Ok(WriteStatusText(*workspace_, {}, [&](std::string_view piece) -> Status {
+    text += piece;
+    return {};
+  }));
+  Lines lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+void Scene::Close() {
+  workspace_.reset();
+  repository_.reset();
+}
+
+void Scene::Reopen() {
+  Close();
+  repository_ = Value(Repository::Open(root_.path(), name()));
+  workspace_ = Value(Workspace::Open(*repository_, "w"));
+}
+
+}  // namespace stagefs::test

@@ -1,0 +1,99 @@
+// The words in which staging stories are told.
+#pragma once
+
+#include <map>
+#include <set>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stagefs/status_text.h"
+#include "stagefs/workspace.h"
+
+namespace stagefs::test {
+
+// A folder that goes with its owner.
+class TempFolder {
+ public:
+  TempFolder();
+  ~TempFolder();
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + '/' + name; }
+
+ private:
+  std::string path_;
+};
+
+// The value, or a failed test with the error's message.
+template <class T>
+T Value(Result<T> result);
+void Ok(const Status& status);
+
+void WriteFile(const std::string& path, const std::string& text);
+std::string ReadFile(const std::string& path);
+
+// A repository with one workspace `w`, used through core.
+class Scene {
+ public:
+  explicit Scene(bool in_memory_store = false);
+
+  Repository& repository() { return *repository_; }
+  Workspace& workspace() { return *workspace_; }
+  const std::string& root() const { return root_.path(); }
+  RepositoryName name() const { return {"t", "r"}; }
+
+  // Stores `text` and returns its SHA-256.
+  std::string Put(const std::string& text);
+  StageOutcome Stage(const std::string& path, const std::string& text, bool update_timestamp = false);
+  StageReport StageManifest(const std::string& manifest, const std::string& directory = "",
+                            ManifestOptions options = {}, ManifestFormat format = ManifestFormat::kSniff);
+  // As a mount does it: by slot, from a file of its own.
+  StageOutcome Write(const std::string& path, const std::string& text);
+  void Remove(const std::string& path);
+  void Rename(const std::string& from, const std::string& to);
+  void MakeFolder(const std::string& path);
+  Slot SlotOf(const std::string& path);
+  void Unstage(const std::string& path);
+  std::string Commit(const std::string& message = "change");
+  // Another workspace on the same branch.
+  std::unique_ptr<Workspace> Other();
+
+  bool Exists(const std::string& path);
+  std::string Read(const std::string& path) { return ReadFrom(*workspace_, path); }
+  std::string ReadFrom(Workspace& workspace, const std::string& path,
+                       Workspace::Tree tree = Workspace::Tree::kWorkspace);
+  // Path → content of every file.
+  std::map<std::string, std::string> Tree(Workspace::Tree tree = Workspace::Tree::kWorkspace);
+  // Lines of `status`.
+  std::vector<std::string> StatusLines();
+
+  // Ends the process as far as the repository can tell.
+  void Close();
+  void Reopen();
+
+ private:
+  void AddTree(FolderId folder, const std::string& path, Workspace::Tree tree,
+               std::map<std::string, std::string>* files);
+
+  TempFolder root_;
+  std::unique_ptr<Repository> repository_;
+  std::unique_ptr<Workspace> workspace_;
+};
+
+using Lines = std::vector<std::string>;
+
+}  // namespace stagefs::test
+
+#include "catch.h"
+
+namespace stagefs::test {
+
+template <class T>
+T Value(Result<T> result) {
+  if (!result) FAIL(result.error().message());
+  return std::move(*result);
+}
+
+}  // namespace stagefs::test

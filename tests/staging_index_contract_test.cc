@@ -1,0 +1,263 @@
+// What every StagingIndex promises.
+#include <thread>
+
+#include "catch.h"
+#include "scene.h"
+#include "stagefs/posix_env.h"
+
+namespace stagefs::test {
+namespace {
+
+struct IndexScene {
+  IndexScene() : index(Value(OpenSqliteStagingIndex(folder / "stagefs.db"))) {}
+
+  std::unique_ptr<IndexTransaction> Begin() { return Value(index->Begin(Durability::kProcessDeath)); }
+  std::unique_ptr<IndexReader> Read() { return Value(index->Read()); }
+
+  VersionId AddVersion(IndexTransaction& transaction, const std::string& text, bool synced = true) {
+    ContentHasher hasher;
+    hasher.Update(text.data(), text.size());
+    VersionInfo version;
+    version.content = hasher.Finish();
+    version.size_bytes = text.size();
+    version.synced = synced;
+    return Value(transaction.AddVersion(version));
+  }
+  static Entry File(VersionId version) {
+    Entry entry;
+    entry.kind = EntryKind::kFile;
+    entry.version = version;
+    return entry;
+  }
+  CommitInfo Commit(IndexTransaction& transaction, CommitSeq parent) {
+    CommitInfo commit;
+    commit.id = RandomHex();
+    commit.parent = parent;
+    return Value(transaction.AddCommit(commit));
+  }
+  WorkspaceId AddWorkspace(IndexTransaction& transaction) {
+    WorkspaceInfo workspace;
+    workspace.uid = RandomHex();
+    workspace.branch = "main";
+    return Value(transaction.AddWorkspace(workspace)).id;
+  }
+
+  TempFolder folder;
+  std::unique_ptr<StagingIndex> index;
+};
+
+}  // namespace
+
+TEST_CASE("StagingIndex: a transaction that does not commit leaves nothing", "[contract][staging_index]") {
+  IndexScene scene;
+  {
+    const auto transaction = scene.Begin();
+    Ok(transaction->PutMeta("key", "value"));
+    CHECK(Value(transaction->GetMeta("key")) == "value");
+  }
+  CHECK_FALSE(Value(scene.Read()->GetMeta("key")));
+}
+
+TEST_CASE("StagingIndex: a reader stays in the moment of its first question", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto before = scene.Read();
+  CHECK_FALSE(Value(before->GetMeta("key")));
+  const auto transaction = scene.Begin();
+  Ok(transaction->PutMeta("key", "value"));
+  Ok(transaction->Commit());
+  CHECK_FALSE(Value(before->GetMeta("key")));
+  CHECK(Value(scene.Read()->GetMeta("key")) == "value");
+}
+
+TEST_CASE("StagingIndex: transactions wait for each other", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto count_up = [&] {
+    for (int i = 0; i < 50; ++i) {
+      const auto transaction = Value(scene.index->Begin(Durability::kProcessDeath));
+      const auto now = Value(transaction->GetMeta("count"));
+      Ok(transaction->PutMeta("count", std::to_string(now ? std::stoi(*now) + 1 : 1)));
+      Ok(transaction->Commit());
+    }
+  };
+  std::thread other(count_up);
+  count_up();
+  other.join();
+  CHECK(Value(scene.Read()->GetMeta("count")) == "100");
+}
+
+TEST_CASE("StagingIndex: versions are found by either hash", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto transaction = scene.Begin();
+  const VersionId id = scene.AddVersion(*transaction, "hello");
+  const auto version = Value(transaction->GetVersion(id));
+  REQUIRE(version);
+  CHECK(Value(transaction->FindVersion(HashRef(version->content.sha256)))->id == id);
+  CHECK(Value(transaction->FindVersion(HashRef(version->content.xxh3)))->id == id);
+  CHECK_FALSE(Value(transaction->FindVersion(HashRef(Sha256{}))));
+}
+
+TEST_CASE("StagingIndex: content whose XXH3 means another content is refused", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto transaction = scene.Begin();
+  const VersionId id = scene.AddVersion(*transaction, "first");
+  VersionInfo twin = *Value(transaction->GetVersion(id));
+  twin.content.sha256[0] ^= 1;
+  const auto added = transaction->AddVersion(twin);
+  REQUIRE_FALSE(added);
+  CHECK(added.error().code() == ErrorCode::kConflict);
+}
+
+TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2"), three = scene.AddVersion(*t, "3");
+  const Slot slot{kRootFolder, "a"};
+  const CommitInfo first = scene.Commit(*t, 0);
+  Ok(t->PutTreeEntry(first, slot, IndexScene::File(one)));
+  const CommitInfo second = scene.Commit(*t, first.seq);
+  Ok(t->PutTreeEntry(second, slot, IndexScene::File(two)));
+  const CommitInfo fork = scene.Commit(*t, first.seq);
+  Ok(t->PutTreeEntry(fork, slot, IndexScene::File(three)));
+  const CommitInfo after_fork = scene.Commit(*t, fork.seq);
+  Ok(t->PutTreeEntry(after_fork, slot, Entry()));
+
+  const auto at = [&](const CommitInfo& commit) -> VersionId {
+    const auto entry = Value(t->LookUpBase(Value(t->ViewOf(commit.seq)), kRootFolder, "a"));
+    return entry ? entry->version : 0;
+  };
+  CHECK(first.lineage == second.lineage);
+  CHECK(fork.lineage != second.lineage);
+  CHECK(at(first) == one);
+  CHECK(at(second) == two);
+  CHECK(at(fork) == three);
+  CHECK(at(after_fork) == 0);
+  CHECK(Value(t->ListBase(Value(t->ViewOf(second.seq)), kRootFolder, "", 10)).size() == 1);
+  CHECK(Value(t->ListBase(Value(t->ViewOf(after_fork.seq)), kRootFolder, "", 10)).empty());
+}
+
+TEST_CASE("StagingIndex: a folder is where its newest visible row puts it", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  Entry folder;
+  folder.kind = EntryKind::kFolder;
+  folder.child = Value(t->NewFolder());
+  const CommitInfo first = scene.Commit(*t, 0);
+  Ok(t->PutTreeEntry(first, {kRootFolder, "old"}, folder));
+  const CommitInfo second = scene.Commit(*t, first.seq);
+  Ok(t->PutTreeEntry(second, {kRootFolder, "old"}, Entry()));
+  Ok(t->PutTreeEntry(second, {kRootFolder, "new"}, folder));
+  CHECK(Value(t->PlaceInBase(Value(t->ViewOf(first.seq)), folder.child))->name == "old");
+  CHECK(Value(t->PlaceInBase(Value(t->ViewOf(second.seq)), folder.child))->name == "new");
+  CHECK(Value(t->NewFolder()) != folder.child);
+}
+
+TEST_CASE("StagingIndex: staged rows are listed by name and scanned by folder", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t), other = scene.AddWorkspace(*t);
+  const VersionId version = scene.AddVersion(*t, "x");
+  for (const Slot& slot : {Slot{7, "b"}, Slot{7, "a"}, Slot{3, "z"}, Slot{7, std::string("\xff\0", 2)}}) {
+    Ok(t->PutStaged(w, slot, {IndexScene::File(version), StagedState::kAdded}));
+  }
+  Ok(t->PutStaged(other, {7, "c"}, {IndexScene::File(version), StagedState::kAdded}));
+  const auto listed = Value(t->ListStaged(w, 7, "", 10));
+  REQUIRE(listed.size() == 3);
+  CHECK(listed[0].name == "a");
+  CHECK(listed[2].name == std::string("\xff\0", 2));
+  CHECK(Value(t->ListStaged(w, 7, "a", 1)).at(0).name == "b");
+  const auto scanned = Value(t->ScanStaged(w, std::nullopt, 2));
+  REQUIRE(scanned.size() == 2);
+  CHECK(scanned[0].slot == Slot{3, "z"});
+  CHECK(Value(t->ScanStaged(w, scanned[1].slot, 10)).size() == 2);
+  Ok(t->EraseStaged(w, {7, "a"}));
+  CHECK_FALSE(Value(t->LookUpStaged(w, 7, "a")));
+}
+
+TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  StagedEntry staged;
+  staged.entry.kind = EntryKind::kSymlink;
+  staged.entry.target = "../elsewhere";
+  staged.entry.size_bytes = 12;
+  staged.entry.executable = true;
+  staged.entry.mtime_ns = -5;
+  staged.entry.scratch = true;
+  staged.state = StagedState::kKept;
+  Ok(t->PutStaged(w, {1, "link"}, staged));
+  const auto found = Value(t->LookUpStaged(w, 1, "link"));
+  REQUIRE(found);
+  CHECK(found->entry == staged.entry);
+  CHECK(found->state == staged.state);
+}
+
+TEST_CASE("StagingIndex: the first state before unsynced content is what to fall back to", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  const VersionId good = scene.AddVersion(*t, "good"), bad = scene.AddVersion(*t, "bad", false),
+                  worse = scene.AddVersion(*t, "worse", false);
+  const StagedEntry before{IndexScene::File(good), StagedState::kAdded};
+  Ok(t->PutUnsyncedEntry({w, {1, "a"}, bad, before}));
+  Ok(t->PutUnsyncedEntry({w, {1, "a"}, worse, StagedEntry{IndexScene::File(bad), StagedState::kAdded}}));
+  CHECK(Value(t->UnsyncedEntriesOf(bad)).empty());
+  const auto entries = Value(t->UnsyncedEntriesOf(worse));
+  REQUIRE(entries.size() == 1);
+  REQUIRE(entries[0].previous);
+  CHECK(entries[0].previous->entry.version == good);
+  Ok(t->SetSynced(worse));
+  CHECK(Value(t->UnsyncedEntriesOf(worse)).empty());
+  CHECK(Value(t->ListUnsynced(10)).size() == 1);
+}
+
+TEST_CASE("StagingIndex: a mount sees others' changes and not its own", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  Ok(t->NoteChange(w, 5, 77));
+  Ok(t->NoteChange(w, 6, kNoMount));
+  Ok(t->NoteChange(w, 5, kNoMount));
+  Ok(t->NoteChange(w, 5, 77));
+  const auto all = Value(t->ChangedFolders(w, 0, 77));
+  CHECK(std::set<FolderId>(all.begin(), all.end()) == std::set<FolderId>{5, 6});
+  CHECK(Value(t->ChangedFolders(w, 3, 77)).empty());
+  CHECK(Value(t->GetWorkspace(w))->change_seq == 4);
+}
+
+TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  const VersionId unused = scene.AddVersion(*t, "unused"), staged = scene.AddVersion(*t, "staged"),
+                  committed = scene.AddVersion(*t, "committed"), inbox = scene.AddVersion(*t, "inbox"),
+                  fallback = scene.AddVersion(*t, "fallback"), unsynced = scene.AddVersion(*t, "unsynced", false);
+  Ok(t->PutStaged(w, {1, "s"}, {IndexScene::File(staged), StagedState::kAdded}));
+  Ok(t->PutTreeEntry(scene.Commit(*t, 0), {1, "c"}, IndexScene::File(committed)));
+  Ok(t->PutInbox(w, {"", "m.json", inbox, 1, 1}));
+  Ok(t->PutUnsyncedEntry({w, {1, "f"}, unsynced, StagedEntry{IndexScene::File(fallback), StagedState::kAdded}}));
+  const auto found = Value(t->ListUnused(NowNs(), 10));
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].id == unused);
+  Ok(t->RenewVersion(unused, NowNs()));
+  CHECK(Value(t->ListUnused(NowNs() - 1'000'000'000, 10)).empty());
+  CHECK(Value(t->CountDangling()) == 0);
+  Ok(t->EraseVersion(staged));
+  CHECK(Value(t->CountDangling()) == 1);
+}
+
+TEST_CASE("StagingIndex: a newer schema and a foreign file are refused", "[core][staging_index]") {
+  TempFolder folder;
+  WriteFile(folder / "text.db", std::string(5000, 'x'));
+  CHECK(OpenSqliteStagingIndex(folder / "text.db").error().code() == ErrorCode::kCorrupt);
+  const std::string path = folder / "stagefs.db";
+  Ok(OpenSqliteStagingIndex(path).WithoutValue());
+  const std::string command = "sqlite3 " + path + " 'PRAGMA user_version = 999'";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const auto newer = OpenSqliteStagingIndex(path);
+  REQUIRE_FALSE(newer);
+  CHECK(newer.error().code() == ErrorCode::kUnsupported);
+  CHECK(newer.error().message().find("update stagefs") != std::string::npos);
+}
+
+}  // namespace stagefs::test

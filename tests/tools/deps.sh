@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what building and testing stagefs needs, asking the package manager once. Without apt it names the
+# packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs.
+set -eu
+packages="g++ make python3 pkg-config libfuse3-dev fuse3 libsqlite3-dev libssl-dev libxxhash-dev nlohmann-json3-dev
+libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync"
+[ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev openssl"
+[ "${BENCH:-0}" = 0 ] || packages="$packages bindfs python3"
+if ! command -v dpkg-query >/dev/null; then
+  echo "stagefs needs these packages (Debian's names); install them with your package manager:"
+  echo "$packages"
+  exit 0
+fi
+missing=
+for package in $packages; do
+  case $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) in
+    *'install ok installed') ;;
+    *) missing="$missing $package" ;;
+  esac
+done
+[ -n "$missing" ] || exit 0
+echo "Installing with apt-get:$missing"
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "as root: apt-get install$missing" >&2; exit 1; }
+  sudo=sudo
+fi
+$sudo apt-get update -qq
+# shellcheck disable=SC2086 # A list of names.
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
