@@ -10,8 +10,9 @@ PACKAGES := fuse3 sqlite3 libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjw
 
 MODE_release := -O2 -DNDEBUG
 MODE_debug := -O0 -g
-MODE_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-MODE_tsan := -O1 -g -fsanitize=thread
+MODE_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+  -Wno-maybe-uninitialized
+MODE_tsan := -O1 -g -fsanitize=thread -Wno-tsan
 ifeq ($(MODE_$(BUILD)),)
 $(error unknown BUILD=$(BUILD): use release, debug, asan or tsan)
 endif

@@ -45,7 +45,8 @@ struct Arrival {
 MHD_Result CollectHeader(void* map, MHD_ValueKind, const char* name, const char* value) {
   std::string key = name;
   std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
-  static_cast<std::map<std::string, std::string>*>(map)->emplace(std::move(key), value != nullptr ? value : "");
+  static_cast<std::map<std::string, std::string>*>(map)->emplace(std::move(key),
+                                                                 value != nullptr ? value : "");
   return MHD_YES;
 }
 
@@ -59,7 +60,8 @@ std::string NewRequestId() {
 
 class MicrohttpdServer : public HttpServer {
  public:
-  MicrohttpdServer(Root& root, std::unique_ptr<Tokens> tokens, RouterOptions router, const HttpOptions& options)
+  MicrohttpdServer(Root& root, std::unique_ptr<Tokens> tokens, RouterOptions router,
+                   const HttpOptions& options)
       : root_(root), router_(root, std::move(tokens), router), options_(options) {}
 
   ~MicrohttpdServer() override {
@@ -80,20 +82,21 @@ class MicrohttpdServer : public HttpServer {
                             {MHD_OPTION_HTTPS_MEM_KEY, 0, key_.data()},
                             {MHD_OPTION_END, 0, nullptr}};
     MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, nullptr}};
-    daemon_ = MHD_start_daemon(
-        flags, 0, nullptr, nullptr, &MicrohttpdServer::OnData, this, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-        MHD_OPTION_CONNECTION_LIMIT, options_.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-        options_.idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeaderBytesMax, MHD_OPTION_THREAD_STACK_SIZE,
-        kThreadStackBytes, MHD_OPTION_URI_LOG_CALLBACK, &MicrohttpdServer::OnTarget, this,
-        MHD_OPTION_UNESCAPE_CALLBACK, &KeepEscapes, nullptr, MHD_OPTION_NOTIFY_COMPLETED,
-        &MicrohttpdServer::OnCompleted, this, MHD_OPTION_ARRAY, options_.tls_key.empty() ? plain : tls,
-        MHD_OPTION_END);
+    daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MicrohttpdServer::OnData, this,
+                               MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+                               options_.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                               options_.idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeaderBytesMax,
+                               MHD_OPTION_THREAD_STACK_SIZE, kThreadStackBytes, MHD_OPTION_URI_LOG_CALLBACK,
+                               &MicrohttpdServer::OnTarget, this, MHD_OPTION_UNESCAPE_CALLBACK, &KeepEscapes,
+                               nullptr, MHD_OPTION_NOTIFY_COMPLETED, &MicrohttpdServer::OnCompleted, this,
+                               MHD_OPTION_ARRAY, options_.tls_key.empty() ? plain : tls, MHD_OPTION_END);
     if (daemon_ == nullptr) {
       close(listen_fd);
       return Error(ErrorCode::kInvalidArgument,
-                   options_.tls_key.empty() ? "the HTTP server does not start"
-                                            : "the HTTP server does not start: are --tls-cert and --tls-key PEM "
-                                              "files of a certificate and its key?");
+                   options_.tls_key.empty()
+                       ? "the HTTP server does not start"
+                       : "the HTTP server does not start: are --tls-cert and --tls-key PEM "
+                         "files of a certificate and its key?");
     }
     return {};
   }
@@ -128,7 +131,8 @@ class MicrohttpdServer : public HttpServer {
       return ErrnoError("listen on " + where);
     }
     if (listen(fd.get(), SOMAXCONN) != 0) return ErrnoError("listen on " + where);
-    if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) return ErrnoError("getsockname");
+    if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0)
+      return ErrnoError("getsockname");
     port_ = ntohs(storage.ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
     return fd;
   }
@@ -147,8 +151,8 @@ class MicrohttpdServer : public HttpServer {
     *context = nullptr;
   }
 
-  static MHD_Result OnData(void* self, MHD_Connection* connection, const char*, const char* method, const char*,
-                           const char* data, size_t* size, void** context) {
+  static MHD_Result OnData(void* self, MHD_Connection* connection, const char*, const char* method,
+                           const char*, const char* data, size_t* size, void** context) {
     return static_cast<MicrohttpdServer*>(self)->Take(connection, method, data, size,
                                                       *static_cast<Arrival*>(*context));
   }
@@ -162,7 +166,8 @@ class MicrohttpdServer : public HttpServer {
       MHD_get_connection_values(connection, MHD_HEADER_KIND, &CollectHeader, &arrival.request.headers);
       const auto& headers = arrival.request.headers;
       const auto sent_id = headers.find("x-oxen-request-id");
-      arrival.id = sent_id != headers.end() && sent_id->second.size() <= 128 ? sent_id->second : NewRequestId();
+      arrival.id =
+          sent_id != headers.end() && sent_id->second.size() <= 128 ? sent_id->second : NewRequestId();
       int64_t length = -1;
       if (const auto sent = headers.find("content-length"); sent != headers.end()) {
         std::from_chars(sent->second.data(), sent->second.data() + sent->second.size(), length);
@@ -208,13 +213,16 @@ class MicrohttpdServer : public HttpServer {
       arrival.trouble = WriteAll(arrival.spool.get(), arrival.memory.data(), arrival.memory.size());
     }
     if (!arrival.trouble) {
-      std::fprintf(stderr, "stagefs: http: keep a request body: %s\n", arrival.trouble.error().message().c_str());
+      std::fprintf(stderr, "stagefs: http: keep a request body: %s\n",
+                   arrival.trouble.error().message().c_str());
       HttpResponse full;
       full.status = 507;
-      full.body = ErrorBody(507, "internal_server_error", "Server trouble", "the body cannot be kept: disk full?");
+      full.body =
+          ErrorBody(507, "internal_server_error", "Server trouble", "the body cannot be kept: disk full?");
       return full;
     }
-    const auto body = arrival.spool.valid() ? NewFileSource(arrival.spool.get()) : NewStringSource(arrival.memory);
+    const auto body =
+        arrival.spool.valid() ? NewFileSource(arrival.spool.get()) : NewStringSource(arrival.memory);
     arrival.request.body = body.get();
     arrival.request.body_bytes = arrival.received;
     HttpResponse response = router_.Handle(arrival.request);
@@ -228,9 +236,9 @@ class MicrohttpdServer : public HttpServer {
                    arrival.request.raw_target.c_str(), answer.status);
     }
     MHD_Response* response =
-        answer.fd >= 0 ? MHD_create_response_from_fd64(answer.size_bytes, answer.fd)
-                       : MHD_create_response_from_buffer(answer.body.size(), answer.body.data(),
-                                                         MHD_RESPMEM_MUST_COPY);
+        answer.fd >= 0
+            ? MHD_create_response_from_fd64(answer.size_bytes, answer.fd)
+            : MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
     if (response == nullptr) return MHD_NO;
     MHD_add_response_header(response, "content-type", answer.content_type.c_str());
     MHD_add_response_header(response, "oxen-version", std::string(kOxenVersion).c_str());

@@ -41,7 +41,8 @@ HttpResponse NoSuchRoute() { return Json(404, StatusBody("error", "resource_not_
 HttpResponse Failed(const Error& error) {
   const unsigned status = ToHttpStatus(error.code());
   if (status == 404) return Json(404, NotFoundBody(error.message()));
-  if (status < 500) return Json(status, ErrorBody(status, StatusMessageOf(status), "Request refused", error.message()));
+  if (status < 500)
+    return Json(status, ErrorBody(status, StatusMessageOf(status), "Request refused", error.message()));
   // What went wrong inside may name paths of this machine: that goes to the log, not to the client.
   std::fprintf(stderr, "stagefs: http: %s\n", error.message().c_str());
   HttpResponse response = Json(status, ErrorBody(status, StatusMessageOf(status), "Server trouble",
@@ -133,7 +134,9 @@ HttpResponse Router::TooLarge(uint64_t limit) {
 }
 
 std::unique_ptr<HttpResponse> Router::CheckHead(const HttpRequest& request, int64_t content_length) const {
-  const auto refuse = [](HttpResponse response) { return std::make_unique<HttpResponse>(std::move(response)); };
+  const auto refuse = [](HttpResponse response) {
+    return std::make_unique<HttpResponse>(std::move(response));
+  };
   if (options_.loopback && !IsLoopbackHost(HeaderOf(request, "host"))) {
     return refuse(Json(421, ErrorBody(421, "misdirected_request", "Misdirected Request",
                                       "this server answers to localhost and 127.0.0.1 only")));
@@ -182,8 +185,9 @@ HttpResponse Router::Handle(const HttpRequest& request) {
     // In the order of Oxen's own checks: the body's kind and the query come before what it is about.
     const std::string type = MediaType(request);
     if (type.starts_with("multipart/")) {
-      return Json(415, ErrorBody(415, "bad_request", "Unsupported Media Type",
-                                 "uploads are not taken here: stagefs put the files, then post their hashes"));
+      return Json(415,
+                  ErrorBody(415, "bad_request", "Unsupported Media Type",
+                            "uploads are not taken here: stagefs put the files, then post their hashes"));
     }
     if (!IsJson(type)) return BadRequest("Content type error: send application/json");
     bool bad = false;
@@ -201,7 +205,8 @@ HttpResponse Router::Handle(const HttpRequest& request) {
   const auto repository = name ? root_.Open(*name) : Result<Repository*>(name.error());
   if (!repository) {
     const ErrorCode code = repository.error().code();
-    if (code != ErrorCode::kNotFound && code != ErrorCode::kInvalidArgument) return Failed(repository.error());
+    if (code != ErrorCode::kNotFound && code != ErrorCode::kInvalidArgument)
+      return Failed(repository.error());
     return Json(404, NotFoundBody("Repository '" + s[2] + '/' + s[3] + "' not found"));
   }
   route.repository = *repository;

@@ -13,7 +13,7 @@ namespace stagefs {
 
 struct HttpRequest {
   std::string method;
-  std::string raw_target;  // As sent: path and query, still encoded.
+  std::string raw_target;                      // As sent: path and query, still encoded.
   std::map<std::string, std::string> headers;  // Names in lower case.
   RewindableSource* body = nullptr;
   uint64_t body_bytes = 0;

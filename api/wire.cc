@@ -43,7 +43,8 @@ Json FileEntry(const StatusLine& line, const std::string& hash) {
   const size_t slash = line.path.rfind('/');
   const size_t dot = line.path.rfind('.');
   std::string extension;
-  if (dot != std::string::npos && (slash == std::string::npos || dot > slash)) extension = line.path.substr(dot + 1);
+  if (dot != std::string::npos && (slash == std::string::npos || dot > slash))
+    extension = line.path.substr(dot + 1);
   FileType type{"", "binary", "application/octet-stream"};
   for (const FileType& known : kFileTypes) {
     if (known.extension == extension) type = known;
@@ -98,7 +99,9 @@ bool IsAtOrBelow(const std::string& path, const std::string& top) {
 
 }  // namespace
 
-std::string StatusBody(std::string_view status, std::string_view message) { return Dump(Base(status, message)); }
+std::string StatusBody(std::string_view status, std::string_view message) {
+  return Dump(Base(status, message));
+}
 
 std::string NotFoundBody(std::string_view description) {
   Json body = Base("error", "resource_not_found");
@@ -126,7 +129,8 @@ std::string VersionBody(bool minimum) {
 std::string HealthBody(const VersionStore::Space& space) {
   constexpr double kGb = 1e9;
   const double total = static_cast<double>(space.blocks) * static_cast<double>(space.block_bytes) / kGb;
-  const double free = static_cast<double>(space.blocks_available) * static_cast<double>(space.block_bytes) / kGb;
+  const double free =
+      static_cast<double>(space.blocks_available) * static_cast<double>(space.block_bytes) / kGb;
   Json body = Base("success", "resource_found");
   body["disk_usage"] = {{"total_gb", total},
                         {"used_gb", total - free},
@@ -136,7 +140,8 @@ std::string HealthBody(const VersionStore::Space& space) {
 }
 
 Status WriteErrFiles(const StageReport& report, const BodySink& write) {
-  std::string head = Dump(report.Withdrawn() ? Base("error", "conflict") : Base("success", "resource_created"));
+  std::string head =
+      Dump(report.Withdrawn() ? Base("error", "conflict") : Base("success", "resource_created"));
   head.back() = ',';
   STAGEFS_RETURN_IF_ERROR(write(head + "\"err_files\":["));
   bool first = true;
@@ -150,7 +155,8 @@ Status WriteErrFiles(const StageReport& report, const BodySink& write) {
   return write("]}");
 }
 
-Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, int64_t page, int64_t page_size) {
+Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, int64_t page,
+                                int64_t page_size) {
   Page added(page, page_size), modified(page, page_size), removed(page, page_size);
   std::map<std::string, int64_t> folders;
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace.repository().index().Read());
@@ -182,15 +188,16 @@ Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, i
   for (const auto& [folder, count] : folders) {
     files += count;
     if (folder.empty()) continue;
-    paths[ToDisplayUtf8(ParentOf(folder))].push_back(
-        {{"path", ToDisplayUtf8(folder)}, {"num_files_staged", count}, {"total_files", 0}, {"status", "Added"}});
+    paths[ToDisplayUtf8(ParentOf(folder))].push_back({{"path", ToDisplayUtf8(folder)},
+                                                      {"num_files_staged", count},
+                                                      {"total_files", 0},
+                                                      {"status", "Added"}});
   }
   Json body = Base("success", "resource_found");
-  body["staged"] = {
-      {"added_dirs", {{"num_files_staged", files}, {"total_files", 0}, {"paths", paths}}},
-      {"added_files", added.ToJson()},
-      {"modified_files", modified.ToJson()},
-      {"removed_files", removed.ToJson()}};
+  body["staged"] = {{"added_dirs", {{"num_files_staged", files}, {"total_files", 0}, {"paths", paths}}},
+                    {"added_files", added.ToJson()},
+                    {"modified_files", modified.ToJson()},
+                    {"removed_files", removed.ToJson()}};
   return Dump(body);
 }
 

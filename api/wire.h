@@ -30,6 +30,7 @@ std::string HealthBody(const VersionStore::Space& space);
 Status WriteErrFiles(const StageReport& report, const BodySink& write);
 
 // What is staged at or below `path`, one page of each list.
-Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, int64_t page, int64_t page_size);
+Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, int64_t page,
+                                int64_t page_size);
 
 }  // namespace stagefs

@@ -60,9 +60,9 @@ class Batch {
             staged.error().code() == ErrorCode::kCorrupt || staged.error().code() == ErrorCode::kReadOnly) {
           return staged.error();
         }
-        refused_.emplace_back(waiting.position, RefusedEntry{std::move(waiting.entry.hash),
-                                                             std::move(waiting.entry.path),
-                                                             staged.error().message()});
+        refused_.emplace_back(waiting.position,
+                              RefusedEntry{std::move(waiting.entry.hash), std::move(waiting.entry.path),
+                                           staged.error().message()});
         continue;
       }
       switch (*staged) {
@@ -128,12 +128,11 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
   bool withdrawn = false;
   const Status staged = Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
     Batch batch(overlay, request, &report);
-    STAGEFS_ASSIGN_OR_RETURN(
-        const ManifestOptions own,
-        ReadManifest(*request.source, request.format,
-                     [&](const ManifestOptions& options, ManifestEntry entry) {
-                       return batch.Add(options, std::move(entry));
-                     }));
+    STAGEFS_ASSIGN_OR_RETURN(const ManifestOptions own,
+                             ReadManifest(*request.source, request.format,
+                                          [&](const ManifestOptions& options, ManifestEntry entry) {
+                                            return batch.Add(options, std::move(entry));
+                                          }));
     STAGEFS_RETURN_IF_ERROR(batch.StageRun());
     report.atomic = request.options.atomic || own.atomic;
     report.update_timestamp = request.options.update_timestamp || own.update_timestamp;
@@ -148,8 +147,7 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
 
 Result<VersionInfo> Workspace::KeepReport(const StageReport& report) {
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, repository_.NewIncoming());
-  STAGEFS_RETURN_IF_ERROR(
-      WriteReportJson(report, [&](std::string_view text) { return file.Write(text); }));
+  STAGEFS_RETURN_IF_ERROR(WriteReportJson(report, [&](std::string_view text) { return file.Write(text); }));
   std::vector<IncomingFile> files;
   files.push_back(std::move(file));
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, repository_.Adopt(std::move(files)));

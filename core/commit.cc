@@ -137,8 +137,8 @@ class Committer {
 
   Result<int64_t> Run(std::vector<std::string>* left_out) {
     STAGEFS_RETURN_IF_ERROR(Survey(left_out));
-    STAGEFS_ASSIGN_OR_RETURN(
-        const int64_t count, tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
+    STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
+                             tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
     if (count == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
     for (const FolderId folder : filled_) STAGEFS_RETURN_IF_ERROR(Settle(folder));
     STAGEFS_ASSIGN_OR_RETURN(view_, tree_.index().ViewOf(commit_.seq));
@@ -190,8 +190,8 @@ class Committer {
         kept.kind = EntryKind::kFolder;
         kept.child = folder;
         kept.mtime_ns = commit_.time_ns;
-        STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutStaged(tree_.workspace().id, *place,
-                                                              {kept, StagedState::kKept}));
+        STAGEFS_RETURN_IF_ERROR(
+            tree_.transaction().PutStaged(tree_.workspace().id, *place, {kept, StagedState::kKept}));
       }
       folder = place->folder;
     }

@@ -85,7 +85,8 @@ Status Workspace::NameReport(const VersionInfo& report) {
 }
 
 Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name,
-                                      const std::string& file, const ContentId& content, uint64_t size_bytes) {
+                                      const std::string& file, const ContentId& content,
+                                      uint64_t size_bytes) {
   return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
     STAGEFS_ASSIGN_OR_RETURN(
         const VersionInfo version,
@@ -110,8 +111,7 @@ Status Workspace::StageFromInbox(const RepoPath& directory, const std::string& n
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<InboxFile> file, LookUpInbox(directory, name));
   if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
   STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, name, file->version));
-  STAGEFS_RETURN_IF_ERROR(
-      StoreInInbox(directory, ResultNameOf(name), processed.report.id).WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(StoreInInbox(directory, ResultNameOf(name), processed.report.id).WithoutValue());
   return processed.outcome;
 }
 

@@ -142,7 +142,8 @@ class LocalVersionStore : public VersionStore {
 Result<VersionStore::Space> SpaceOf(const std::string& folder) {
   struct statvfs info {};
   if (statvfs(folder.c_str(), &info) != 0) return ErrnoError("statfs " + folder);
-  return VersionStore::Space{info.f_frsize, info.f_blocks, info.f_bfree, info.f_bavail, info.f_files, info.f_ffree};
+  return VersionStore::Space{info.f_frsize, info.f_blocks, info.f_bfree,
+                             info.f_bavail, info.f_files,  info.f_ffree};
 }
 
 Result<std::unique_ptr<VersionStore>> OpenLocalVersionStore(const std::string& folder,

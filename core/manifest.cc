@@ -330,9 +330,7 @@ std::string UnescapeName(std::string_view name) {
       case 'n': plain += '\n'; break;
       case 'r': plain += '\r'; break;
       case '\\': plain += '\\'; break;
-      default:
-        plain += '\\';
-        plain += name[i];
+      default: plain += '\\'; plain += name[i];
     }
   }
   return plain;
@@ -393,7 +391,8 @@ Status ReadSums(RewindableSource& source, const ManifestOptions& options, const 
   return {};
 }
 
-// RFC 4180: fields in double quotes may hold separators, doubled quotes and line ends. TSV the same with tabs.
+// RFC 4180: fields in double quotes may hold separators, doubled quotes and line ends. TSV the same with
+// tabs.
 Result<bool> NextRecord(LineReader& lines, char separator, std::vector<std::string>* fields) {
   fields->clear();
   std::string line;
@@ -455,8 +454,7 @@ Status ReadDelimited(ByteSource& source, char separator, const ManifestOptions& 
     if (fields.size() <= std::max(hash_column, path_column)) {
       return Malformed("line " + std::to_string(lines.number()) + " has too few columns");
     }
-    STAGEFS_RETURN_IF_ERROR(
-        visit(options, {std::move(fields[hash_column]), std::move(fields[path_column])}));
+    STAGEFS_RETURN_IF_ERROR(visit(options, {std::move(fields[hash_column]), std::move(fields[path_column])}));
   }
 }
 
@@ -554,12 +552,8 @@ Result<ManifestOptions> ReadManifest(RewindableSource& source, ManifestFormat fo
       return ReadJson(source, options, &visit);
     }
     case ManifestFormat::kSum: STAGEFS_RETURN_IF_ERROR(ReadSums(source, options, visit)); break;
-    case ManifestFormat::kCsv:
-      STAGEFS_RETURN_IF_ERROR(ReadDelimited(source, ',', options, visit));
-      break;
-    case ManifestFormat::kTsv:
-      STAGEFS_RETURN_IF_ERROR(ReadDelimited(source, '\t', options, visit));
-      break;
+    case ManifestFormat::kCsv: STAGEFS_RETURN_IF_ERROR(ReadDelimited(source, ',', options, visit)); break;
+    case ManifestFormat::kTsv: STAGEFS_RETURN_IF_ERROR(ReadDelimited(source, '\t', options, visit)); break;
   }
   return options;
 }

@@ -64,8 +64,7 @@ Result<std::vector<Named<Entry>>> OverlayReader::List(FolderId folder, std::stri
     if (staged.size() == limit && (!horizon || staged.back().name < *horizon)) horizon = staged.back().name;
     size_t b = 0, s = 0;
     while ((b < base.size() || s < staged.size()) && merged.size() < limit) {
-      const bool take_staged =
-          s < staged.size() && (b == base.size() || staged[s].name <= base[b].name);
+      const bool take_staged = s < staged.size() && (b == base.size() || staged[s].name <= base[b].name);
       const std::string& name = take_staged ? staged[s].name : base[b].name;
       if (horizon && name > *horizon) break;
       if (take_staged && b < base.size() && base[b].name == name) ++b;
@@ -137,8 +136,8 @@ Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
     if (!version) return Error(ErrorCode::kCorrupt, "a staged entry names a version that is gone");
     if (!version->synced) {
       STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> previous, LookUpStaged(slot));
-      STAGEFS_RETURN_IF_ERROR(transaction_.PutUnsyncedEntry(
-          {workspace().id, slot, entry.version, std::move(previous)}));
+      STAGEFS_RETURN_IF_ERROR(
+          transaction_.PutUnsyncedEntry({workspace().id, slot, entry.version, std::move(previous)}));
     }
   }
   return transaction_.PutStaged(workspace().id, slot, staged);

@@ -85,9 +85,7 @@ Result<UniqueFd> OpenFd(const std::string& path, int flags, mode_t mode) {
   return UniqueFd(fd);
 }
 
-Result<UniqueFd> OpenUnnamed(const std::string& folder) {
-  return OpenFd(folder, O_TMPFILE | O_RDWR);
-}
+Result<UniqueFd> OpenUnnamed(const std::string& folder) { return OpenFd(folder, O_TMPFILE | O_RDWR); }
 
 Status WriteAll(int fd, const void* data, size_t size_bytes) {
   const char* cursor = static_cast<const char*>(data);
@@ -161,8 +159,7 @@ Result<HashedFile> HashFile(int fd) {
   ContentHasher hasher;
   HashedFile hashed;
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got,
-                             ReadUpTo(fd, buffer.data(), buffer.size(), hashed.size_bytes));
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), buffer.size(), hashed.size_bytes));
     hasher.Update(buffer.data(), got);
     hashed.size_bytes += got;
     if (got < buffer.size()) break;

@@ -224,6 +224,7 @@ Result<std::unique_ptr<Repository>> Repository::Open(const std::string& root, co
   if (access((folder + "/stagefs.db").c_str(), F_OK) != 0) {
     return Error(ErrorCode::kNotFound, "Repository '" + name.ToString() + "' not found");
   }
+  if (access(folder.c_str(), W_OK) != 0) return ErrnoError("write to " + folder);
   STAGEFS_ASSIGN_OR_RETURN(auto index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
   STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenLocalVersionStore(folder + "/versions", folder + "/incoming"));
   return Assemble(folder, name, std::move(index), std::move(versions));

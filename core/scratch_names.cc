@@ -6,7 +6,9 @@
 namespace stagefs {
 namespace {
 
-bool IsAlnum(char c) { return isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80; }
+bool IsAlnum(char c) {
+  return isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80;
+}
 
 // rsync writes NAME as .NAME.XXXXXX. Six lower-case letters are far more often an extension (.x.config)
 // than one of rsync's, 1 in 200 of which looks like that.
@@ -18,14 +20,16 @@ bool IsRsyncName(std::string_view name) {
 }
 
 bool IsVimSwapName(std::string_view name) {
-  return name.size() > 5 && name[0] == '.' && name.substr(name.size() - 4, 3) == ".sw" && IsAlnum(name.back());
+  return name.size() > 5 && name[0] == '.' && name.substr(name.size() - 4, 3) == ".sw" &&
+         IsAlnum(name.back());
 }
 
 }  // namespace
 
 bool IsScratchName(std::string_view name) {
   static constexpr std::array<std::string_view, 4> kWhole = {".DS_Store", "Thumbs.db", "desktop.ini", "4913"};
-  static constexpr std::array<std::string_view, 4> kPrefix = {".goutputstream-", "._", ".nfs", ".fuse_hidden"};
+  static constexpr std::array<std::string_view, 4> kPrefix = {".goutputstream-", "._", ".nfs",
+                                                              ".fuse_hidden"};
   if (std::find(kWhole.begin(), kWhole.end(), name) != kWhole.end()) return true;
   for (const std::string_view prefix : kPrefix) {
     if (name.starts_with(prefix) && name.size() > prefix.size()) return true;
@@ -57,6 +61,8 @@ bool IsStageManifestName(std::string_view name) {
   });
 }
 
-std::string ResultNameOf(std::string_view manifest_name) { return std::string(manifest_name) + ".result.json"; }
+std::string ResultNameOf(std::string_view manifest_name) {
+  return std::string(manifest_name) + ".result.json";
+}
 
 }  // namespace stagefs

@@ -3,6 +3,8 @@
 #include <sqlite3.h>
 
 #include <cassert>
+#include <cerrno>
+#include <cstring>
 
 namespace stagefs {
 namespace {
@@ -12,7 +14,14 @@ constexpr int kBusyTimeoutMs = 60'000;
 
 Error SqliteError(sqlite3* db, const std::string& what) {
   const int code = sqlite3_errcode(db);
-  const std::string message = what + ": " + sqlite3_errmsg(db);
+  std::string message = what + ": " + sqlite3_errmsg(db);
+  const int system_error = sqlite3_system_errno(db);
+  const bool from_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+  if (from_system && system_error != 0) message += std::string(" (") + std::strerror(system_error) + ')';
+  // Growing the shared memory of the log fails as an I/O error on a full disk.
+  if (from_system && (system_error == ENOSPC || system_error == EDQUOT)) {
+    return Error(ErrorCode::kNoSpace, message);
+  }
   switch (code & 0xff) {
     case SQLITE_FULL: return Error(ErrorCode::kNoSpace, message);
     case SQLITE_READONLY:
@@ -60,9 +69,8 @@ Statement& Statement::BindBlob(int index, std::string_view bytes) {
 }
 
 Statement& Statement::BindText(int index, std::string_view text) {
-  [[maybe_unused]] const int rc =
-      sqlite3_bind_text64(statement_, index, text.data() == nullptr ? "" : text.data(), text.size(),
-                          SQLITE_STATIC, SQLITE_UTF8);
+  [[maybe_unused]] const int rc = sqlite3_bind_text64(
+      statement_, index, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
   assert(rc == SQLITE_OK);
   return *this;
 }
@@ -92,9 +100,7 @@ void Statement::Reset() { sqlite3_reset(statement_); }
 
 int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
 
-bool Statement::IsNull(int column) const {
-  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
-}
+bool Statement::IsNull(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
 std::string_view Statement::Blob(int column) const {
   const void* data = sqlite3_column_blob(statement_, column);

@@ -14,7 +14,8 @@ struct sqlite3_stmt;
 
 namespace stagefs {
 
-// A prepared statement in use. It is reset when it goes out of scope. Parameters count from 1, columns from 0.
+// A prepared statement in use. It is reset when it goes out of scope. Parameters count from 1, columns from
+// 0.
 //
 // REQUIRES: the connection it came from is used by this thread alone meanwhile.
 class Statement {

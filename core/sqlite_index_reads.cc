@@ -116,13 +116,13 @@ StagedEntry ReadStaged(const Statement& row, int column) {
 template <class I>
 Result<std::optional<VersionInfo>> SqliteReads<I>::FindVersion(const HashRef& hash) {
   if (const Sha256* sha256 = hash.sha256()) {
-    STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
-                                                                   " FROM version WHERE sha256 = ?1"));
+    STAGEFS_ASSIGN_OR_RETURN(
+        Statement query, connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE sha256 = ?1"));
     query.BindBlob(1, BytesOf(*sha256));
     return FirstRow(query, ReadVersion);
   }
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
-                                                                 " FROM version WHERE xxh3 = ?1"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE xxh3 = ?1"));
   query.BindBlob(1, BytesOf(*hash.xxh3()));
   return FirstRow(query, ReadVersion);
 }
@@ -138,18 +138,17 @@ Result<std::optional<VersionInfo>> SqliteReads<I>::GetVersion(VersionId id) {
 template <class I>
 Result<std::vector<VersionInfo>> SqliteReads<I>::ListVersions(const std::optional<Sha256>& after,
                                                               size_t limit) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
-                                            " FROM version WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " VERSION_COLUMNS
+                                                " FROM version WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2"));
   query.BindBlob(1, after ? BytesOf(*after) : std::string_view()).BindInt(2, static_cast<int64_t>(limit));
   return AllRows(query, ReadVersion);
 }
 
 template <class I>
 Result<std::vector<VersionInfo>> SqliteReads<I>::ListUnsynced(size_t limit) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE synced = 0 LIMIT ?1"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
+                                                                 " FROM version WHERE synced = 0 LIMIT ?1"));
   query.BindInt(1, static_cast<int64_t>(limit));
   return AllRows(query, ReadVersion);
 }
@@ -158,16 +157,15 @@ template <class I>
 Result<std::vector<VersionInfo>> SqliteReads<I>::ListUnused(int64_t before_ns, size_t limit) {
   STAGEFS_ASSIGN_OR_RETURN(
       Statement query,
-      connection().Prepare(
-          "SELECT " VERSION_COLUMNS
-          " FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0 AND id NOT IN ("
-          "  SELECT version FROM tree_entry WHERE version IS NOT NULL UNION ALL"
-          "  SELECT version FROM staged_entry WHERE version IS NOT NULL UNION ALL"
-          "  SELECT old FROM unsynced_entry WHERE old IS NOT NULL UNION ALL"
-          "  SELECT version FROM unsynced_entry UNION ALL"
-          "  SELECT base_version FROM working_copy WHERE base_version IS NOT NULL UNION ALL"
-          "  SELECT version FROM inbox_file UNION ALL"
-          "  SELECT report FROM workspace WHERE report IS NOT NULL) LIMIT ?2"));
+      connection().Prepare("SELECT " VERSION_COLUMNS
+                           " FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0 AND id NOT IN ("
+                           "  SELECT version FROM tree_entry WHERE version IS NOT NULL UNION ALL"
+                           "  SELECT version FROM staged_entry WHERE version IS NOT NULL UNION ALL"
+                           "  SELECT old FROM unsynced_entry WHERE old IS NOT NULL UNION ALL"
+                           "  SELECT version FROM unsynced_entry UNION ALL"
+                           "  SELECT base_version FROM working_copy WHERE base_version IS NOT NULL UNION ALL"
+                           "  SELECT version FROM inbox_file UNION ALL"
+                           "  SELECT report FROM workspace WHERE report IS NOT NULL) LIMIT ?2"));
   query.BindInt(1, before_ns).BindInt(2, static_cast<int64_t>(limit));
   return AllRows(query, ReadVersion);
 }
@@ -214,16 +212,16 @@ Result<std::vector<BranchInfo>> SqliteReads<I>::ListBranches() {
 
 template <class I>
 Result<std::optional<CommitInfo>> SqliteReads<I>::GetCommit(CommitSeq seq) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " COMMIT_COLUMNS
-                                                                 " FROM commit_log WHERE seq = ?1"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " COMMIT_COLUMNS " FROM commit_log WHERE seq = ?1"));
   query.BindInt(1, seq);
   return FirstRow(query, ReadCommit);
 }
 
 template <class I>
 Result<std::optional<CommitInfo>> SqliteReads<I>::FindCommit(const std::string& id) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " COMMIT_COLUMNS
-                                                                 " FROM commit_log WHERE id = ?1"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " COMMIT_COLUMNS " FROM commit_log WHERE id = ?1"));
   query.BindText(1, id);
   return FirstRow(query, ReadCommit);
 }
@@ -235,9 +233,8 @@ Result<TreeView> SqliteReads<I>::ViewOf(CommitSeq seq) {
   TreeView view;
   view.lines.push_back({commit->lineage, seq});
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(
-        Statement query, connection().Prepare("SELECT parent, fork_seq FROM lineage"
-                                              " WHERE id = ?1 AND parent IS NOT NULL"));
+    STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT parent, fork_seq FROM lineage"
+                                                                   " WHERE id = ?1 AND parent IS NOT NULL"));
     query.BindInt(1, view.lines.back().lineage);
     STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
     if (!more) return view;
@@ -326,35 +323,34 @@ Result<std::vector<Slot>> SqliteReads<I>::ListCommitted(CommitSeq seq, const std
 
 template <class I>
 Result<std::optional<WorkspaceInfo>> SqliteReads<I>::FindWorkspace(const std::string& id_or_name) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
-                           connection().Prepare("SELECT " WORKSPACE_COLUMNS
-                                                " FROM workspace WHERE uid = ?1 OR name = ?1"
-                                                " ORDER BY uid = ?1 DESC LIMIT 1"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " WORKSPACE_COLUMNS
+                                                                 " FROM workspace WHERE uid = ?1 OR name = ?1"
+                                                                 " ORDER BY uid = ?1 DESC LIMIT 1"));
   query.BindText(1, id_or_name);
   return FirstRow(query, ReadWorkspace);
 }
 
 template <class I>
 Result<std::optional<WorkspaceInfo>> SqliteReads<I>::GetWorkspace(WorkspaceId id) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " WORKSPACE_COLUMNS
-                                                                 " FROM workspace WHERE id = ?1"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " WORKSPACE_COLUMNS " FROM workspace WHERE id = ?1"));
   query.BindInt(1, id);
   return FirstRow(query, ReadWorkspace);
 }
 
 template <class I>
 Result<std::vector<WorkspaceInfo>> SqliteReads<I>::ListWorkspaces() {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT " WORKSPACE_COLUMNS " FROM workspace ORDER BY id"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " WORKSPACE_COLUMNS " FROM workspace ORDER BY id"));
   return AllRows(query, ReadWorkspace);
 }
 
 template <class I>
 Result<std::optional<StagedEntry>> SqliteReads<I>::LookUpStaged(WorkspaceId workspace, FolderId folder,
                                                                 std::string_view name) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT " STAGED_COLUMNS " FROM staged_entry"
-                                            " WHERE workspace = ?1 AND folder = ?2 AND name = ?3"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT " STAGED_COLUMNS " FROM staged_entry"
+                                                " WHERE workspace = ?1 AND folder = ?2 AND name = ?3"));
   query.BindInt(1, workspace).BindInt(2, folder).BindBlob(3, name);
   return FirstRow(query, [](const Statement& row) { return ReadStaged(row, 0); });
 }
@@ -391,9 +387,8 @@ Result<std::vector<IndexReader::StagedRow>> SqliteReads<I>::ScanStaged(Workspace
 
 template <class I>
 Result<std::optional<Slot>> SqliteReads<I>::PlaceInStaged(WorkspaceId workspace, FolderId child) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT folder, name FROM staged_entry"
-                                            " WHERE workspace = ?1 AND child = ?2"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT folder, name FROM staged_entry"
+                                                                 " WHERE workspace = ?1 AND child = ?2"));
   query.BindInt(1, workspace).BindInt(2, child);
   return FirstRow(query, ReadSlot);
 }
@@ -401,20 +396,20 @@ Result<std::optional<Slot>> SqliteReads<I>::PlaceInStaged(WorkspaceId workspace,
 template <class I>
 Result<std::vector<FolderId>> SqliteReads<I>::ChangedFolders(WorkspaceId workspace, int64_t after_seq,
                                                              WriterId except) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT DISTINCT folder FROM folder_change"
-                                            " WHERE workspace = ?1 AND seq > ?2 AND writer <> ?3"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT DISTINCT folder FROM folder_change"
+                                                " WHERE workspace = ?1 AND seq > ?2 AND writer <> ?3"));
   query.BindInt(1, workspace).BindInt(2, after_seq).BindInt(3, except);
   return AllRows(query, [](const Statement& row) { return row.Int(0); });
 }
 
 template <class I>
-Result<std::optional<InboxFile>> SqliteReads<I>::LookUpInbox(WorkspaceId workspace, std::string_view directory,
+Result<std::optional<InboxFile>> SqliteReads<I>::LookUpInbox(WorkspaceId workspace,
+                                                             std::string_view directory,
                                                              std::string_view name) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
-                           " WHERE workspace = ?1 AND directory = ?2 AND name = ?3"));
+      Statement query, connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
+                                            " WHERE workspace = ?1 AND directory = ?2 AND name = ?3"));
   query.BindInt(1, workspace).BindBlob(2, directory).BindBlob(3, name);
   return FirstRow(query, ReadInbox);
 }
@@ -422,9 +417,8 @@ Result<std::optional<InboxFile>> SqliteReads<I>::LookUpInbox(WorkspaceId workspa
 template <class I>
 Result<std::vector<InboxFile>> SqliteReads<I>::ListInbox(WorkspaceId workspace, std::string_view directory) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
-                           " WHERE workspace = ?1 AND directory = ?2 ORDER BY name"));
+      Statement query, connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
+                                            " WHERE workspace = ?1 AND directory = ?2 ORDER BY name"));
   query.BindInt(1, workspace).BindBlob(2, directory);
   return AllRows(query, ReadInbox);
 }
@@ -443,8 +437,8 @@ Result<std::vector<WorkingCopyRow>> SqliteReads<I>::ListWorkingCopies() {
 
 template <class I>
 Result<std::vector<MountRow>> SqliteReads<I>::ListMounts() {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT mountpoint, workspace, pid, started FROM mount"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT mountpoint, workspace, pid, started FROM mount"));
   return AllRows(query, [](const Statement& row) {
     return MountRow{std::string(row.Blob(0)), row.Int(1), row.Int(2), row.Int(3)};
   });
@@ -452,8 +446,7 @@ Result<std::vector<MountRow>> SqliteReads<I>::ListMounts() {
 
 template <class I>
 Result<std::optional<std::string>> SqliteReads<I>::GetMeta(const std::string& key) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
-                           connection().Prepare("SELECT value FROM meta WHERE key = ?1"));
+  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT value FROM meta WHERE key = ?1"));
   query.BindText(1, key);
   return FirstRow(query, [](const Statement& row) { return std::string(row.Text(0)); });
 }

@@ -116,8 +116,8 @@ class SqliteStagingIndex : public StagingIndex {
       idle->pop_back();
     }
     if (!connection) {
-      STAGEFS_ASSIGN_OR_RETURN(
-          connection, Connection::Open(path_, {.read_only = true, .cache_kib = kReaderCacheKib}));
+      STAGEFS_ASSIGN_OR_RETURN(connection,
+                               Connection::Open(path_, {.read_only = true, .cache_kib = kReaderCacheKib}));
     }
     STAGEFS_RETURN_IF_ERROR(connection->Execute("BEGIN"));
     return std::unique_ptr<IndexReader>(new SqliteReader(*this, std::move(connection)));
@@ -199,8 +199,8 @@ Status SqliteTransaction::RenewVersion(VersionId id, int64_t now_ns) {
 }
 
 Status SqliteTransaction::SetSynced(VersionId id) {
-  STAGEFS_RETURN_IF_ERROR(Run("UPDATE version SET synced = 1 WHERE id = ?1",
-                              [&](Statement& s) { s.BindInt(1, id); }));
+  STAGEFS_RETURN_IF_ERROR(
+      Run("UPDATE version SET synced = 1 WHERE id = ?1", [&](Statement& s) { s.BindInt(1, id); }));
   return Run("DELETE FROM unsynced_entry WHERE version = ?1", [&](Statement& s) { s.BindInt(1, id); });
 }
 
@@ -227,16 +227,15 @@ Result<CommitInfo> SqliteTransaction::AddCommit(CommitInfo commit) {
   if (commit.parent != 0) {
     STAGEFS_ASSIGN_OR_RETURN(parent, GetCommit(commit.parent));
     if (!parent) return Error(ErrorCode::kNotFound, "the parent commit is gone");
-    STAGEFS_ASSIGN_OR_RETURN(
-        Statement later, connection_.Prepare("SELECT 1 FROM commit_log WHERE lineage = ?1 AND seq > ?2"));
+    STAGEFS_ASSIGN_OR_RETURN(Statement later,
+                             connection_.Prepare("SELECT 1 FROM commit_log WHERE lineage = ?1 AND seq > ?2"));
     later.BindInt(1, parent->lineage).BindInt(2, parent->seq);
     STAGEFS_ASSIGN_OR_RETURN(forks, later.Step());
   }
   if (forks) {
-    STAGEFS_RETURN_IF_ERROR(
-        Run("INSERT INTO lineage (parent, fork_seq) VALUES (?1, ?2)", [&](Statement& s) {
-          if (parent) s.BindInt(1, parent->lineage).BindInt(2, parent->seq);
-        }));
+    STAGEFS_RETURN_IF_ERROR(Run("INSERT INTO lineage (parent, fork_seq) VALUES (?1, ?2)", [&](Statement& s) {
+      if (parent) s.BindInt(1, parent->lineage).BindInt(2, parent->seq);
+    }));
     commit.lineage = connection_.last_insert_id();
   } else {
     commit.lineage = parent->lineage;
@@ -270,13 +269,14 @@ void BindStaged(Statement& s, int first, const StagedEntry& staged) {
 }
 
 Status SqliteTransaction::PutTreeEntry(const CommitInfo& commit, const Slot& slot, const Entry& entry) {
-  return Run("INSERT OR REPLACE INTO tree_entry (folder, name, seq, lineage, kind, version, child, size,"
-             " executable, mtime_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-             [&](Statement& s) {
-               s.BindInt(1, slot.folder).BindBlob(2, slot.name);
-               s.BindInt(3, commit.seq).BindInt(4, commit.lineage);
-               BindEntry(s, 5, entry);
-             });
+  return Run(
+      "INSERT OR REPLACE INTO tree_entry (folder, name, seq, lineage, kind, version, child, size,"
+      " executable, mtime_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+      [&](Statement& s) {
+        s.BindInt(1, slot.folder).BindBlob(2, slot.name);
+        s.BindInt(3, commit.seq).BindInt(4, commit.lineage);
+        BindEntry(s, 5, entry);
+      });
 }
 
 Result<int64_t> SqliteTransaction::MoveStagedTo(const CommitInfo& commit, WorkspaceId workspace) {
@@ -295,8 +295,8 @@ Result<FolderId> SqliteTransaction::NewFolder() {
   STAGEFS_RETURN_IF_ERROR(Run("INSERT INTO folder DEFAULT VALUES", [](Statement&) {}));
   const FolderId id = connection_.last_insert_id();
   // AUTOINCREMENT remembers the largest id ever given; the row itself is not needed.
-  STAGEFS_RETURN_IF_ERROR(Run("DELETE FROM folder WHERE id = ?1 AND id > 1",
-                              [&](Statement& s) { s.BindInt(1, id); }));
+  STAGEFS_RETURN_IF_ERROR(
+      Run("DELETE FROM folder WHERE id = ?1 AND id > 1", [&](Statement& s) { s.BindInt(1, id); }));
   return id;
 }
 
@@ -332,13 +332,14 @@ Status SqliteTransaction::EraseWorkspace(WorkspaceId id) {
 }
 
 Status SqliteTransaction::PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) {
-  return Run("INSERT OR REPLACE INTO staged_entry (workspace, folder, name, kind, version, child, size,"
-             " executable, mtime_ns, state, scratch, target)"
-             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-             [&](Statement& s) {
-               s.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name);
-               BindStaged(s, 4, staged);
-             });
+  return Run(
+      "INSERT OR REPLACE INTO staged_entry (workspace, folder, name, kind, version, child, size,"
+      " executable, mtime_ns, state, scratch, target)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+      [&](Statement& s) {
+        s.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name);
+        BindStaged(s, 4, staged);
+      });
 }
 
 Status SqliteTransaction::EraseStaged(WorkspaceId workspace, const Slot& slot) {
@@ -347,23 +348,23 @@ Status SqliteTransaction::EraseStaged(WorkspaceId workspace, const Slot& slot) {
 }
 
 Status SqliteTransaction::EraseAllStaged(WorkspaceId workspace) {
-  STAGEFS_RETURN_IF_ERROR(Run("DELETE FROM unsynced_entry WHERE workspace = ?1",
-                              [&](Statement& s) { s.BindInt(1, workspace); }));
-  return Run("DELETE FROM staged_entry WHERE workspace = ?1",
-             [&](Statement& s) { s.BindInt(1, workspace); });
+  STAGEFS_RETURN_IF_ERROR(
+      Run("DELETE FROM unsynced_entry WHERE workspace = ?1", [&](Statement& s) { s.BindInt(1, workspace); }));
+  return Run("DELETE FROM staged_entry WHERE workspace = ?1", [&](Statement& s) { s.BindInt(1, workspace); });
 }
 
 Status SqliteTransaction::PutUnsyncedEntry(const UnsyncedEntry& entry) {
-  return Run("INSERT INTO unsynced_entry (workspace, folder, name, version, kind, old, child, size,"
-             " executable, mtime_ns, state, scratch, target)"
-             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-             // What was there before the first unsynced content stays what to fall back to.
-             " ON CONFLICT DO UPDATE SET version = excluded.version",
-             [&](Statement& s) {
-               s.BindInt(1, entry.workspace).BindInt(2, entry.slot.folder).BindBlob(3, entry.slot.name);
-               s.BindInt(4, entry.version);
-               if (entry.previous) BindStaged(s, 5, *entry.previous);
-             });
+  return Run(
+      "INSERT INTO unsynced_entry (workspace, folder, name, version, kind, old, child, size,"
+      " executable, mtime_ns, state, scratch, target)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+      // What was there before the first unsynced content stays what to fall back to.
+      " ON CONFLICT DO UPDATE SET version = excluded.version",
+      [&](Statement& s) {
+        s.BindInt(1, entry.workspace).BindInt(2, entry.slot.folder).BindBlob(3, entry.slot.name);
+        s.BindInt(4, entry.version);
+        if (entry.previous) BindStaged(s, 5, *entry.previous);
+      });
 }
 
 Result<std::optional<UnsyncedEntry>> SqliteTransaction::FindUnsyncedEntry(WorkspaceId workspace,
@@ -388,9 +389,10 @@ Status SqliteTransaction::EraseUnsyncedEntry(WorkspaceId workspace, const Slot& 
 Status SqliteTransaction::NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) {
   STAGEFS_RETURN_IF_ERROR(Run("UPDATE workspace SET change_seq = change_seq + 1 WHERE id = ?1",
                               [&](Statement& s) { s.BindInt(1, workspace); }));
-  return Run("INSERT OR REPLACE INTO folder_change (workspace, folder, writer, seq)"
-             " SELECT ?1, ?2, ?3, change_seq FROM workspace WHERE id = ?1",
-             [&](Statement& s) { s.BindInt(1, workspace).BindInt(2, folder).BindInt(3, writer); });
+  return Run(
+      "INSERT OR REPLACE INTO folder_change (workspace, folder, writer, seq)"
+      " SELECT ?1, ?2, ?3, change_seq FROM workspace WHERE id = ?1",
+      [&](Statement& s) { s.BindInt(1, workspace).BindInt(2, folder).BindInt(3, writer); });
 }
 
 Result<int64_t> SqliteTransaction::EraseEntriesOf(VersionId version) {
@@ -406,13 +408,14 @@ Result<int64_t> SqliteTransaction::EraseEntriesOf(VersionId version) {
 }
 
 Status SqliteTransaction::PutInbox(WorkspaceId workspace, const InboxFile& file) {
-  return Run("INSERT OR REPLACE INTO inbox_file (workspace, directory, name, version, size, mtime_ns)"
-             " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-             [&](Statement& s) {
-               s.BindInt(1, workspace).BindBlob(2, file.directory).BindBlob(3, file.name);
-               s.BindInt(4, file.version).BindInt(5, static_cast<int64_t>(file.size_bytes));
-               s.BindInt(6, file.mtime_ns);
-             });
+  return Run(
+      "INSERT OR REPLACE INTO inbox_file (workspace, directory, name, version, size, mtime_ns)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+      [&](Statement& s) {
+        s.BindInt(1, workspace).BindBlob(2, file.directory).BindBlob(3, file.name);
+        s.BindInt(4, file.version).BindInt(5, static_cast<int64_t>(file.size_bytes));
+        s.BindInt(6, file.mtime_ns);
+      });
 }
 
 Status SqliteTransaction::EraseInbox(WorkspaceId workspace, std::string_view directory,
@@ -422,13 +425,14 @@ Status SqliteTransaction::EraseInbox(WorkspaceId workspace, std::string_view dir
 }
 
 Status SqliteTransaction::PutWorkingCopy(const WorkingCopyRow& row) {
-  return Run("INSERT OR REPLACE INTO working_copy (file, workspace, folder, name, base_version)"
-             " VALUES (?1, ?2, ?3, ?4, ?5)",
-             [&](Statement& s) {
-               s.BindText(1, row.file).BindInt(2, row.workspace);
-               s.BindInt(3, row.slot.folder).BindBlob(4, row.slot.name);
-               if (row.base_version) s.BindInt(5, *row.base_version);
-             });
+  return Run(
+      "INSERT OR REPLACE INTO working_copy (file, workspace, folder, name, base_version)"
+      " VALUES (?1, ?2, ?3, ?4, ?5)",
+      [&](Statement& s) {
+        s.BindText(1, row.file).BindInt(2, row.workspace);
+        s.BindInt(3, row.slot.folder).BindBlob(4, row.slot.name);
+        if (row.base_version) s.BindInt(5, *row.base_version);
+      });
 }
 
 Status SqliteTransaction::EraseWorkingCopy(const std::string& file) {

@@ -98,8 +98,7 @@ Status RefusedEntries::ForEach(const std::function<Status(const RefusedEntry&)>&
     STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(spill_fd_, &size, sizeof size, offset));
     if (got != sizeof size) return Error(ErrorCode::kCorrupt, "the report was cut short");
     std::string record(sizeof size + size, '\0');
-    STAGEFS_RETURN_IF_ERROR(
-        ReadUpTo(spill_fd_, record.data(), record.size(), offset).WithoutValue());
+    STAGEFS_RETURN_IF_ERROR(ReadUpTo(spill_fd_, record.data(), record.size(), offset).WithoutValue());
     STAGEFS_RETURN_IF_ERROR(ForEachIn(record, visit));
     offset += record.size();
   }

@@ -114,8 +114,7 @@ Status Workspace::ExpandRename(const StatusLine& renamed,
     return visit(line);
   };
   line.kind = StatusLine::Kind::kRemoved;
-  STAGEFS_RETURN_IF_ERROR(
-      ForEachFile(now.tree, folder.entry.child, renamed.renamed_from, Tree::kBase, emit));
+  STAGEFS_RETURN_IF_ERROR(ForEachFile(now.tree, folder.entry.child, renamed.renamed_from, Tree::kBase, emit));
   line.kind = StatusLine::Kind::kAdded;
   // What is staged inside the folder has lines of its own.
   return ForEachFile(now.tree, folder.entry.child, renamed.path, Tree::kWorkspace,

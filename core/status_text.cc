@@ -54,8 +54,7 @@ std::string TextLine(const StatusLine& line, bool raw) {
   return path;
 }
 
-Status ForEachLine(Workspace& workspace, bool expand,
-                   const std::function<Status(const StatusLine&)>& visit) {
+Status ForEachLine(Workspace& workspace, bool expand, const std::function<Status(const StatusLine&)>& visit) {
   return workspace.ForEachStatus([&](const StatusLine& line) -> Status {
     if (expand && line.kind == StatusLine::Kind::kRenamed) return workspace.ExpandRename(line, visit);
     return visit(line);
@@ -90,9 +89,9 @@ Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const Tex
   for (const WorkingCopyPlace& place : places) {
     if (place.workspace != workspace.id()) continue;
     const bool refused = place.state == WorkingCopyState::kRefused;
-    STAGEFS_RETURN_IF_ERROR(write((refused ? "X  " : "W  ") + ShowPath(place.path, style.zero_ended) +
-                                  (refused ? " (refused, not staged: retry or dismiss)" : " (being written)") +
-                                  end));
+    STAGEFS_RETURN_IF_ERROR(
+        write((refused ? "X  " : "W  ") + ShowPath(place.path, style.zero_ended) +
+              (refused ? " (refused, not staged: retry or dismiss)" : " (being written)") + end));
   }
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace.Info());
   STAGEFS_ASSIGN_OR_RETURN(const auto recovered, ListRecovered(workspace.repository(), info));

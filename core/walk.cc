@@ -13,8 +13,7 @@ Result<Children> CollectFolders(OverlayReader& tree) {
   std::set<FolderId> known{kRootFolder};
   std::optional<Slot> after;
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page,
-                             tree.index().ScanStaged(tree.workspace().id, after, kPage));
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.index().ScanStaged(tree.workspace().id, after, kPage));
     if (page.empty()) return children;
     for (const auto& row : page) {
       for (FolderId folder = row.slot.folder; known.insert(folder).second;) {

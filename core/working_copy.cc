@@ -77,7 +77,8 @@ std::map<std::string, WorkingCopyPlace> ReadPlaces(const std::string& instance) 
     place.workspace = ParseInt(fields[2]);
     place.path = Unescape(line);
     const size_t slash = place.path.rfind('/');
-    place.slot = {ParseInt(fields[3]), slash == std::string::npos ? place.path : place.path.substr(slash + 1)};
+    place.slot = {ParseInt(fields[3]),
+                  slash == std::string::npos ? place.path : place.path.substr(slash + 1)};
     places[file] = std::move(place);
   }
   return places;
@@ -106,7 +107,8 @@ Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const st
   STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
   StageHow how;
   how.origin = Origin::kWritten;
-  STAGEFS_RETURN_IF_ERROR(workspace->StageFile(row.slot, file, hashed.id, hashed.size_bytes, how).WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(
+      workspace->StageFile(row.slot, file, hashed.id, hashed.size_bytes, how).WithoutValue());
   return true;
 }
 
@@ -146,8 +148,7 @@ Status RecoverInstance(Repository& repository, const std::string& instance,
       STAGEFS_RETURN_IF_ERROR(RemoveFile(file));
     }
     if (row != kept.end()) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
-                               repository.index().Begin(Durability::kPowerLoss));
+      STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
       STAGEFS_RETURN_IF_ERROR(transaction->EraseWorkingCopy(row->first));
       STAGEFS_RETURN_IF_ERROR(transaction->Commit());
     }
@@ -192,8 +193,7 @@ Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionI
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kPowerLoss));
   const std::string& file = place.file;
   const std::string key = file.substr(file.rfind('/', file.rfind('/') - 1) + 1);
-  STAGEFS_RETURN_IF_ERROR(
-      transaction->PutWorkingCopy({key, place.workspace, place.slot, base_version}));
+  STAGEFS_RETURN_IF_ERROR(transaction->PutWorkingCopy({key, place.workspace, place.slot, base_version}));
   return transaction->Commit();
 }
 
@@ -266,21 +266,17 @@ Status RetryRecovered(Repository& repository, const WorkspaceInfo& info, const s
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile copy, repository.NewIncoming());
   STAGEFS_RETURN_IF_ERROR(CopyBytes(fd.get(), copy.fd(), hashed.size_bytes));
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info.uid));
-  STAGEFS_ASSIGN_OR_RETURN(
-      const VersionInfo version,
-      [&]() -> Result<VersionInfo> {
-        STAGEFS_RETURN_IF_ERROR(SyncFd(copy.fd(), copy.path()));
-        STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
-                                 repository.index().Begin(Durability::kPowerLoss));
-        STAGEFS_ASSIGN_OR_RETURN(VersionInfo taken, repository.TakeInto(*transaction, copy.path(), hashed.id,
-                                                                        hashed.size_bytes, true));
-        copy.Release();
-        STAGEFS_RETURN_IF_ERROR(repository.versions().Sync({hashed.id.sha256}));
-        STAGEFS_RETURN_IF_ERROR(transaction->Commit());
-        return taken;
-      }());
-  STAGEFS_RETURN_IF_ERROR(
-      workspace->StagePath(target, ToHex(version.content.sha256), {}).WithoutValue());
+  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, [&]() -> Result<VersionInfo> {
+    STAGEFS_RETURN_IF_ERROR(SyncFd(copy.fd(), copy.path()));
+    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
+    STAGEFS_ASSIGN_OR_RETURN(VersionInfo taken, repository.TakeInto(*transaction, copy.path(), hashed.id,
+                                                                    hashed.size_bytes, true));
+    copy.Release();
+    STAGEFS_RETURN_IF_ERROR(repository.versions().Sync({hashed.id.sha256}));
+    STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+    return taken;
+  }());
+  STAGEFS_RETURN_IF_ERROR(workspace->StagePath(target, ToHex(version.content.sha256), {}).WithoutValue());
   return DismissRecovered(repository, info, path);
 }
 

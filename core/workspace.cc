@@ -150,8 +150,7 @@ Status Workspace::RemoveFolder(const Slot& slot) {
 }
 
 Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
-  return Mutate(Durability::kProcessDeath,
-                [&](Overlay& overlay) { return overlay.Rename(from, to, mode); });
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.Rename(from, to, mode); });
 }
 
 Result<Entry> Workspace::MakeSymlink(const Slot& slot, const std::string& target) {

@@ -130,7 +130,8 @@ class Commands {
     const auto names = Repository::List(options_.root);
     if (!names) return Report(names.error());
     for (const RepositoryName& name : *names) {
-      (void)PrintOut((options_.json ? "{\"repository\":" + JsonText(name.ToString()) + "}" : name.ToString()) + "\n");
+      (void)PrintOut(
+          (options_.json ? "{\"repository\":" + JsonText(name.ToString()) + "}" : name.ToString()) + "\n");
     }
     return kExitOk;
   }
@@ -161,8 +162,9 @@ class Commands {
       for (const BranchInfo& branch : *branches) {
         const auto head = (*reader)->GetCommit(branch.head);
         const std::string id = head && *head ? (*head)->id : "";
-        (void)PrintOut(options_.json ? "{\"branch\":" + JsonText(branch.name) + ",\"commit\":\"" + id + "\"}\n"
-                                     : branch.name + "  " + id + "\n");
+        (void)PrintOut(options_.json
+                           ? "{\"branch\":" + JsonText(branch.name) + ",\"commit\":\"" + id + "\"}\n"
+                           : branch.name + "  " + id + "\n");
       }
       return kExitOk;
     });
@@ -206,8 +208,8 @@ class Commands {
       const auto all = (*reader)->ListWorkspaces();
       if (!all) return Report(all.error());
       for (const WorkspaceInfo& info : *all) {
-        (void)PrintOut(options_.json ? "{\"id\":" + JsonText(info.uid) + ",\"name\":" +
-                                           (info.name ? JsonText(*info.name) : "null") +
+        (void)PrintOut(options_.json ? "{\"id\":" + JsonText(info.uid) +
+                                           ",\"name\":" + (info.name ? JsonText(*info.name) : "null") +
                                            ",\"branch\":" + JsonText(info.branch) + "}\n"
                                      : info.uid + "  " + info.name.value_or("-") + "  " + info.branch + "\n");
       }
@@ -217,15 +219,17 @@ class Commands {
   ExitStatus DeleteWorkspace() {
     const auto name = TargetName::Parse(args_->target);
     if (!name) return Report(name.error());
-    if (!name->workspace) return Report({ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE"});
+    if (!name->workspace)
+      return Report({ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE"});
     auto repository = Repository::Open(options_.root, name->repository);
     if (!repository) return Report(repository.error());
     return Done((*repository)->DeleteWorkspace(*name->workspace, args_->force));
   }
 
   void AddPut() {
-    CLI::App* put = Command(app_, "put", "Store files as versions; prints HASH  PATH lines, a manifest in itself",
-                            &Commands::Put, "stagefs put team/images photos/ > photos.sum");
+    CLI::App* put =
+        Command(app_, "put", "Store files as versions; prints HASH  PATH lines, a manifest in itself",
+                &Commands::Put, "stagefs put team/images photos/ > photos.sum");
     AddTarget(put, "NS/REPO");
     put->add_option("paths", args_->paths, "files, and folders with everything in them")->required();
     put->add_flag("-z,--zero", args_->zero, "end lines with NUL, as sha256sum -z");
@@ -246,13 +250,17 @@ class Commands {
   }
 
   void AddStage() {
-    CLI::App* stage = Command(app_, "stage", "Stage what a manifest lists", &Commands::Stage,
-                              "stagefs put team/images photos/ | stagefs stage team/images:relabel -d train -");
+    CLI::App* stage =
+        Command(app_, "stage", "Stage what a manifest lists", &Commands::Stage,
+                "stagefs put team/images photos/ | stagefs stage team/images:relabel -d train -");
     AddTarget(stage, "NS/REPO:WORKSPACE");
-    stage->add_option("manifest", args_->manifest, "JSON, NDJSON, checksum lines, CSV or TSV; - reads standard input")
+    stage
+        ->add_option("manifest", args_->manifest,
+                     "JSON, NDJSON, checksum lines, CSV or TSV; - reads standard input")
         ->capture_default_str();
     stage->add_option("-d,--directory", args_->directory, "folder of the workspace to stage into");
-    stage->add_flag("--update-timestamp", args_->update_timestamp, "stage unchanged files too, with time now");
+    stage->add_flag("--update-timestamp", args_->update_timestamp,
+                    "stage unchanged files too, with time now");
     stage->add_flag("--atomic", args_->atomic, "stage nothing if any entry is refused");
     CLI::App* remove = Command(app_, "rm", "Stage the removal of files and folders", &Commands::Remove,
                                "stagefs rm team/images:relabel train/bad.jpg");
@@ -297,9 +305,10 @@ class Commands {
       (void)WriteReportJson(report, PrintOut);
       return;
     }
-    (void)PrintOut(std::to_string(report.added) + " added, " + std::to_string(report.modified) + " modified, " +
-                   std::to_string(report.unchanged) + " unchanged, " + std::to_string(report.refused.size()) +
-                   " refused" + (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
+    (void)PrintOut(std::to_string(report.added) + " added, " + std::to_string(report.modified) +
+                   " modified, " + std::to_string(report.unchanged) + " unchanged, " +
+                   std::to_string(report.refused.size()) + " refused" +
+                   (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
     (void)report.refused.ForEach([](const RefusedEntry& entry) -> Status {
       std::fprintf(stderr, "refused: %s: %s\n", ToDisplayUtf8(entry.path).c_str(), entry.reason.c_str());
       return {};
@@ -400,7 +409,8 @@ class Commands {
     AddTarget(Command(app_, "rebase", "Move a workspace onto the head of its branch", &Commands::Rebase,
                       "stagefs rebase team/images:relabel"),
               "NS/REPO:WORKSPACE");
-    CLI::App* log = Command(app_, "log", "Show commits, newest first", &Commands::Log, "stagefs log team/images");
+    CLI::App* log =
+        Command(app_, "log", "Show commits, newest first", &Commands::Log, "stagefs log team/images");
     AddTarget(log, "NS/REPO or NS/REPO:WORKSPACE");
     log->add_option("--revision", args_->from, "branch or commit")->capture_default_str();
     log->add_option("-n,--limit", args_->limit, "at most this many")->capture_default_str();
@@ -414,13 +424,14 @@ class Commands {
           args_->message, author, args_->branch.empty() ? std::nullopt : std::optional(args_->branch));
       if (!result) return Report(result.error());
       if (options_.json) {
-        return Done(PrintOut("{\"commit\":\"" + result->commit.id + "\",\"entries\":" +
-                             std::to_string(result->entries) + ",\"others\":" + std::to_string(result->others) +
-                             "}\n"));
+        return Done(PrintOut("{\"commit\":\"" + result->commit.id +
+                             "\",\"entries\":" + std::to_string(result->entries) +
+                             ",\"others\":" + std::to_string(result->others) + "}\n"));
       }
       (void)PrintOut(result->commit.id + "  " + std::to_string(result->entries) + " entries\n");
       if (result->others > 0) {
-        (void)PrintOut("on top of " + std::to_string(result->others) + " commits of others, which are shown now\n");
+        (void)PrintOut("on top of " + std::to_string(result->others) +
+                       " commits of others, which are shown now\n");
       }
       for (const std::string& path : result->left_out) {
         (void)PrintOut("left out: " + ToDisplayUtf8(path) + " (scratch or a symbolic link)\n");
@@ -451,15 +462,16 @@ class Commands {
       if (!info) return Report(info.error());
       revision = info->branch;
     }
-    const auto log = target->repository->Log(revision, static_cast<size_t>(std::max<int64_t>(args_->limit, 0)));
+    const auto log =
+        target->repository->Log(revision, static_cast<size_t>(std::max<int64_t>(args_->limit, 0)));
     if (!log) return Report(log.error());
     for (const CommitInfo& commit : *log) {
       (void)PrintOut(options_.json ? "{\"id\":\"" + commit.id + "\",\"author\":" + JsonText(commit.author) +
                                          ",\"email\":" + JsonText(commit.email) + ",\"time\":\"" +
-                                         FormatTime(commit.time_ns) + "\",\"message\":" + JsonText(commit.message) +
-                                         "}\n"
-                                   : commit.id + "  " + FormatTime(commit.time_ns) + "  " + commit.author + "  " +
-                                         commit.message + "\n");
+                                         FormatTime(commit.time_ns) +
+                                         "\",\"message\":" + JsonText(commit.message) + "}\n"
+                                   : commit.id + "  " + FormatTime(commit.time_ns) + "  " + commit.author +
+                                         "  " + commit.message + "\n");
     }
     return kExitOk;
   }
@@ -508,7 +520,8 @@ class Commands {
                            (entry.kind == EntryKind::kFolder    ? "folder"
                             : entry.kind == EntryKind::kSymlink ? "symlink"
                                                                 : "file") +
-                           "\",\"size\":" + std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash + "\"}\n"));
+                           "\",\"size\":" + std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash +
+                           "\"}\n"));
     }
     std::string name = ToDisplayUtf8(named.name);
     if (entry.kind == EntryKind::kFolder) name += '/';
@@ -523,8 +536,9 @@ class Commands {
     for (const auto& [name, what] :
          {std::pair("retry", "Stage again what was refused, or recovered after a crash"),
           std::pair("dismiss", "Throw away what was refused, or recovered after a crash")}) {
-      CLI::App* command = Command(app_, name, what, &Commands::RetryOrDismiss,
-                                  (std::string("stagefs ") + name + " team/images:relabel train/b.jpg").c_str());
+      CLI::App* command =
+          Command(app_, name, what, &Commands::RetryOrDismiss,
+                  (std::string("stagefs ") + name + " team/images:relabel train/b.jpg").c_str());
       AddTarget(command, "NS/REPO:WORKSPACE");
       command->add_option("paths", args_->paths, "paths of the workspace; none means all");
     }
@@ -569,8 +583,9 @@ class Commands {
     STAGEFS_ASSIGN_OR_RETURN(const auto mounts, workspace.repository().LiveMounts());
     for (const MountRow& mount : mounts) {
       if (mount.workspace != workspace.id()) continue;
-      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd,
-                               OpenFd(mount.mountpoint + '/' + std::string(kControlFolder) + "/control", O_WRONLY));
+      STAGEFS_ASSIGN_OR_RETURN(
+          const UniqueFd fd,
+          OpenFd(mount.mountpoint + '/' + std::string(kControlFolder) + "/control", O_WRONLY));
       if (const std::string text = line + '\n'; WriteAll(fd.get(), text.data(), text.size())) return {};
     }
     return Error(ErrorCode::kNotFound, "no mount knows it");
@@ -591,8 +606,9 @@ class Commands {
       Progress progress("fsck", "versions");
       const auto report = repository.Fsck([&](int64_t done) { progress.Show(done); });
       if (!report) return Report(report.error());
-      for (const auto& [what, hashes] : {std::pair("missing", &report->missing), std::pair("damaged", &report->damaged),
-                                         std::pair("orphaned", &report->orphaned)}) {
+      for (const auto& [what, hashes] :
+           {std::pair("missing", &report->missing), std::pair("damaged", &report->damaged),
+            std::pair("orphaned", &report->orphaned)}) {
         for (const Sha256& hash : *hashes) (void)PrintOut(std::string(what) + "  " + ToHex(hash) + "\n");
       }
       (void)PrintOut(std::to_string(report->checked) + " versions checked, " +

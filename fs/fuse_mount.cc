@@ -83,8 +83,8 @@ Status NoteMount(Repository& repository, StageFs& fs, bool here) {
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kProcessDeath));
   const std::string& mountpoint = fs.options().mountpoint;
   if (here) {
-    STAGEFS_RETURN_IF_ERROR(transaction->PutMount(
-        {mountpoint, fs.workspace().id(), getpid(), ProcessStartTime(getpid())}));
+    STAGEFS_RETURN_IF_ERROR(
+        transaction->PutMount({mountpoint, fs.workspace().id(), getpid(), ProcessStartTime(getpid())}));
   } else {
     STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(mountpoint));
   }

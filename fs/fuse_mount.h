@@ -17,8 +17,8 @@ struct MountRequest {
   std::function<void()> on_ready;
 };
 
-// Mounts and serves until unmounted, or until SIGTERM or SIGINT; then unmounts. What was not staged is kept for
-// the next start. Errors: what the kernel or fusermount3 said; kNotFound if FUSE is not there.
+// Mounts and serves until unmounted, or until SIGTERM or SIGINT; then unmounts. What was not staged is kept
+// for the next start. Errors: what the kernel or fusermount3 said; kNotFound if FUSE is not there.
 Status ServeMount(Repository& repository, const MountRequest& request);
 
 }  // namespace stagefs

@@ -177,9 +177,7 @@ void GiveHandle(std::unique_ptr<Handle> handle, fuse_file_info* info) {
   info->fh = reinterpret_cast<uint64_t>(handle.release());
 }
 
-void TakeHandle(StageFs& fs, fuse_file_info* info) {
-  fs.Release(std::unique_ptr<Handle>(&HandleOf(info)));
-}
+void TakeHandle(StageFs& fs, fuse_file_info* info) { fs.Release(std::unique_ptr<Handle>(&HandleOf(info))); }
 
 void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto handle = FsOf(request).Open(id, info->flags);
@@ -221,7 +219,8 @@ void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_i
   fuse_reply_data(request, &piece, size < kSpliceBytesMin ? FUSE_BUF_NO_SPLICE : FUSE_BUF_SPLICE_MOVE);
 }
 
-void Write(fuse_req_t request, fuse_ino_t, const char* data, size_t size, off_t offset, fuse_file_info* info) {
+void Write(fuse_req_t request, fuse_ino_t, const char* data, size_t size, off_t offset,
+           fuse_file_info* info) {
   const auto written = FsOf(request).Write(HandleOf(info), data, size, offset);
   if (!written) return Fail(request, "write", written.error());
   fuse_reply_write(request, *written);
@@ -261,7 +260,8 @@ void ReadDirBoth(fuse_req_t request, size_t size, off_t offset, fuse_file_info* 
       if (name.looked_up) {
         entry = EntryOf(found, fs.options());
       } else {
-        entry.attr = StatOf(name.attributes, fs.options());  // ino 0: the kernel looks it up when it needs it.
+        entry.attr =
+            StatOf(name.attributes, fs.options());  // ino 0: the kernel looks it up when it needs it.
       }
       needed = fuse_add_direntry_plus(request, at, left, name.name.c_str(), &entry, name.next);
     } else {
@@ -348,8 +348,7 @@ void LSeek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_i
 
 void CopyFileRange(fuse_req_t request, fuse_ino_t, off_t offset_in, fuse_file_info* in, fuse_ino_t,
                    off_t offset_out, fuse_file_info* out, size_t length, int) {
-  const auto copied =
-      FsOf(request).CopyRange(HandleOf(in), offset_in, HandleOf(out), offset_out, length);
+  const auto copied = FsOf(request).CopyRange(HandleOf(in), offset_in, HandleOf(out), offset_out, length);
   if (!copied) return Fail(request, "copy_file_range", copied.error());
   fuse_reply_write(request, *copied);
 }

@@ -88,7 +88,8 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
 
 std::vector<std::shared_ptr<Node>> InodeTable::ChildrenOf(FolderId folder) const {
   std::vector<std::shared_ptr<Node>> children;
-  for (auto it = by_slot_.lower_bound({folder, ""}); it != by_slot_.end() && it->first.folder == folder; ++it) {
+  for (auto it = by_slot_.lower_bound({folder, ""}); it != by_slot_.end() && it->first.folder == folder;
+       ++it) {
     children.push_back(it->second);
   }
   return children;

@@ -17,7 +17,7 @@ using NodeId = uint64_t;
 constexpr NodeId kRootNode = 1;
 
 enum class NodeKind {
-  kFolder,   // Of the workspace's tree.
+  kFolder,  // Of the workspace's tree.
   kFile,
   kSymlink,
   kControlFolder,  // .stagefs
@@ -35,17 +35,17 @@ enum class NodeKind {
 
 // Guarded by the table's lock, except where it says constant.
 struct Node {
-  NodeId id = 0;                       // Constant.
-  NodeKind kind = NodeKind::kFile;     // Constant.
-  FolderId folder = 0;                 // Folders of a tree.
-  Slot slot;                           // Tree nodes: where it is. Meaningless once detached.
-  std::string path;                    // Inbox: the directory; recovered: the path; text: its name.
-  Entry entry;                         // Trees: what the slot holds. Versions: their id, size and time.
-  std::shared_ptr<OpenFile> open;      // While it has handles, or waits to be staged.
-  uint64_t lookups = 0;                // The kernel's references.
-  bool attached = false;               // The slot leads here.
-  int64_t touched_ns = 0;              // Folders: the newest change made through the mount.
-  std::set<std::string> absent;        // Folders: names the kernel was told to remember as missing.
+  NodeId id = 0;                    // Constant.
+  NodeKind kind = NodeKind::kFile;  // Constant.
+  FolderId folder = 0;              // Folders of a tree.
+  Slot slot;                        // Tree nodes: where it is. Meaningless once detached.
+  std::string path;                 // Inbox: the directory; recovered: the path; text: its name.
+  Entry entry;                      // Trees: what the slot holds. Versions: their id, size and time.
+  std::shared_ptr<OpenFile> open;   // While it has handles, or waits to be staged.
+  uint64_t lookups = 0;             // The kernel's references.
+  bool attached = false;            // The slot leads here.
+  int64_t touched_ns = 0;           // Folders: the newest change made through the mount.
+  std::set<std::string> absent;     // Folders: names the kernel was told to remember as missing.
 };
 
 // A key for nodes that are not of the workspace's tree: "v:ID", "b:FOLDER/NAME", "i:DIR\0NAME", …

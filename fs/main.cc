@@ -93,8 +93,9 @@ Result<ParsedOptions> ParseOptions(const std::vector<std::string>& lists) {
       } else if (name == "umask") {
         STAGEFS_ASSIGN_OR_RETURN(parsed.mount.umask, ParseNumber(name, value, 8));
       } else if (!name.empty()) {
-        return Error(ErrorCode::kInvalidArgument,
-                     "-o " + name + ": unknown; use ro, allow_other, uid=, gid=, umask=, show_control, nonempty");
+        return Error(
+            ErrorCode::kInvalidArgument,
+            "-o " + name + ": unknown; use ro, allow_other, uid=, gid=, umask=, show_control, nonempty");
       }
     }
   }
@@ -112,16 +113,18 @@ class Program {
     app_.add_flag("--json", options_.json, "print JSON where there is something to parse");
     app_.require_subcommand(1);
     app_.fallthrough();
-    app_.footer(std::string("Examples:\n"
-                            "  stagefs mount team/images:relabel mnt --create\n"
-                            "  stagefs put team/images photos/ | stagefs stage team/images:relabel -d train -\n"
-                            "  stagefs status team/images:relabel\n"
-                            "  stagefs commit team/images:relabel -m 'Add photos'\n"
-                            "  stagefs unmount mnt\n\n"
-                            "Exit status: 0 done; 1 done, but something was refused or fsck found damage; 2 bad usage\n"
-                            "or input; 3 not found; 4 conflict, busy or there already; 5 disk, kernel or index trouble.\n\n"
-                            "Names that are scratch when written through a mount (never staged):\n") +
-                std::string(ScratchNamesHelp()));
+    app_.footer(
+        std::string(
+            "Examples:\n"
+            "  stagefs mount team/images:relabel mnt --create\n"
+            "  stagefs put team/images photos/ | stagefs stage team/images:relabel -d train -\n"
+            "  stagefs status team/images:relabel\n"
+            "  stagefs commit team/images:relabel -m 'Add photos'\n"
+            "  stagefs unmount mnt\n\n"
+            "Exit status: 0 done; 1 done, but something was refused or fsck found damage; 2 bad usage\n"
+            "or input; 3 not found; 4 conflict, busy or there already; 5 disk, kernel or index trouble.\n\n"
+            "Names that are scratch when written through a mount (never staged):\n") +
+        std::string(ScratchNamesHelp()));
     AddCommands(app_, options_, &status_);
     AddMount();
     AddServe();
@@ -139,8 +142,10 @@ class Program {
     CLI::App* mount = app_.add_subcommand("mount", "Mount a workspace as a folder");
     mount->add_option("target", mount_.target, "NS/REPO:WORKSPACE")->required()->type_name("");
     mount->add_option("mountpoint", mount_.mountpoint, "an empty folder")->required();
-    mount->add_flag("--create", mount_.create, "make the repository, workspace and folder where they are missing");
-    mount->add_option("--branch", mount_.branch, "branch of a workspace that --create makes")->capture_default_str();
+    mount->add_flag("--create", mount_.create,
+                    "make the repository, workspace and folder where they are missing");
+    mount->add_option("--branch", mount_.branch, "branch of a workspace that --create makes")
+        ->capture_default_str();
     mount->add_flag("--foreground", mount_.foreground, "stay in the foreground");
     mount->add_option("-o,--options", mount_.options,
                       "ro, allow_other, uid=N, gid=N, umask=OCTAL, show_control, nonempty");
@@ -165,7 +170,8 @@ class Program {
     command->add_flag("--insecure-no-auth", serve_.insecure_no_auth, "serve anybody who can connect");
     command->add_option("--tls-cert", serve_.tls_certificate, "certificate chain, PEM");
     command->add_option("--tls-key", serve_.tls_key, "its private key, PEM");
-    command->add_option("--max-body", serve_.body_bytes_max, "largest request body in bytes")->capture_default_str();
+    command->add_option("--max-body", serve_.body_bytes_max, "largest request body in bytes")
+        ->capture_default_str();
 #else
     (void)command;
 #endif
@@ -185,7 +191,8 @@ class Program {
     CLI::App* create = token->add_subcommand("create", "Print a new token");
     create->add_option("--user", user_, "whose token it is")->required();
     create->add_option("--email", email_, "the user's address, for commits");
-    create->add_option("--expires", expires_, "how long it is good for: 30d, 12h, 15m")->capture_default_str();
+    create->add_option("--expires", expires_, "how long it is good for: 30d, 12h, 15m")
+        ->capture_default_str();
     create->footer("Example:\n  stagefs token create --user ann --expires 30d");
     create->callback([this] { status_ = CreateToken(); });
 #endif
@@ -249,7 +256,8 @@ class Program {
   ExitStatus Mount() {
     const auto name = TargetName::Parse(mount_.target);
     if (!name) return Report(name.error());
-    if (!name->workspace) return Report({ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE"});
+    if (!name->workspace)
+      return Report({ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE"});
     const auto options = ParseOptions(mount_.options);
     if (!options) return Report(options.error());
     if (mount_.create) {
@@ -269,17 +277,19 @@ class Program {
                              : ServeMountBehind(*name, request);
   }
 
-  ExitStatus ServeMountHere(const TargetName& name, MountRequest request, const std::function<void()>& on_ready) {
+  ExitStatus ServeMountHere(const TargetName& name, MountRequest request,
+                            const std::function<void()>& on_ready) {
     Root root(options_.root);
     const auto repository = root.Open(name.repository);
     if (!repository) return Report(repository.error());
     const RecoveryReport& recovery = (*repository)->recovery();
     if (recovery.restaged + recovery.recovered + recovery.lost_versions > 0) {
-      std::fprintf(stderr,
-                   "stagefs: after a crash: %lld files staged again, %lld in .stagefs/recovered, %lld versions "
-                   "lost with the power\n",
-                   static_cast<long long>(recovery.restaged), static_cast<long long>(recovery.recovered),
-                   static_cast<long long>(recovery.lost_versions));
+      std::fprintf(
+          stderr,
+          "stagefs: after a crash: %lld files staged again, %lld in .stagefs/recovered, %lld versions "
+          "lost with the power\n",
+          static_cast<long long>(recovery.restaged), static_cast<long long>(recovery.recovered),
+          static_cast<long long>(recovery.lost_versions));
     }
 #if STAGEFS_HTTP
     std::unique_ptr<HttpServer> server;

@@ -2,6 +2,7 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,8 +35,8 @@ Status Detach(const std::string& mountpoint, int flags) {
   if (umount2(mountpoint.c_str(), flags) == 0) return {};
   const Error error = ErrnoError("unmount " + mountpoint);
   if (errno != EBUSY) return error;
-  return Error(ErrorCode::kBusy, mountpoint + " is in use: close what is open there (lsof " + mountpoint +
-                                     "), or use --lazy");
+  return Error(ErrorCode::kBusy,
+               mountpoint + " is in use: close what is open there (lsof " + mountpoint + "), or use --lazy");
 }
 
 // Octal escapes of proc(5) mountinfo.
@@ -83,16 +84,19 @@ Result<std::string> RealPath(const std::string& path) {
 Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::string& root,
                                       bool allow_nonempty) {
   STAGEFS_ASSIGN_OR_RETURN(std::string path, RealPath(mountpoint));
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0 && errno == ENOTCONN) {
+  // stat() may be answered from the kernel's cache after the daemon's death; statvfs() never is.
+  struct statvfs space {};
+  if (statvfs(path.c_str(), &space) != 0 && errno == ENOTCONN) {
     // Its daemon died. Nobody serves it any more, so nothing can be lost by detaching it.
     STAGEFS_RETURN_IF_ERROR(Detach(path, MNT_DETACH));
   }
+  struct stat found {};
   if (stat(path.c_str(), &found) != 0) {
     if (errno == ENOENT) return Error(ErrorCode::kNotFound, path + " does not exist: mkdir it first");
     return ErrnoError(path);
   }
-  if (!S_ISDIR(found.st_mode)) return Error(ErrorCode::kNotDirectory, path + " is not a folder: name an empty folder");
+  if (!S_ISDIR(found.st_mode))
+    return Error(ErrorCode::kNotDirectory, path + " is not a folder: name an empty folder");
   std::error_code error;
   path = std::filesystem::canonical(path, error).string();
   if (error) return Error(ErrorCode::kIo, mountpoint + ": " + error.message());

@@ -13,7 +13,8 @@ namespace stagefs {
 //
 // Errors: kNotFound, kNotDirectory, kNotEmpty, kBusy (mounted already), kInvalidArgument (overlap), kIo; each
 // says what to do.
-Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::string& root, bool allow_nonempty);
+Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::string& root,
+                                      bool allow_nonempty);
 
 // Unmounts the stagefs mount at `mountpoint`; with `lazy` also while it is in use.
 Status Unmount(const std::string& mountpoint, bool lazy);

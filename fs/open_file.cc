@@ -65,7 +65,7 @@ Status OpenFile::OpenCopy(const WorkingCopyPlace& place) {
 }
 
 Status OpenFile::MakeWritable(const WorkingCopyPlace& place) {
-  if (refused_) {
+  if (refused_ && !write_failed_) {
     // Written again: what was refused gets another chance.
     refused_.reset();
     copy_.state = WorkingCopyState::kWriting;
@@ -104,7 +104,13 @@ void OpenFile::Touched(uint64_t offset, uint64_t size_bytes) {
 
 Status OpenFile::Write(const void* data, size_t size_bytes, uint64_t offset, const WorkingCopyPlace& place) {
   STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
-  STAGEFS_RETURN_IF_ERROR(WriteAllAt(copy_fd_->get(), data, size_bytes, offset));
+  if (const Status written = WriteAllAt(copy_fd_->get(), data, size_bytes, offset); !written) {
+    // Half a file must not replace a good one: close() repeats this error.
+    dirty_ = write_failed_ = true;
+    fresh_ = false;
+    hasher_.reset();
+    return Refuse(written.error());
+  }
   if (hasher_ && offset == hashed_bytes_) {
     hasher_->Update(data, size_bytes);
     hashed_bytes_ += size_bytes;
@@ -117,7 +123,7 @@ Status OpenFile::Write(const void* data, size_t size_bytes, uint64_t offset, con
 
 Status OpenFile::Empty() {
   DropCopy();
-  refused_.reset();
+  ForgetRefusal();
   clone_version_ = 0;
   clone_fd_.reset();
   version_fd_.reset();
@@ -133,6 +139,7 @@ Status OpenFile::Empty() {
 
 Status OpenFile::Truncate(uint64_t size_bytes, const WorkingCopyPlace& place) {
   if (size_bytes == size_bytes_ && !refused_) return {};
+  if (size_bytes == 0) ForgetRefusal();
   STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
   if (ftruncate(copy_fd_->get(), static_cast<off_t>(size_bytes)) != 0) return ErrnoError("truncate");
   hasher_.reset();
@@ -180,6 +187,15 @@ Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<Shar
   return static_cast<uint64_t>(copied);
 }
 
+Error OpenFile::Refuse(const Error& error) {
+  refused_ = error;
+  if (copy_fd_) {
+    copy_.state = WorkingCopyState::kRefused;
+    (void)env_.copies.Note(copy_);
+  }
+  return error;
+}
+
 Status OpenFile::Sync(const WorkingCopyPlace& place) {
   if (detached_) return {};
   if (!copy_fd_) return env_.repository.SyncAll();
@@ -202,16 +218,12 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   const auto refuse = [&](const Error& error) -> Status {
     // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
     if (!copy_fd_ && !fresh_) (void)MakeWritable(place);
-    refused_ = error;
-    if (copy_fd_) {
-      copy_.state = WorkingCopyState::kRefused;
-      (void)env_.copies.Note(copy_);
-    }
-    return error;
+    return Refuse(error);
   };
   Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
   if (fresh_ && !copy_fd_) {
-    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo empty, env_.repository.FindVersion(ToHex(EmptyContent().sha256)));
+    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo empty,
+                             env_.repository.FindVersion(ToHex(EmptyContent().sha256)));
     staged = version_sink(empty.id, how);
     if (!staged) return refuse(staged.error());
   } else if (clone_version_ != 0 && size_bytes_ == clone_version_bytes_) {

@@ -65,9 +65,9 @@ class OpenFile {
   Status Truncate(uint64_t size_bytes, const WorkingCopyPlace& place);
   Status Allocate(int mode, uint64_t offset, uint64_t size_bytes, const WorkingCopyPlace& place);
   // Takes over `size_bytes` at `offset` of `source`. Returns how much.
-  Result<uint64_t> CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd, uint64_t source_bytes,
-                            uint64_t offset_in, uint64_t offset_out, uint64_t size_bytes,
-                            const WorkingCopyPlace& place);
+  Result<uint64_t> CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd,
+                            uint64_t source_bytes, uint64_t offset_in, uint64_t offset_out,
+                            uint64_t size_bytes, const WorkingCopyPlace& place);
   void SetTimes(int64_t mtime_ns) {
     mtime_ns_ = mtime_ns;
     mtime_set_ = true;
@@ -84,7 +84,10 @@ class OpenFile {
   // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
   // something is written again.
   Status Stage(const Sink& sink, const VersionSink& version_sink, const WorkingCopyPlace& place);
-  void ForgetRefusal() { refused_.reset(); }
+  void ForgetRefusal() {
+    refused_.reset();
+    write_failed_ = false;
+  }
 
   // No path leads here any more: nothing is staged from now on.
   void Detach() { detached_ = true; }
@@ -108,6 +111,7 @@ class OpenFile {
   Status OpenCopy(const WorkingCopyPlace& place);
   void Touched(uint64_t offset, uint64_t size_bytes);
   void DropCopy();
+  Error Refuse(const Error& error);
 
   std::mutex mutex_;
   const OpenFileEnv env_;
@@ -129,6 +133,7 @@ class OpenFile {
   bool fresh_ = false;
   bool detached_ = false;
   std::optional<Error> refused_;
+  bool write_failed_ = false;  // Bytes are missing: only a fresh start, or `retry`, makes it worth staging.
   // The hash of what was written strictly forwards; std::nullopt once it was not.
   std::optional<ContentHasher> hasher_;
   uint64_t hashed_bytes_ = 0;

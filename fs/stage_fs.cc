@@ -298,8 +298,7 @@ Result<Attributes> StageFs::GetAttributes(NodeId id) {
 
 Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set, Handle* handle) {
   STAGEFS_ASSIGN_OR_RETURN(const auto node, Get(id));
-  const std::optional<bool> executable =
-      set.mode ? std::optional((*set.mode & 0111) != 0) : std::nullopt;
+  const std::optional<bool> executable = set.mode ? std::optional((*set.mode & 0111) != 0) : std::nullopt;
   if (node->kind == NodeKind::kFile || node->kind == NodeKind::kInboxFile) {
     std::shared_ptr<OpenFile> file = handle ? handle->file : table_.Lock()->Find(id)->open;
     std::unique_ptr<Handle> own;
@@ -374,8 +373,8 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
   const bool end = entries.size() < kListPage;
   std::map<std::string, Handle::Listed> merged;
   for (const auto& [name, entry] : entries) merged[name] = {name, KindOf(entry.kind), entry};
-  if (const std::string control(kControlFolder);
-      options_.show_control && node.id == kRootNode && control > after && (end || control < entries.back().name)) {
+  if (const std::string control(kControlFolder); options_.show_control && node.id == kRootNode &&
+                                                 control > after && (end || control < entries.back().name)) {
     merged[control] = {control, NodeKind::kControlFolder, Entry()};
   }
   {
@@ -549,8 +548,8 @@ Status StageFs::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file
   return StageNode(node, file, place);
 }
 
-Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent,
-                       const std::string& new_name, RenameMode mode) {
+Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent, const std::string& new_name,
+                       RenameMode mode) {
   STAGEFS_ASSIGN_OR_RETURN(const auto from_any, Get(parent));
   STAGEFS_ASSIGN_OR_RETURN(const auto to_any, Get(new_parent));
   if (from_any->kind == NodeKind::kInboxFolder || to_any->kind == NodeKind::kInboxFolder) {

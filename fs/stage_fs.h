@@ -1,7 +1,7 @@
 // The mount without FUSE: every operation in the project's own types. fs/fuse_ops.cc translates.
 //
-// Locks, in the order they may be taken: an OpenFile's mutex, then the table's. The table's lock is never held
-// while core is called.
+// Locks, in the order they may be taken: an OpenFile's mutex, then the table's. The table's lock is never
+// held while core is called.
 #pragma once
 
 #include <sys/types.h>
@@ -145,7 +145,8 @@ class StageFs {
   void KeepUnstaged();
 
  private:
-  StageFs(Repository& repository, MountOptions options) : repository_(repository), options_(std::move(options)) {}
+  StageFs(Repository& repository, MountOptions options)
+      : repository_(repository), options_(std::move(options)) {}
 
   // Tree.
   Result<std::shared_ptr<Node>> Get(NodeId id);
@@ -171,7 +172,8 @@ class StageFs {
   Result<std::string> TextOf(const Node& node);
   Status RunCommand(const std::string& line);
   Result<std::shared_ptr<SharedFd>> OpenBytes(const Node& node);
-  Status RenameInInbox(const Node& from, const std::string& name, const Node& to, const std::string& new_name);
+  Status RenameInInbox(const Node& from, const std::string& name, const Node& to,
+                       const std::string& new_name);
 
   // Constant after Create().
   Repository& repository_;

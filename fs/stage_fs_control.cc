@@ -152,7 +152,8 @@ Result<LookedUp> StageFs::LookUpControl(const Node& parent, const std::string& n
   return LookedUp{AttributesNow(node), node->kind == NodeKind::kVersion};
 }
 
-Result<std::vector<Handle::Listed>> StageFs::ListControl(const Node& node, const std::string& after, bool* end) {
+Result<std::vector<Handle::Listed>> StageFs::ListControl(const Node& node, const std::string& after,
+                                                         bool* end) {
   std::vector<Handle::Listed> page;
   const auto add = [&](std::string name, NodeKind kind, Entry entry = {}) {
     if (name > after) page.push_back({std::move(name), kind, std::move(entry)});

@@ -79,7 +79,8 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file, con
 }
 
 // The file of `node`, open once more. With `empty` it is emptied, as O_TRUNC does.
-Result<std::shared_ptr<OpenFile>> StageFs::OpenNode(const std::shared_ptr<Node>& node, bool writes, bool empty) {
+Result<std::shared_ptr<OpenFile>> StageFs::OpenNode(const std::shared_ptr<Node>& node, bool writes,
+                                                    bool empty) {
   std::shared_ptr<OpenFile> file;
   {
     auto table = table_.Lock();
@@ -148,8 +149,8 @@ Result<std::unique_ptr<Handle>> StageFs::Open(NodeId id, int flags) {
     case NodeKind::kFile:
     case NodeKind::kInboxFile: {
       handle->writes = Writes(flags);
-      STAGEFS_ASSIGN_OR_RETURN(
-          handle->file, OpenNode(node, handle->writes, handle->writes && (flags & O_TRUNC) != 0));
+      STAGEFS_ASSIGN_OR_RETURN(handle->file,
+                               OpenNode(node, handle->writes, handle->writes && (flags & O_TRUNC) != 0));
       return handle;
     }
     case NodeKind::kCommand: return handle;

@@ -83,7 +83,8 @@ TEST_CASE("Commit: work of others is replayed upon", "[core][commit]") {
   scene.Write(".x.swp", "scratch");
   const auto result = Value(CommitOf(scene.workspace(), "ours"));
   CHECK(result.others == 1);
-  const Files all{{"both/base", "0"}, {"both/ours", "3"}, {"both/theirs", "1"}, {"new/ours", "4"}, {"new/theirs", "2"}};
+  const Files all{
+      {"both/base", "0"}, {"both/ours", "3"}, {"both/theirs", "1"}, {"new/ours", "4"}, {"new/theirs", "2"}};
   CHECK(scene.Tree(Workspace::Tree::kBase) == all);
   CHECK(scene.Read(".x.swp") == "scratch");
 }
@@ -155,7 +156,8 @@ TEST_CASE("Branches: commits on one do not show on the other", "[core][commit]")
   CHECK(scene.repository().CreateBranch("side", "main").error().code() == ErrorCode::kExists);
   CHECK(scene.repository().CreateBranch("x", "nope").error().code() == ErrorCode::kNotFound);
   CHECK(scene.repository().CreateBranch("a b", "main").error().code() == ErrorCode::kInvalidArgument);
-  const WorkspaceInfo info = Value(scene.repository().CreateWorkspace("side", std::string("s"), std::nullopt));
+  const WorkspaceInfo info =
+      Value(scene.repository().CreateWorkspace("side", std::string("s"), std::nullopt));
   const auto side = Value(Workspace::Open(scene.repository(), info.uid));
   StageIn(scene, *side, "a", "side");
   StageIn(scene, *side, "d/b", "side");
@@ -197,8 +199,7 @@ TEST_CASE("Status: lines are sorted by path, whatever the order of staging", "[c
   scene.Commit();
   for (const char* path : {"z", "m/z", "b/y/x", "b/a", "m/a", "a"}) scene.Stage(path, "1");
   scene.Remove("m/base");
-  CHECK(scene.StatusLines() ==
-        Lines{"A  a", "A  b/a", "A  b/y/x", "A  m/a", "D  m/base", "A  m/z", "A  z"});
+  CHECK(scene.StatusLines() == Lines{"A  a", "A  b/a", "A  b/y/x", "A  m/a", "D  m/base", "A  m/z", "A  z"});
 }
 
 }  // namespace stagefs::test

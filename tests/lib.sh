@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the shell tests: a root, a mount, and checks that count.
 # Each check is one line: `ok - WHAT`, `not ok - WHAT`, `skip - WHAT: WHY`; tests/run.sh adds them up.
 set -u

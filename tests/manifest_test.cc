@@ -17,10 +17,11 @@ struct Reading {
 Reading Read(const std::string& text, ManifestFormat format = ManifestFormat::kSniff) {
   Reading reading;
   const auto source = NewStringSource(text);
-  const auto options = ReadManifest(*source, format, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
-    reading.entries.emplace_back(entry.hash, entry.path);
-    return {};
-  });
+  const auto options =
+      ReadManifest(*source, format, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
+        reading.entries.emplace_back(entry.hash, entry.path);
+        return {};
+      });
   if (options) {
     reading.options = *options;
   } else {
@@ -37,7 +38,8 @@ const Entries kTwo{{"aa", "x"}, {"bb", "d/y z"}};
 TEST_CASE("Manifest: each format says the same", "[core][manifest]") {
   const auto [name, text] = GENERATE(table<std::string, std::string>({
       {"array", R"([{"hash":"aa","path":"x"},{"path":"d/y z","hash":"bb","size":3,"more":{"a":[1,{}]}}])"},
-      {"array with space", " \r\n\t[\n{\"hash\" : \"aa\", \"path\" : \"x\"} ,{\"hash\":\"bb\",\"path\":\"d/y z\"}]\n \n"},
+      {"array with space",
+       " \r\n\t[\n{\"hash\" : \"aa\", \"path\" : \"x\"} ,{\"hash\":\"bb\",\"path\":\"d/y z\"}]\n \n"},
       {"object", R"({"entries":[{"hash":"aa","path":"x"},{"hash":"bb","path":"d/y z"}],"note":"n"})"},
       {"ndjson", "{\"hash\":\"aa\",\"path\":\"x\"}\n{\"hash\":\"bb\",\"path\":\"d/y z\"}\r\n"},
       {"gnu", "aa  x\nbb *d/y z\n"},
@@ -69,8 +71,9 @@ TEST_CASE("Manifest: escaped names and quoted fields come back as they were", "[
 }
 
 TEST_CASE("Manifest: an object carries options, before or after its entries", "[core][manifest]") {
-  for (const char* text : {R"({"atomic":true,"update_timestamp":true,"entries":[{"hash":"aa","path":"x"}]})",
-                           R"({"entries":[{"hash":"aa","path":"x"}],"update_timestamp":true,"atomic":true})"}) {
+  for (const char* text :
+       {R"({"atomic":true,"update_timestamp":true,"entries":[{"hash":"aa","path":"x"}]})",
+        R"({"entries":[{"hash":"aa","path":"x"}],"update_timestamp":true,"atomic":true})"}) {
     INFO(text);
     const Reading reading = Read(text);
     CHECK(reading.options.atomic);
@@ -108,7 +111,8 @@ TEST_CASE("Manifest: what makes no sense is refused as a whole, saying where", "
       {"entries not a list", R"({"entries":7})"},
       {"lone surrogate", R"([{"hash":"aa","path":"\ud800"}])"},
       {"not UTF-8", "[{\"hash\":\"aa\",\"path\":\"\xff\"}]"},
-      {"deep nesting", "[{\"hash\":\"aa\",\"path\":\"x\",\"y\":" + std::string(100, '[') + std::string(100, ']') + "}]"},
+      {"deep nesting",
+       "[{\"hash\":\"aa\",\"path\":\"x\",\"y\":" + std::string(100, '[') + std::string(100, ']') + "}]"},
       {"line without end", "aa  x\nbb  y"},
       {"ndjson line without end", "{\"hash\":\"aa\",\"path\":\"x\"}\n{\"hash\":\"bb\",\"path\":\"y\"}"},
       {"line without path", "aabb\n"},
@@ -145,9 +149,10 @@ TEST_CASE("Batch: good entries are staged, refused ones are reported in order", 
   Scene scene;
   const std::string a = scene.Put("a"), b = scene.Put("b");
   scene.Stage("d/folder/x", "x");
-  const auto report = scene.StageManifest(a + "  one\n" + std::string(64, '0') + "  unknown\n" + "zz  nonsense\n" + b +
-                                              "  ../up\n" + b + "  folder\n" + b + "  sub/two\n" + b + "  /abs\n",
-                                          "d");
+  const auto report =
+      scene.StageManifest(a + "  one\n" + std::string(64, '0') + "  unknown\n" + "zz  nonsense\n" + b +
+                              "  ../up\n" + b + "  folder\n" + b + "  sub/two\n" + b + "  /abs\n",
+                          "d");
   CHECK(report.entries == 7);
   CHECK(report.added == 2);
   Lines refused;
@@ -173,7 +178,8 @@ TEST_CASE("Batch: atomic stages nothing if anything is refused", "[core][batch]"
   CHECK(report.Withdrawn());
   CHECK(report.refused.size() == 1);
   CHECK(scene.Tree().empty());
-  CHECK_FALSE(scene.StageManifest(a + "  one\n", "", {.atomic = true, .update_timestamp = false}).Withdrawn());
+  CHECK_FALSE(
+      scene.StageManifest(a + "  one\n", "", {.atomic = true, .update_timestamp = false}).Withdrawn());
   CHECK(scene.Read("one") == "a");
 }
 
@@ -197,7 +203,8 @@ TEST_CASE("Batch: a malformed manifest stages nothing, however late the fault", 
   Scene scene;
   const std::string a = scene.Put("a");
   std::string text = "[";
-  for (int i = 0; i < 40'000; ++i) text += "{\"hash\":\"" + a + "\",\"path\":\"f" + std::to_string(i) + "\"},";
+  for (int i = 0; i < 40'000; ++i)
+    text += "{\"hash\":\"" + a + "\",\"path\":\"f" + std::to_string(i) + "\"},";
   const auto source = NewStringSource(text);
   Workspace::ManifestRequest request;
   request.source = source.get();
@@ -238,7 +245,9 @@ TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][ba
   const std::string a = scene.Put("a");
   const RepoPath directory = Value(RepoPath::Parse("data"));
   const auto store = [&](const std::string& name, const std::string& text) {
-    Ok(scene.workspace().StoreInInbox(directory, name, Value(scene.repository().PutBytes(text)).id).WithoutValue());
+    Ok(scene.workspace()
+           .StoreInInbox(directory, name, Value(scene.repository().PutBytes(text)).id)
+           .WithoutValue());
     return scene.workspace().StageFromInbox(directory, name);
   };
   Ok(store("m.sum", a + "  x\n"));

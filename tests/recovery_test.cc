@@ -72,7 +72,8 @@ TEST_CASE("Recovery: an fsynced copy is staged if its path did not change meanwh
   }
 }
 
-TEST_CASE("Recovery: a copy that was not fsynced goes to recovered, until retried or dismissed", "[core][recovery]") {
+TEST_CASE("Recovery: a copy that was not fsynced goes to recovered, until retried or dismissed",
+          "[core][recovery]") {
   Scene scene;
   LeaveWorkingCopy(scene.root(), "b", "unfinished", false);
   scene.Reopen();
@@ -88,7 +89,8 @@ TEST_CASE("Recovery: a copy that was not fsynced goes to recovered, until retrie
     CHECK(scene.StatusLines().empty());
     CHECK(DismissRecovered(scene.repository(), info, "b").error().code() == ErrorCode::kNotFound);
   }
-  CHECK(DismissRecovered(scene.repository(), info, "../../secret").error().code() == ErrorCode::kInvalidArgument);
+  CHECK(DismissRecovered(scene.repository(), info, "../../secret").error().code() ==
+        ErrorCode::kInvalidArgument);
 }
 
 TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core][recovery]") {
@@ -107,7 +109,8 @@ TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core
   Ok(copies->Forget(place, false));
 }
 
-TEST_CASE("Recovery: after a power cut, lost contents fall back to what was there before", "[core][recovery]") {
+TEST_CASE("Recovery: after a power cut, lost contents fall back to what was there before",
+          "[core][recovery]") {
   Scene scene;
   scene.Write("kept", "good");
   const std::string root = scene.root();
@@ -198,7 +201,8 @@ TEST_CASE("Gc: removes what nothing names and nothing else", "[core][recovery]")
 TEST_CASE("Put: content that is there is found, not written again", "[core][recovery]") {
   Scene scene;
   const auto first = Value(scene.repository().PutBytes("same"));
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   const std::string path = PathOfVersion(scene, ToHex(first.content.sha256));
   REQUIRE(stat(path.c_str(), &before) == 0);
   const auto second = Value(scene.repository().PutBytes("same"));

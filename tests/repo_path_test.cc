@@ -6,16 +6,20 @@
 namespace stagefs::test {
 
 TEST_CASE("RepoPath: drops empty and dot components", "[core][repo_path]") {
-  for (const auto& [raw, path] : std::map<std::string, std::string>{
-           {"a", "a"}, {"a/b", "a/b"}, {"./a", "a"}, {"a//b/./c/", "a/b/c"}, {"a\\b", "a\\b"}, {"\xff/x", "\xff/x"}}) {
+  for (const auto& [raw, path] : std::map<std::string, std::string>{{"a", "a"},
+                                                                    {"a/b", "a/b"},
+                                                                    {"./a", "a"},
+                                                                    {"a//b/./c/", "a/b/c"},
+                                                                    {"a\\b", "a\\b"},
+                                                                    {"\xff/x", "\xff/x"}}) {
     INFO(raw);
     CHECK(Value(RepoPath::Parse(raw)).str() == path);
   }
 }
 
 TEST_CASE("RepoPath: rejects what leaves the tree or is no path", "[core][repo_path]") {
-  for (const std::string raw : {"..", "a/..", "a/../b", "../a", "/a", "/", "", ".", "./", ".stagefs", ".stagefs/x",
-                                "./.stagefs/versions"}) {
+  for (const std::string raw : {"..", "a/..", "a/../b", "../a", "/a", "/", "", ".", "./", ".stagefs",
+                                ".stagefs/x", "./.stagefs/versions"}) {
     INFO(raw);
     const auto path = RepoPath::Parse(raw);
     REQUIRE_FALSE(path);
@@ -35,7 +39,8 @@ TEST_CASE("RepoPath: limits hold at their edge", "[core][repo_path]") {
   REQUIRE(deep.size() == kPathBytesMax);
   CHECK(RepoPath::Parse(deep));
   CHECK(RepoPath::Parse(deep + "b").error().code() == ErrorCode::kNameTooLong);
-  CHECK(Value(RepoPath::Parse("b")).Join(Value(RepoPath::Parse(deep))).error().code() == ErrorCode::kNameTooLong);
+  CHECK(Value(RepoPath::Parse("b")).Join(Value(RepoPath::Parse(deep))).error().code() ==
+        ErrorCode::kNameTooLong);
 }
 
 TEST_CASE("RepoPath: parent, name and join take it apart and together", "[core][repo_path]") {

@@ -46,8 +46,8 @@ Scene::Scene(bool in_memory_store) {
   const std::string folder = root_.path() + "/t/r";
   Ok(MakeFolders(folder));
   if (in_memory_store) {
-    repository_ = Value(Repository::Assemble(folder, name(), Value(OpenSqliteStagingIndex(folder + "/stagefs.db")),
-                                             NewMemoryVersionStore()));
+    repository_ = Value(Repository::Assemble(
+        folder, name(), Value(OpenSqliteStagingIndex(folder + "/stagefs.db")), NewMemoryVersionStore()));
   } else {
     Ok(Repository::Create(root_.path(), name()));
     repository_ = Value(Repository::Open(root_.path(), name()));

@@ -110,7 +110,8 @@ TEST_CASE("StagingIndex: content whose XXH3 means another content is refused", "
 TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contract][staging_index]") {
   IndexScene scene;
   const auto t = scene.Begin();
-  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2"), three = scene.AddVersion(*t, "3");
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2"),
+                  three = scene.AddVersion(*t, "3");
   const Slot slot{kRootFolder, "a"};
   const CommitInfo first = scene.Commit(*t, 0);
   Ok(t->PutTreeEntry(first, slot, IndexScene::File(one)));
@@ -192,7 +193,8 @@ TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging
   CHECK(found->state == staged.state);
 }
 
-TEST_CASE("StagingIndex: the first state before unsynced content is what to fall back to", "[contract][staging_index]") {
+TEST_CASE("StagingIndex: the first state before unsynced content is what to fall back to",
+          "[contract][staging_index]") {
   IndexScene scene;
   const auto t = scene.Begin();
   const WorkspaceId w = scene.AddWorkspace(*t);
@@ -231,11 +233,13 @@ TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][stagin
   const WorkspaceId w = scene.AddWorkspace(*t);
   const VersionId unused = scene.AddVersion(*t, "unused"), staged = scene.AddVersion(*t, "staged"),
                   committed = scene.AddVersion(*t, "committed"), inbox = scene.AddVersion(*t, "inbox"),
-                  fallback = scene.AddVersion(*t, "fallback"), unsynced = scene.AddVersion(*t, "unsynced", false);
+                  fallback = scene.AddVersion(*t, "fallback"),
+                  unsynced = scene.AddVersion(*t, "unsynced", false);
   Ok(t->PutStaged(w, {1, "s"}, {IndexScene::File(staged), StagedState::kAdded}));
   Ok(t->PutTreeEntry(scene.Commit(*t, 0), {1, "c"}, IndexScene::File(committed)));
   Ok(t->PutInbox(w, {"", "m.json", inbox, 1, 1}));
-  Ok(t->PutUnsyncedEntry({w, {1, "f"}, unsynced, StagedEntry{IndexScene::File(fallback), StagedState::kAdded}}));
+  Ok(t->PutUnsyncedEntry(
+      {w, {1, "f"}, unsynced, StagedEntry{IndexScene::File(fallback), StagedState::kAdded}}));
   const auto found = Value(t->ListUnused(NowNs(), 10));
   REQUIRE(found.size() == 1);
   CHECK(found[0].id == unused);

@@ -35,7 +35,8 @@ TEST_CASE("Staging: the base's own content is unchanged and withdraws what is pe
   CHECK(scene.Read("a") == "1");
 }
 
-TEST_CASE("Staging: update_timestamp stages the base's own content as modified, with time now", "[core][staging]") {
+TEST_CASE("Staging: update_timestamp stages the base's own content as modified, with time now",
+          "[core][staging]") {
   Scene scene;
   scene.Stage("a", "1");
   scene.Commit();
@@ -50,7 +51,9 @@ TEST_CASE("Staging: update_timestamp stages the base's own content as modified, 
 TEST_CASE("Staging: without update_timestamp a path has its version's time", "[core][staging]") {
   Scene scene;
   const auto version = Value(scene.repository().PutBytes("old"));
-  Ok(scene.workspace().StagePath(Value(RepoPath::Parse("a")), ToHex(version.content.xxh3), {}).WithoutValue());
+  Ok(scene.workspace()
+         .StagePath(Value(RepoPath::Parse("a")), ToHex(version.content.xxh3), {})
+         .WithoutValue());
   CHECK(Value(scene.workspace().LookUp(kRootFolder, "a"))->mtime_ns == version.stored_ns);
 }
 
@@ -171,14 +174,19 @@ TEST_CASE("Rename: a folder cannot move into itself, nor over one that holds som
   Scene scene;
   scene.Stage("a/b/c", "1");
   scene.Stage("d/e", "2");
-  CHECK(scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("a/b/x"), RenameMode::kReplace).error().code() ==
-        ErrorCode::kInvalidArgument);
+  CHECK(scene.workspace()
+            .Rename(scene.SlotOf("a"), scene.SlotOf("a/b/x"), RenameMode::kReplace)
+            .error()
+            .code() == ErrorCode::kInvalidArgument);
   CHECK(scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d"), RenameMode::kReplace).error().code() ==
         ErrorCode::kNotEmpty);
-  CHECK(scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d/e"), RenameMode::kReplace).error().code() ==
-        ErrorCode::kNotDirectory);
-  CHECK(scene.workspace().Rename(scene.SlotOf("d/e"), scene.SlotOf("a/b"), RenameMode::kReplace).error().code() ==
-        ErrorCode::kIsDirectory);
+  CHECK(
+      scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d/e"), RenameMode::kReplace).error().code() ==
+      ErrorCode::kNotDirectory);
+  CHECK(scene.workspace()
+            .Rename(scene.SlotOf("d/e"), scene.SlotOf("a/b"), RenameMode::kReplace)
+            .error()
+            .code() == ErrorCode::kIsDirectory);
 }
 
 TEST_CASE("Rename: NOREPLACE refuses and EXCHANGE swaps", "[core][staging]") {
@@ -186,8 +194,10 @@ TEST_CASE("Rename: NOREPLACE refuses and EXCHANGE swaps", "[core][staging]") {
   scene.Stage("a", "1");
   scene.Stage("d/b", "2");
   scene.Commit();
-  CHECK(scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d/b"), RenameMode::kNoReplace).error().code() ==
-        ErrorCode::kExists);
+  CHECK(scene.workspace()
+            .Rename(scene.SlotOf("a"), scene.SlotOf("d/b"), RenameMode::kNoReplace)
+            .error()
+            .code() == ErrorCode::kExists);
   Ok(scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d"), RenameMode::kExchange));
   CHECK(scene.Read("d") == "1");
   CHECK(scene.Read("a/b") == "2");
@@ -195,7 +205,8 @@ TEST_CASE("Rename: NOREPLACE refuses and EXCHANGE swaps", "[core][staging]") {
   CHECK(scene.Tree(Workspace::Tree::kBase) == std::map<std::string, std::string>{{"a/b", "2"}, {"d", "1"}});
 }
 
-TEST_CASE("Traits: a changed time is kept and not staged, a changed exec bit is a modification", "[core][staging]") {
+TEST_CASE("Traits: a changed time is kept and not staged, a changed exec bit is a modification",
+          "[core][staging]") {
   Scene scene;
   scene.Stage("a", "1");
   scene.Commit();
@@ -207,7 +218,8 @@ TEST_CASE("Traits: a changed time is kept and not staged, a changed exec bit is 
   CHECK(scene.StatusLines() == Lines{"M  a"});
   Ok(scene.workspace().SetTraits(slot, std::nullopt, false).WithoutValue());
   CHECK(scene.StatusLines().empty());
-  CHECK(scene.workspace().SetTraits({kRootFolder, "nope"}, 1, std::nullopt).error().code() == ErrorCode::kNotFound);
+  CHECK(scene.workspace().SetTraits({kRootFolder, "nope"}, 1, std::nullopt).error().code() ==
+        ErrorCode::kNotFound);
 }
 
 TEST_CASE("Scratch: written names are scratch, named ones are not", "[core][staging]") {
@@ -222,14 +234,16 @@ TEST_CASE("Scratch: written names are scratch, named ones are not", "[core][stag
 }
 
 TEST_CASE("Scratch: the names that are and those that never are", "[core][staging]") {
-  for (const char* name : {".goutputstream-A1B2C3", ".photo.jpg.a8Xk2Q", "video.mkv.part", ".notes.swp", ".x.swo", "4913",
-                           ".~lock.table.ods#", ".DS_Store", "._photo.jpg", "Thumbs.db", "desktop.ini", ".nfs0001",
-                           ".fuse_hidden0001", "batch.stage.json", "a.stage.csv", "b.stage.sum.result.json"}) {
+  for (const char* name :
+       {".goutputstream-A1B2C3", ".photo.jpg.a8Xk2Q", "video.mkv.part", ".notes.swp", ".x.swo", "4913",
+        ".~lock.table.ods#", ".DS_Store", "._photo.jpg", "Thumbs.db", "desktop.ini", ".nfs0001",
+        ".fuse_hidden0001", "batch.stage.json", "a.stage.csv", "b.stage.sum.result.json"}) {
     INFO(name);
     CHECK(IsScratchName(name));
   }
-  for (const char* name : {"index.lock", "tmpabcdefgh", "sedXXXXXX", "notes~", ".hidden", ".eslint.config", "part",
-                           ".part", "photo.jpg", "stage.json", "49130", ".gitignore", "result.json"}) {
+  for (const char* name :
+       {"index.lock", "tmpabcdefgh", "sedXXXXXX", "notes~", ".hidden", ".eslint.config", "part", ".part",
+        "photo.jpg", "stage.json", "49130", ".gitignore", "result.json"}) {
     INFO(name);
     CHECK_FALSE(IsScratchName(name));
   }
@@ -241,15 +255,17 @@ TEST_CASE("Link: a target that is content stages it, any other stays a link", "[
   scene.Stage("d/file", "dog");
   const auto link = [&](const std::string& target) {
     const std::string name = "l" + std::to_string(std::hash<std::string>()(target));
-    return Value(scene.workspace().Link({Value(scene.workspace().Find(Value(RepoPath::Parse("d")))).entry.child, name},
-                                        target, "/mnt/w"));
+    return Value(scene.workspace().Link(
+        {Value(scene.workspace().Find(Value(RepoPath::Parse("d")))).entry.child, name}, target, "/mnt/w"));
   };
-  for (const std::string& target : {hash, "sha256:" + hash, "../.stagefs/versions/" + hash, "/elsewhere/" + hash,
-                                    std::string("file"), std::string("./file"), std::string("/mnt/w/d/file")}) {
+  for (const std::string& target :
+       {hash, "sha256:" + hash, "../.stagefs/versions/" + hash, "/elsewhere/" + hash, std::string("file"),
+        std::string("./file"), std::string("/mnt/w/d/file")}) {
     INFO(target);
     CHECK(link(target).staged);
   }
-  for (const char* target : {"nowhere", "../../outside", "/mnt/w/d", "/mnt/wider/d/file", "/etc/passwd", "cafe"}) {
+  for (const char* target :
+       {"nowhere", "../../outside", "/mnt/w/d", "/mnt/wider/d/file", "/etc/passwd", "cafe"}) {
     INFO(target);
     const auto linked = link(target);
     CHECK_FALSE(linked.staged);

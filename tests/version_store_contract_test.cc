@@ -19,7 +19,8 @@ ContentId HashOf(const std::string& text) {
 
 struct StoreScene {
   explicit StoreScene(bool local) {
-    store = local ? Value(OpenLocalVersionStore(folder / "versions", folder / "incoming")) : NewMemoryVersionStore();
+    store = local ? Value(OpenLocalVersionStore(folder / "versions", folder / "incoming"))
+                  : NewMemoryVersionStore();
   }
   Sha256 Put(const std::string& text) {
     const Sha256 hash = HashOf(text).sha256;
@@ -48,7 +49,8 @@ TEST_CASE("VersionStore: what was put is read back", "[contract][version_store]"
   CHECK(scene.Read(scene.Put("")) == "");
 }
 
-TEST_CASE("VersionStore: bytes that are not the version's are refused and leave nothing", "[contract][version_store]") {
+TEST_CASE("VersionStore: bytes that are not the version's are refused and leave nothing",
+          "[contract][version_store]") {
   StoreScene scene(GENERATE(true, false));
   const Sha256 hash = HashOf("right").sha256;
   const auto wrong = NewStringSource("wrong");

@@ -90,9 +90,13 @@ class MountScene {
       case Door::kHttp:
       case Door::kCommand: StageLines({{hash, path}}); return;
       case Door::kLink: RunOk("mkdir -p " + Quote(parent) + " && ln -f " + version + ' ' + Quote(at)); return;
-      case Door::kSymlink: RunOk("mkdir -p " + Quote(parent) + " && ln -sf " + hash + ' ' + Quote(at)); return;
+      case Door::kSymlink:
+        RunOk("mkdir -p " + Quote(parent) + " && ln -sf " + hash + ' ' + Quote(at));
+        return;
       case Door::kCopy: RunOk("mkdir -p " + Quote(parent) + " && cp " + version + ' ' + Quote(at)); return;
-      case Door::kWrite: RunOk("mkdir -p " + Quote(parent) + " && printf %s " + Quote(text) + " > " + Quote(at)); return;
+      case Door::kWrite:
+        RunOk("mkdir -p " + Quote(parent) + " && printf %s " + Quote(text) + " > " + Quote(at));
+        return;
     }
   }
 
@@ -127,7 +131,8 @@ class MountScene {
   }
 
   bool TakesLists() const {
-    return door_ == Door::kInbox || door_ == Door::kDropped || door_ == Door::kHttp || door_ == Door::kCommand;
+    return door_ == Door::kInbox || door_ == Door::kDropped || door_ == Door::kHttp ||
+           door_ == Door::kCommand;
   }
 
   void Remove(const std::string& path) { RunOk("rm -r " + Quote(mnt() + '/' + path)); }
@@ -228,10 +233,15 @@ TEST_CASE("Doors: lists refuse the same entries for the same reasons", "[scenari
     MountScene scene(door);
     if (!scene.TakesLists()) continue;
     const std::string hash = scene.Put("x");
-    const std::vector<std::pair<std::string, std::string>> entries = {
-        {hash, "a/good"},       {std::string(64, '0'), "a/unknown"}, {"xyz", "a/nohash"}, {hash, "../up"},
-        {hash, "/etc/passwd"},  {hash, ".stagefs/status"},           {hash, "a"},         {hash, "a/good/below"},
-        {hash, std::string(256, 'n')}};
+    const std::vector<std::pair<std::string, std::string>> entries = {{hash, "a/good"},
+                                                                      {std::string(64, '0'), "a/unknown"},
+                                                                      {"xyz", "a/nohash"},
+                                                                      {hash, "../up"},
+                                                                      {hash, "/etc/passwd"},
+                                                                      {hash, ".stagefs/status"},
+                                                                      {hash, "a"},
+                                                                      {hash, "a/good/below"},
+                                                                      {hash, std::string(256, 'n')}};
     const Lines refused = scene.StageLines(entries);
     CHECK(refused.size() == 8);
     if (first.empty()) first = refused;

@@ -190,7 +190,7 @@ check "reading works" cmp data/cat "$MNT/drop/cat"
 check "unmount the read-only one" unmount_w
 check "owner and modes as asked" mount_w -o uid=1234,gid=4321,umask=027,show_control,allow_other
 equals "they show" "1234 4321 640" "$(stat -c '%u %g %a' "$MNT/drop/cat")"
-equals "the control folder shows" ".stagefs" "$(ls -A "$MNT" | grep stagefs$)"
+equals "the control folder shows" ".stagefs" "$(find "$MNT" -maxdepth 1 -name .stagefs -printf %f)"
 pid=$(daemon_pid)
 check "SIGTERM" kill "$pid"
 check "ends the daemon" timeout 20 tail --pid="$pid" -f /dev/null

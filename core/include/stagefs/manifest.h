@@ -54,8 +54,9 @@ class RewindableSource : public ByteSource {
 // Returns the options the manifest itself carries. Memory does not grow with the manifest.
 //
 // Errors: kInvalidArgument with the line or byte where it stopped making sense.
-Result<ManifestOptions> ReadManifest(RewindableSource& source, ManifestFormat format,
-                                     const std::function<Status(const ManifestOptions&, ManifestEntry)>& visit);
+Result<ManifestOptions> ReadManifest(
+    RewindableSource& source, ManifestFormat format,
+    const std::function<Status(const ManifestOptions&, ManifestEntry)>& visit);
 
 // A descriptor from its start; `fd` is not owned.
 std::unique_ptr<RewindableSource> NewFileSource(int fd);

@@ -117,8 +117,8 @@ class Repository {
 
   // Inside `transaction`: takes the file at `path` into the store unless its content is there already (then
   // removes the file). Without a sync: the flusher does that within a second.
-  Result<VersionInfo> TakeInto(IndexTransaction& transaction, const std::string& path, const ContentId& content,
-                               uint64_t size_bytes, bool synced);
+  Result<VersionInfo> TakeInto(IndexTransaction& transaction, const std::string& path,
+                               const ContentId& content, uint64_t size_bytes, bool synced);
 
   // Errors: kInvalidArgument for a malformed hash, kNotFound ("no such version") naming it.
   Result<VersionInfo> FindVersion(std::string_view hash);

@@ -26,7 +26,7 @@ enum class ErrorCode {
   kStale,  // The thing named no longer is what it was.
   kUnsupported,
   kCrossDevice,  // Cannot be moved or linked there; copying works.
-  kCorrupt,  // Stored bytes or rows are not what they must be.
+  kCorrupt,      // Stored bytes or rows are not what they must be.
   kIo,
 };
 
@@ -68,8 +68,8 @@ using Status = Result<void>;
 #define STAGEFS_CONCAT_INNER(a, b) a##b
 #define STAGEFS_CONCAT(a, b) STAGEFS_CONCAT_INNER(a, b)
 
-#define STAGEFS_RETURN_IF_ERROR(expression)                       \
-  do {                                                            \
+#define STAGEFS_RETURN_IF_ERROR(expression)                            \
+  do {                                                                 \
     if (auto status_ = (expression); !status_) return status_.error(); \
   } while (false)
 

@@ -54,8 +54,8 @@ struct StageReport {
   bool Withdrawn() const { return atomic && refused.size() > 0; }
 };
 
-// The report as JSON text, in pieces. `path` is UTF-8 with U+FFFD where the bytes were not; then `path_base64`
-// has them exactly. Example (in one line):
+// The report as JSON text, in pieces. `path` is UTF-8 with U+FFFD where the bytes were not; then
+// `path_base64` has them exactly. Example (in one line):
 //   {"directory":"data","atomic":false,"update_timestamp":false,"withdrawn":false,"finished":"2026-…Z",
 //    "entries":3,"added":2,"modified":0,"unchanged":0,"refused":1,
 //    "refused_entries":[{"hash":"00","path":"c","reason":"version 00…: no such version"}]}

@@ -11,7 +11,7 @@ namespace stagefs {
 using TextSink = std::function<Status(std::string_view)>;
 
 struct StatusStyle {
-  bool expand = false;     // A renamed folder file by file.
+  bool expand = false;      // A renamed folder file by file.
   bool zero_ended = false;  // Lines end in NUL and paths are raw bytes, for programs.
 };
 

@@ -5,8 +5,8 @@
 //
 //   wc-3 TAB STATE TAB WORKSPACE TAB FOLDER TAB PATH-ESCAPED LF      STATE: w writing, r refused, - gone
 //
-// A line is one write(), so a killed process leaves whole lines. Other processes read it for `status`; a start
-// after a crash reads it to know what it found.
+// A line is one write(), so a killed process leaves whole lines. Other processes read it for `status`; a
+// start after a crash reads it to know what it found.
 #pragma once
 
 #include <atomic>

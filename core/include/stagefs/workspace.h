@@ -65,9 +65,9 @@ struct StatusLine {
   enum class Kind { kAdded, kModified, kRemoved, kRenamed, kScratch, kSymlink, kEmptyFolder };
   Kind kind = Kind::kAdded;
   std::string path;
-  std::string renamed_from;   // kRenamed: the folder's path in the base.
-  int64_t renamed_files = 0;  // kRenamed.
-  VersionId version = 0;      // kAdded, kModified, kScratch.
+  std::string renamed_from;    // kRenamed: the folder's path in the base.
+  int64_t renamed_files = 0;   // kRenamed.
+  VersionId version = 0;       // kAdded, kModified, kScratch.
   VersionId base_version = 0;  // kModified, kRemoved.
   uint64_t size_bytes = 0;
   bool executable = false;
@@ -81,9 +81,9 @@ std::string_view ToString(StatusLine::Kind kind);
 struct CommitResult {
   CommitInfo commit;
   int64_t entries = 0;
-  int64_t others = 0;                   // Commits of others that were there first.
-  std::vector<std::string> left_out;    // Scratch files and symbolic links, which are never staged.
-  bool workspace_deleted = false;       // Unnamed and not mounted: its work is done.
+  int64_t others = 0;                 // Commits of others that were there first.
+  std::vector<std::string> left_out;  // Scratch files and symbolic links, which are never staged.
+  bool workspace_deleted = false;     // Unnamed and not mounted: its work is done.
 };
 
 // Safe for concurrent use from any number of threads. Outlived by its Repository.
@@ -143,7 +143,7 @@ class Workspace {
     RewindableSource* source = nullptr;
     ManifestFormat format = ManifestFormat::kSniff;
     RepoPath directory;
-    ManifestOptions options;                      // What the manifest itself says is added to these.
+    ManifestOptions options;                        // What the manifest itself says is added to these.
     std::function<void(int64_t entries)> progress;  // Now and then.
   };
   Result<StageReport> StageManifest(const ManifestRequest& request);

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Who may know whom: core knows nobody, fs and api know core's public headers, main.cc alone sees all three,
+# and each foreign library has one home.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+# forbids WHAT PATTERN FILES…
+forbids() {
+  what=$1 pattern=$2
+  shift 2
+  if found=$(grep -nE "$pattern" "$@"); then
+    echo "not ok - $what"
+    echo "$found" | head -n 5 | sed 's/^/  /'
+  else
+    echo "ok - $what"
+  fi
+}
+mapfile -t core < <(git ls-files 'core/*.cc' 'core/*.h')
+mapfile -t fs < <(git ls-files 'fs/*.cc' 'fs/*.h')
+mapfile -t api < <(git ls-files 'api/*.cc' 'api/*.h')
+without() { local list=() file; for file in "${@:2}"; do [[ " $1 " == *" $file "* ]] || list+=("$file"); done; printf '%s\n' "${list[@]}"; }
+
+forbids "core includes neither fuse nor HTTP" '#include.*(fuse|microhttpd|jwt|curl)' "${core[@]}"
+forbids "core includes nothing of fs and api" '#include "(\.\./)?(fs|api)/' "${core[@]}"
+forbids "public headers include no private ones" '#include "[a-z_]+\.h"' core/include/stagefs/*.h
+mapfile -t list < <(without "fs/main.cc" "${fs[@]}")
+forbids "fs knows core's public headers only" '#include "(\.\./|core/|api/)' "${list[@]}"
+forbids "api knows core's public headers only" '#include "(\.\./|core/|fs/)' "${api[@]}"
+mapfile -t list < <(without "core/sqlite.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "sqlite3.h has one home" '#include <sqlite3' "${list[@]}"
+mapfile -t list < <(without "fs/fuse_ops.cc fs/fuse_mount.cc" "${fs[@]}" "${api[@]}")
+forbids "fuse is named in fs/fuse_*.cc only" '#include <fuse' "${list[@]}"
+mapfile -t list < <(without "api/http_server.cc" "${fs[@]}" "${api[@]}")
+forbids "the HTTP library has one home" '#include <microhttpd' "${list[@]}"
+mapfile -t list < <(without "api/token.cc" "${fs[@]}" "${api[@]}")
+forbids "the JWT library has one home" '#include <jwt' "${list[@]}"
+mapfile -t list < <(without "core/content_hash.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "OpenSSL and xxhash have one home" '#include <(openssl|xxhash)' "${list[@]}"
+mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc api/wire.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "JSON is named where text is made or read" '#include <nlohmann' "${list[@]}"
+mapfile -t list < <(without "fs/main.cc fs/commands.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "the command line library is named in main.cc and commands.cc" '#include <CLI' "${list[@]}"
+forbids "nothing throws" '\bthrow\b' "${core[@]}" "${fs[@]}" "${api[@]}"

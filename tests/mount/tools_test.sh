@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Programs that people use on folders, on the mount.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+cd "$WORK" || exit 1
+mkdir -p src/sub src/empty
+for i in $(seq 40); do echo "file $i" > "src/sub/$i.txt"; done
+printf '#!/bin/sh\necho ran\n' > src/run.sh && chmod 755 src/run.sh
+head -c 2000000 /dev/urandom > src/blob
+touch -d '2011-11-11 11:11:11' src/sub/7.txt
+stagefs create t/r
+mount_w || exit 1
+
+same() { diff -r "$1" "$2" && diff <(cd "$1" && find . -type f -printf '%p %m %T@\n' | sort) <(cd "$2" && find . -type f -printf '%p %m %T@\n' | sort); }
+nothing_scratch() { ! stagefs status t/r:w | grep '^[?XW]'; }
+
+check "cp -r" sh -c "cp -r src $MNT/cp && diff -r src $MNT/cp"
+check "cp -a keeps modes and times" sh -c "cp -a src $MNT/cpa"
+check "they are kept" same src "$MNT/cpa"
+check "cp -l stages without copying" sh -c "cp -rl $MNT/cp $MNT/cpl && diff -r src $MNT/cpl"
+check "mv in and out" sh -c "cp src/blob blob2 && mv blob2 $MNT/blob2 && mv $MNT/blob2 back && cmp back src/blob"
+check "install" sh -c "install -m 755 src/run.sh $MNT/run && test \$($MNT/run) = ran"
+check "rsync -a" rsync -a src/ "$MNT/rs/"
+check "is the same" same src "$MNT/rs"
+check "rsync finds nothing to do" sh -c "test -z \"\$(rsync -ain src/ $MNT/rs/ | grep '^>f')\""
+check "rsync --inplace and --delete" sh -c "rm src/sub/1.txt; echo longer >> src/sub/2.txt; rsync -a --inplace --delete src/ $MNT/rs/ && diff -r src $MNT/rs"
+check "rsync -aX" rsync -aX src/ "$MNT/rsx/"
+check "tar" sh -c "tar -cf - src | tar -xf - -C $MNT && diff -r src $MNT/src && tar -cf - -C $MNT src | tar -tf - | grep -q blob"
+check "sed -i" sh -c "sed -i s/file/line/ $MNT/cp/sub/3.txt && grep -qx 'line 3' $MNT/cp/sub/3.txt"
+check "python shutil and zipfile" python3 - "$MNT" <<'PY'
+import os, shutil, sys, zipfile
+m = sys.argv[1]
+shutil.copy2('src/run.sh', m + '/shutil'); assert os.stat(m + '/shutil').st_mode & 0o111
+shutil.copytree('src', m + '/copytree'); shutil.move(m + '/copytree', m + '/moved'); shutil.rmtree(m + '/moved')
+with zipfile.ZipFile(m + '/z.zip', 'w') as z: z.write('src/blob')
+with zipfile.ZipFile(m + '/z.zip') as z: assert z.testzip() is None; z.extractall(m + '/unzipped')
+PY
+check "sqlite3" sh -c "sqlite3 $MNT/db 'PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES(1),(2);' >/dev/null && test \$(sqlite3 $MNT/db 'SELECT sum(x) FROM t') = 3"
+check "git clone, commit and status" sh -c "
+  git init -q repo && cd repo && cp -r ../src . && git add -A && git -c user.name=a -c user.email=a@b commit -qm x && cd .. &&
+  git clone -q repo $MNT/clone && cd $MNT/clone && test -z \"\$(git status --porcelain)\" && echo y > new && git add new &&
+  git -c user.name=a -c user.email=a@b commit -qm y && git fsck 2>&1 | grep -vi dangling | grep -q . && exit 1 || git log --oneline | wc -l | grep -qx 2"
+check "flock" sh -c "flock $MNT/lock true"
+check "find, du and df" sh -c "test \$(find $MNT/cp -type f | wc -l) = 42 && du -s $MNT >/dev/null && df $MNT >/dev/null"
+check "find -delete and rm -r of a tree" sh -c "find $MNT/cpl -name '*.txt' -delete && rm -r $MNT/cpl $MNT/clone $MNT/src && test ! -e $MNT/clone"
+check "nothing temporary is left" nothing_scratch
+check "a full listing of a large folder" sh -c "
+  for i in \$(seq 3000); do echo \$i; done | (cd $MNT && mkdir many && cd many && xargs touch) && test \$(ls $MNT/many | wc -l) = 3000 && rm -r $MNT/many"
+
+# A disk that is full, and a root that cannot be written.
+if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
+  stagefs --root small create t/r
+  mkdir mnt-small
+  check "a mount on a small disk" stagefs --root small mount t/r:w mnt-small --create
+  refuses "a full disk reaches the writer" "No space left" sh -c "head -c 12000000 /dev/urandom > mnt-small/large"
+  check "the daemon stays up and good files are kept" sh -c "rm -f mnt-small/large; echo small > mnt-small/small && cat mnt-small/small"
+  check "unmount it" stagefs unmount mnt-small
+  eventually sh -c "! pgrep -f -- 'small mount t/r:w'"
+  mount -o remount,ro small
+  refuses "a read-only root says so" "ead-only" stagefs --root small put t/r src/run.sh
+  umount -l small
+else
+  skip "a full disk and a read-only root" "tmpfs cannot be mounted here"
+fi
+check "unmount" unmount_w
