@@ -1,4 +1,5 @@
 // Manifests as files: those of .stagefs/inbox and those dropped into the tree.
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "stagefs/posix_env.h"
@@ -25,6 +26,25 @@ class ReaderSource : public RewindableSource {
   uint64_t offset_ = 0;
 };
 
+std::string Hex(std::string_view bytes) {
+  std::string hex;
+  for (const unsigned char byte : bytes) {
+    hex += "0123456789abcdef"[byte >> 4];
+    hex += "0123456789abcdef"[byte & 15];
+  }
+  return hex;
+}
+
+std::string Unhex(std::string_view hex) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  }
+  return bytes;
+}
+
+std::string QueuePrefix(WorkspaceId workspace) { return "queued/" + std::to_string(workspace) + '/'; }
+
 Entry EntryOf(const VersionInfo& version) {
   Entry entry;
   entry.kind = EntryKind::kFile;
@@ -39,6 +59,36 @@ InboxFile FileOf(const RepoPath& directory, const std::string& name, const Entry
 }
 
 }  // namespace
+
+std::string QueueKey(WorkspaceId workspace, const Slot& slot) {
+  return QueuePrefix(workspace) + "tree/" + std::to_string(slot.folder) + '/' + Hex(slot.name);
+}
+
+std::string QueueKey(WorkspaceId workspace, const RepoPath& directory, const std::string& name) {
+  return QueuePrefix(workspace) + "inbox/" + Hex(directory.str()) + '/' + Hex(name);
+}
+
+Status Workspace::StageQueued() {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto keys, reader->ListMeta(QueuePrefix(id_)));
+  reader.reset();
+  for (const std::string& key : keys) {
+    const std::string rest = key.substr(QueuePrefix(id_).size());
+    const size_t first = rest.find('/');
+    const size_t second = rest.find('/', first + 1);
+    const std::string where = rest.substr(first + 1, second - first - 1);
+    const std::string name = Unhex(rest.substr(second + 1));
+    // What is wrong with a manifest is in the report beside it; nobody waits for this one.
+    if (rest.starts_with("tree/")) {
+      (void)StageDropped({std::strtoll(where.c_str(), nullptr, 10), name});
+    } else if (const auto directory = RepoPath::ParseDirectory(Unhex(where))) {
+      (void)StageFromInbox(*directory, name);
+    }
+    STAGEFS_RETURN_IF_ERROR(Mutate(Durability::kProcessDeath,
+                                   [&](Overlay& overlay) { return overlay.transaction().EraseMeta(key); }));
+  }
+  return {};
+}
 
 Result<Workspace::Processed> Workspace::StageStored(const RepoPath& directory, const std::string& name,
                                                     VersionId manifest) {
@@ -87,7 +137,7 @@ Status Workspace::NameReport(const VersionInfo& report) {
 Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name,
                                       const std::string& file, const ContentId& content,
                                       uint64_t size_bytes) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
+  auto stored = Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
     STAGEFS_ASSIGN_OR_RETURN(
         const VersionInfo version,
         repository_.TakeInto(overlay.transaction(), file, content, size_bytes, /*synced=*/false));
@@ -95,6 +145,8 @@ Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::stri
     STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(id_, FileOf(directory, name, entry)));
     return entry;
   });
+  if (!stored) (void)repository_.TakeBack(file, content.sha256);
+  return stored;
 }
 
 Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name, VersionId version) {
@@ -140,7 +192,9 @@ Status Workspace::RenameInbox(const RepoPath& from, const std::string& name, con
     STAGEFS_RETURN_IF_ERROR(overlay.transaction().EraseInbox(id_, from.str(), name));
     file->directory = to.str();
     file->name = new_name;
-    return overlay.transaction().PutInbox(id_, *file);
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(id_, *file));
+    if (!IsInboxManifestName(new_name)) return {};
+    return overlay.transaction().PutMeta(QueueKey(id_, to, new_name), "");
   });
 }
 

@@ -47,6 +47,12 @@ class LocalVersionStore : public VersionStore {
     return MoveIn(hash, path);
   }
 
+  Status GiveBack(const Sha256& hash, const std::string& path) override {
+    STAGEFS_RETURN_IF_ERROR(RenameFile(PathOf(hash), path));
+    if (chmod(path.c_str(), 0600) != 0) return ErrnoError("make writable " + path);
+    return {};
+  }
+
   Status Sync(const std::vector<Sha256>& hashes) override {
     if (hashes.size() > kSyncEachMax) {
       STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(folder_, O_RDONLY | O_DIRECTORY));

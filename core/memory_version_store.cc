@@ -55,6 +55,15 @@ class MemoryVersionStore : public VersionStore {
     return RemoveFile(path);
   }
 
+  Status GiveBack(const Sha256& hash, const std::string& path) override {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, Open(hash));
+    std::string bytes(reader->size_bytes(), '\0');
+    STAGEFS_RETURN_IF_ERROR(reader->ReadAt(bytes.data(), bytes.size(), 0).WithoutValue());
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_WRONLY | O_CREAT | O_TRUNC));
+    STAGEFS_RETURN_IF_ERROR(WriteAll(fd.get(), bytes.data(), bytes.size()));
+    return Remove(hash);
+  }
+
   Status Sync(const std::vector<Sha256>& hashes) override {
     for (const Sha256& hash : hashes) {
       if (!Has(hash)) return Missing(hash);

@@ -284,6 +284,16 @@ Result<VersionInfo> Repository::TakeInto(IndexTransaction& transaction, const st
   return version;
 }
 
+Status Repository::TakeBack(const std::string& path, const Sha256& hash) {
+  if (access(path.c_str(), F_OK) == 0) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const auto turn, index_->Begin(Durability::kProcessDeath));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> named, turn->FindVersion(HashRef(hash)));
+  if (!named) return versions_->GiveBack(hash, path);
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, versions_->Open(hash));
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd copy, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
+  return CopyBytes(reader->fd(), copy.get(), reader->size_bytes());
+}
+
 Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> files) {
   // The bulk of the bytes goes to the disk before anybody has to wait for our transaction.
   if (files.size() <= 32) {

@@ -61,6 +61,10 @@ bool IsStageManifestName(std::string_view name) {
   });
 }
 
+bool IsInboxManifestName(std::string_view name) {
+  return !name.ends_with(".result.json") && (!IsScratchName(name) || IsStageManifestName(name));
+}
+
 std::string ResultNameOf(std::string_view manifest_name) {
   return std::string(manifest_name) + ".result.json";
 }

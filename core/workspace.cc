@@ -124,7 +124,7 @@ Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, 
 
 Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& file, const ContentId& content,
                                         uint64_t size_bytes, const StageHow& how) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
+  auto staged = Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
     // The file moves last but one: every refusal that can come has come by then.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
     if (existing && existing->kind == EntryKind::kFolder) {
@@ -135,6 +135,8 @@ Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& fil
         repository_.TakeInto(overlay.transaction(), file, content, size_bytes, /*synced=*/false));
     return overlay.StageVersion(slot, version, how);
   });
+  if (!staged) (void)repository_.TakeBack(file, content.sha256);
+  return staged;
 }
 
 Status Workspace::Remove(const Slot& slot) {
@@ -150,7 +152,12 @@ Status Workspace::RemoveFolder(const Slot& slot) {
 }
 
 Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.Rename(from, to, mode); });
+  const bool manifest = IsStageManifestName(to.name) && IsInboxManifestName(to.name);
+  return Mutate(manifest ? Durability::kPowerLoss : Durability::kProcessDeath,
+                [&](Overlay& overlay) -> Status {
+                  STAGEFS_RETURN_IF_ERROR(overlay.Rename(from, to, mode));
+                  return manifest ? overlay.transaction().PutMeta(QueueKey(id_, to), "") : Status();
+                });
 }
 
 Result<Entry> Workspace::MakeSymlink(const Slot& slot, const std::string& target) {

@@ -6,6 +6,11 @@
 
 namespace stagefs {
 
+// Where a manifest waits that was renamed into place: in the tree, or in the inbox for a directory. The key
+// holds everything, in hexadecimal where it may be any bytes.
+std::string QueueKey(WorkspaceId workspace, const Slot& slot);
+std::string QueueKey(WorkspaceId workspace, const RepoPath& directory, const std::string& name);
+
 // The moment a question is answered in. Short-lived.
 struct Workspace::Snapshot {
   std::unique_ptr<IndexReader> reader;

@@ -14,8 +14,7 @@ SharedFd::~SharedFd() {
   if (fd_ >= 0) close(fd_);
 }
 
-OpenFile::OpenFile(OpenFileEnv env, std::optional<Entry> entry)
-    : env_(env), base_version_(entry ? std::optional(entry->version) : std::nullopt) {
+OpenFile::OpenFile(OpenFileEnv env, std::optional<Entry> entry) : env_(env) {
   if (entry) {
     entry_ = *entry;
     size_bytes_ = entry->size_bytes;
@@ -54,8 +53,8 @@ Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
   return version_fd_;  // Null: a new file, which has no bytes.
 }
 
-Status OpenFile::OpenCopy(const WorkingCopyPlace& place) {
-  copy_ = place;
+Status OpenFile::OpenCopy(const Placer& placer) {
+  STAGEFS_ASSIGN_OR_RETURN(copy_, placer());
   copy_.state = WorkingCopyState::kWriting;
   STAGEFS_RETURN_IF_ERROR(env_.copies.Create(&copy_));
   const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
@@ -64,7 +63,7 @@ Status OpenFile::OpenCopy(const WorkingCopyPlace& place) {
   return {};
 }
 
-Status OpenFile::MakeWritable(const WorkingCopyPlace& place) {
+Status OpenFile::MakeWritable(const Placer& placer) {
   if (refused_ && !write_failed_) {
     // Written again: what was refused gets another chance.
     refused_.reset();
@@ -77,7 +76,7 @@ Status OpenFile::MakeWritable(const WorkingCopyPlace& place) {
   if (bytes > 0) {
     STAGEFS_ASSIGN_OR_RETURN(source, ForReading());
   }
-  STAGEFS_RETURN_IF_ERROR(OpenCopy(place));
+  STAGEFS_RETURN_IF_ERROR(OpenCopy(placer));
   if (source) {
     if (const auto copied = CopyBytes(source->get(), copy_fd_->get(), bytes); !copied) {
       DropCopy();
@@ -102,8 +101,8 @@ void OpenFile::Touched(uint64_t offset, uint64_t size_bytes) {
   fresh_ = false;
 }
 
-Status OpenFile::Write(const void* data, size_t size_bytes, uint64_t offset, const WorkingCopyPlace& place) {
-  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+Status OpenFile::Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer) {
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
   if (const Status written = WriteAllAt(copy_fd_->get(), data, size_bytes, offset); !written) {
     // Half a file must not replace a good one: close() repeats this error.
     dirty_ = write_failed_ = true;
@@ -137,10 +136,10 @@ Status OpenFile::Empty() {
   return {};
 }
 
-Status OpenFile::Truncate(uint64_t size_bytes, const WorkingCopyPlace& place) {
+Status OpenFile::Truncate(uint64_t size_bytes, const Placer& placer) {
   if (size_bytes == size_bytes_ && !refused_) return {};
   if (size_bytes == 0) ForgetRefusal();
-  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
   if (ftruncate(copy_fd_->get(), static_cast<off_t>(size_bytes)) != 0) return ErrnoError("truncate");
   hasher_.reset();
   if (size_bytes == 0) {
@@ -152,8 +151,8 @@ Status OpenFile::Truncate(uint64_t size_bytes, const WorkingCopyPlace& place) {
   return {};
 }
 
-Status OpenFile::Allocate(int mode, uint64_t offset, uint64_t size_bytes, const WorkingCopyPlace& place) {
-  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+Status OpenFile::Allocate(int mode, uint64_t offset, uint64_t size_bytes, const Placer& placer) {
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
   if (fallocate(copy_fd_->get(), mode, static_cast<off_t>(offset), static_cast<off_t>(size_bytes)) != 0) {
     return ErrnoError("allocate");
   }
@@ -165,7 +164,7 @@ Status OpenFile::Allocate(int mode, uint64_t offset, uint64_t size_bytes, const 
 
 Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd,
                                     uint64_t source_bytes, uint64_t offset_in, uint64_t offset_out,
-                                    uint64_t size_bytes, const WorkingCopyPlace& place) {
+                                    uint64_t size_bytes, const Placer& placer) {
   if (offset_in >= source_bytes || !source_fd) return uint64_t{0};
   size_bytes = std::min(size_bytes, source_bytes - offset_in);
   const bool first = fresh_ && !copy_fd_ && clone_version_ == 0 && offset_out == 0;
@@ -177,7 +176,7 @@ Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<Shar
     Touched(offset_out, size_bytes);
     return size_bytes;
   }
-  STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
   loff_t in = static_cast<loff_t>(offset_in);
   loff_t out = static_cast<loff_t>(offset_out);
   const ssize_t copied = copy_file_range(source_fd->get(), &in, copy_fd_->get(), &out, size_bytes, 0);
@@ -196,17 +195,18 @@ Error OpenFile::Refuse(const Error& error) {
   return error;
 }
 
-Status OpenFile::Sync(const WorkingCopyPlace& place) {
+Status OpenFile::Sync() {
   if (detached_) return {};
   if (!copy_fd_) return env_.repository.SyncAll();
   if (fsync(copy_fd_->get()) != 0) return ErrnoError("fsync");
-  (void)place;
-  STAGEFS_RETURN_IF_ERROR(env_.copies.Keep(copy_, base_version_));
+  // What the path holds until this copy is staged.
+  const auto before = entry_.version != 0 ? std::optional(entry_.version) : std::nullopt;
+  STAGEFS_RETURN_IF_ERROR(env_.copies.Keep(copy_, before));
   kept_ = true;
   return {};
 }
 
-Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const WorkingCopyPlace& place) {
+Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer) {
   if (detached_) return {};
   if (refused_) return *refused_;
   if (!dirty_ && !fresh_) return {};
@@ -217,7 +217,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   how.keep_mtime = true;
   const auto refuse = [&](const Error& error) -> Status {
     // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
-    if (!copy_fd_ && !fresh_) (void)MakeWritable(place);
+    if (!copy_fd_ && !fresh_) (void)MakeWritable(placer);
     return Refuse(error);
   };
   Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
@@ -230,7 +230,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
     staged = version_sink(clone_version_, how);
     if (!staged) return refuse(staged.error());
   } else {
-    STAGEFS_RETURN_IF_ERROR(MakeWritable(place));
+    STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
     HashedFile hashed;
     if (hasher_ && hashed_bytes_ == size_bytes_) {
       hashed = {hasher_->Finish(), size_bytes_};
@@ -262,17 +262,19 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   return {};
 }
 
-void OpenFile::Moved(const WorkingCopyPlace& place) {
+void OpenFile::Moved(const Placer& placer) {
   if (!copy_fd_) return;
-  copy_.slot = place.slot;
-  copy_.path = place.path;
+  const auto place = placer();
+  if (!place) return;
+  copy_.slot = place->slot;
+  copy_.path = place->path;
   (void)env_.copies.Note(copy_);
 }
 
-void OpenFile::KeepForNextStart(const WorkingCopyPlace& place) {
+void OpenFile::KeepForNextStart(const Placer& placer) {
   if (detached_ || !(dirty_ || refused_)) return;
-  if (!copy_fd_ && !MakeWritable(place)) return;
-  if (!Sync(place)) return;
+  if (!copy_fd_ && !MakeWritable(placer)) return;
+  if (!Sync()) return;
   // From here on the file belongs to the next start.
   copy_fd_.reset();
 }

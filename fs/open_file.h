@@ -24,6 +24,9 @@ class SharedFd {
   const int fd_;
 };
 
+// Says where a file is now. Asked only when a working copy is made.
+using Placer = std::function<Result<WorkingCopyPlace>()>;
+
 // What an open file needs from its surroundings.
 struct OpenFileEnv {
   Repository& repository;
@@ -59,15 +62,15 @@ class OpenFile {
   int64_t mtime_ns() const { return mtime_ns_; }
   bool executable() const { return executable_; }
 
-  Status Write(const void* data, size_t size_bytes, uint64_t offset, const WorkingCopyPlace& place);
+  Status Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer);
   // Empties it, as O_TRUNC does: staged at the last close if nobody writes.
   Status Empty();
-  Status Truncate(uint64_t size_bytes, const WorkingCopyPlace& place);
-  Status Allocate(int mode, uint64_t offset, uint64_t size_bytes, const WorkingCopyPlace& place);
+  Status Truncate(uint64_t size_bytes, const Placer& placer);
+  Status Allocate(int mode, uint64_t offset, uint64_t size_bytes, const Placer& placer);
   // Takes over `size_bytes` at `offset` of `source`. Returns how much.
   Result<uint64_t> CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd,
                             uint64_t source_bytes, uint64_t offset_in, uint64_t offset_out,
-                            uint64_t size_bytes, const WorkingCopyPlace& place);
+                            uint64_t size_bytes, const Placer& placer);
   void SetTimes(int64_t mtime_ns) {
     mtime_ns_ = mtime_ns;
     mtime_set_ = true;
@@ -75,7 +78,7 @@ class OpenFile {
   void SetExecutable(bool executable) { executable_ = executable; }
 
   // The bytes survive power loss; nothing is hashed.
-  Status Sync(const WorkingCopyPlace& place);
+  Status Sync();
 
   // Something waits to be staged. A file that was only created or emptied waits for its last close.
   bool dirty() const { return dirty_; }
@@ -83,7 +86,7 @@ class OpenFile {
   bool refused() const { return refused_.has_value(); }
   // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
   // something is written again.
-  Status Stage(const Sink& sink, const VersionSink& version_sink, const WorkingCopyPlace& place);
+  Status Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer);
   void ForgetRefusal() {
     refused_.reset();
     write_failed_ = false;
@@ -94,21 +97,21 @@ class OpenFile {
   bool detached() const { return detached_; }
 
   // Where the file is, for the working copy's line in `places`.
-  void Moved(const WorkingCopyPlace& place);
+  void Moved(const Placer& placer);
   // The entry as it is staged now, or as it would be.
   const Entry& entry() const { return entry_; }
   VersionId version() const { return entry_.version; }
   bool is_version() const { return !copy_fd_ && clone_version_ == 0 && !fresh_; }
 
   // Makes a dirty copy survive: the next start stages it if its path is unchanged.
-  void KeepForNextStart(const WorkingCopyPlace& place);
+  void KeepForNextStart(const Placer& placer);
 
   int handles = 0;
   int writers = 0;
 
  private:
-  Status MakeWritable(const WorkingCopyPlace& place);
-  Status OpenCopy(const WorkingCopyPlace& place);
+  Status MakeWritable(const Placer& placer);
+  Status OpenCopy(const Placer& placer);
   void Touched(uint64_t offset, uint64_t size_bytes);
   void DropCopy();
   Error Refuse(const Error& error);
@@ -116,7 +119,6 @@ class OpenFile {
   std::mutex mutex_;
   const OpenFileEnv env_;
   Entry entry_;
-  const std::optional<VersionId> base_version_;  // What the path held at open.
   std::shared_ptr<SharedFd> version_fd_;
   std::shared_ptr<SharedFd> copy_fd_;
   WorkingCopyPlace copy_;

@@ -53,11 +53,32 @@ Result<std::unique_ptr<StageFs>> StageFs::Create(Repository& repository, const s
     raw->changed_ = true;
     raw->wake_.notify_all();
   });
+  fs->worker_ = std::thread([raw = fs.get()] { raw->StageQueuedManifests(); });
   return fs;
+}
+
+void StageFs::WakeWorker() {
+  std::lock_guard lock(wake_mutex_);
+  queued_ = true;
+  wake_.notify_all();
+}
+
+// Manifests that were renamed into place, also those that a crash kept waiting.
+void StageFs::StageQueuedManifests() {
+  std::unique_lock lock(wake_mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return queued_ || stopped_; });
+    if (stopped_) return;
+    queued_ = false;
+    lock.unlock();
+    (void)behind_->StageQueued();
+    lock.lock();
+  }
 }
 
 StageFs::~StageFs() {
   Stop();
+  if (worker_.joinable()) worker_.join();
   if (listener_ != 0) repository_.RemoveListener(listener_);
 }
 
@@ -307,18 +328,17 @@ Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set,
       file = own->file;
     }
     if (file) {
-      STAGEFS_ASSIGN_OR_RETURN(const WorkingCopyPlace place, PlaceOf(*node));
       Status status;
       bool waiting = false;
       {
         std::lock_guard lock(file->mutex());
-        if (set.size_bytes) status = file->Truncate(*set.size_bytes, place);
+        if (set.size_bytes) status = file->Truncate(*set.size_bytes, PlacerOf(node));
         if (set.mtime_ns) file->SetTimes(*set.mtime_ns);
         if (executable) file->SetExecutable(*executable);
         waiting = file->dirty() || file->fresh() || file->detached();
         // truncate() by path has no close that could stage it.
         if (status && set.size_bytes && file->writers <= (own ? 1 : 0)) {
-          status = StageNode(node, *file, place);
+          status = StageNode(node, *file);
         }
       }
       if (own) Release(std::move(own));
@@ -544,8 +564,7 @@ std::shared_ptr<OpenFile> StageFs::FileOf(const std::shared_ptr<Node>& node) {
 // REQUIRES: the file's mutex is held.
 Status StageFs::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file) {
   if (!file.dirty() && !file.fresh() && !file.refused()) return {};
-  STAGEFS_ASSIGN_OR_RETURN(const WorkingCopyPlace place, PlaceOf(*node));
-  return StageNode(node, file, place);
+  return StageNode(node, file);
 }
 
 Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent, const std::string& new_name,
@@ -592,25 +611,10 @@ Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent
     if (target && exchange) table->Attach(target, from);
   }
   if (target_file && !exchange) target_file->Detach();
-  if (source_file) {
-    if (const auto place = PlaceOf(*source)) source_file->Moved(*place);
-  }
+  if (source_file) source_file->Moved(PlacerOf(source));
   source_lock = {};
   target_lock = {};
-  if (source && IsStageManifestName(new_name) && !new_name.ends_with(".result.json")) {
-    return RenameManifest(*source);
-  }
-  return {};
-}
-
-Status StageFs::RenameManifest(const Node& node) {
-  Slot slot;
-  {
-    auto table = table_.Lock();
-    slot = node.slot;
-  }
-  // The rename itself succeeded; what is wrong with the manifest is in the report beside it.
-  (void)behind_->StageDropped(slot);
+  WakeWorker();
   return {};
 }
 

@@ -159,11 +159,13 @@ class StageFs {
   Result<WorkingCopyPlace> PlaceOf(const Node& node);
   Status CheckNewName(const Node& parent, const std::string& name) const;
   Result<std::shared_ptr<OpenFile>> OpenNode(const std::shared_ptr<Node>& node, bool writes, bool empty);
-  Status StageNode(const std::shared_ptr<Node>& node, OpenFile& file, const WorkingCopyPlace& place);
+  Placer PlacerOf(const std::shared_ptr<Node>& node);
+  Status StageNode(const std::shared_ptr<Node>& node, OpenFile& file);
   std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);
   Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
   Result<std::pair<std::vector<Handle::Listed>, bool>> ListPage(const Node& node, const std::string& after);
-  Status RenameManifest(const Node& node);
+  void WakeWorker();
+  void StageQueuedManifests();
 
   // The control folder (stage_fs_control.cc).
   Result<LookedUp> LookUpControl(const Node& parent, const std::string& name);
@@ -193,10 +195,12 @@ class StageFs {
   std::condition_variable wake_;
   bool changed_ = false;
   bool stopped_ = false;
+  bool queued_ = true;  // At the start, what a crash left is looked for.
   // Used by the notifying thread alone.
   int64_t seen_seq_ = 0;
   int64_t seen_mark_ = -1;
   int64_t started_ns_ = 0;
+  std::thread worker_;
 };
 
 }  // namespace stagefs

@@ -308,10 +308,7 @@ Status StageFs::RenameInInbox(const Node& from, const std::string& name, const N
       node->slot.name = new_name;
     }
   }
-  // The rename succeeded; what is wrong with the manifest is in the report beside it.
-  if (!IsScratchName(new_name) && !new_name.ends_with(".result.json")) {
-    (void)behind_->StageFromInbox(target, new_name);
-  }
+  WakeWorker();
   return {};
 }
 
@@ -338,7 +335,7 @@ Status StageFs::RunCommand(const std::string& line) {
     if (!file->refused()) continue;
     if (verb == "retry") {
       file->ForgetRefusal();
-      STAGEFS_RETURN_IF_ERROR(StageNode(node, *file, *place));
+      STAGEFS_RETURN_IF_ERROR(StageNode(node, *file));
     } else {
       file->Detach();
     }

@@ -13,9 +13,7 @@ namespace stagefs {
 namespace {
 
 bool IsManifest(const Node& node, const std::string& name) {
-  if (name.ends_with(".result.json")) return false;
-  return node.kind == NodeKind::kInboxFile ? !IsScratchName(name) || IsStageManifestName(name)
-                                           : IsStageManifestName(name);
+  return IsInboxManifestName(name) && (node.kind == NodeKind::kInboxFile || IsStageManifestName(name));
 }
 
 bool Writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
@@ -39,9 +37,18 @@ Result<WorkingCopyPlace> StageFs::PlaceOf(const Node& node) {
   return place;
 }
 
+Placer StageFs::PlacerOf(const std::shared_ptr<Node>& node) {
+  return [this, node] { return PlaceOf(*node); };
+}
+
 // REQUIRES: the file's mutex is held.
-Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file, const WorkingCopyPlace& place) {
-  const std::string& name = place.slot.name;
+Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
+  Slot slot;
+  {
+    auto table = table_.Lock();
+    slot = node->slot;
+  }
+  const std::string& name = slot.name;
   const bool inbox = node->kind == NodeKind::kInboxFile;
   const bool manifest = IsManifest(*node, name) && (file.dirty() || file.fresh());
   std::optional<VersionInfo> stored;
@@ -53,7 +60,7 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file, con
           return behind_->StoreInInbox(directory, name, path, content, size_bytes);
         }
         STAGEFS_ASSIGN_OR_RETURN(const StagedFile done,
-                                 workspace_->StageFile(place.slot, path, content, size_bytes, how));
+                                 workspace_->StageFile(slot, path, content, size_bytes, how));
         return done.entry;
       },
       [&](VersionId version, const StageHow& how) -> Result<Entry> {
@@ -61,11 +68,11 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file, con
           STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->path));
           return behind_->StoreInInbox(directory, name, version);
         }
-        STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, workspace_->StageVersion(place.slot, version, how));
+        STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, workspace_->StageVersion(slot, version, how));
         cloned_.fetch_add(1, std::memory_order_relaxed);
         return done.entry;
       },
-      place);
+      PlacerOf(node));
   if (!staged) return staged;
   staged_.fetch_add(1, std::memory_order_relaxed);
   {
@@ -73,7 +80,7 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file, con
     node->entry = file.entry();
   }
   if (!manifest || file.detached()) return {};
-  if (!inbox) return behind_->StageDropped(place.slot);
+  if (!inbox) return behind_->StageDropped(slot);
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->path));
   return behind_->StageFromInbox(directory, name);
 }
@@ -202,23 +209,19 @@ Result<size_t> StageFs::Write(Handle& handle, const char* data, size_t size_byte
     return size_bytes;
   }
   if (!handle.file) return Error(ErrorCode::kPermission, "nothing can be written here");
-  STAGEFS_ASSIGN_OR_RETURN(const WorkingCopyPlace place, PlaceOf(*handle.node));
   std::lock_guard lock(handle.file->mutex());
-  STAGEFS_RETURN_IF_ERROR(handle.file->Write(data, size_bytes, static_cast<uint64_t>(offset), place));
+  STAGEFS_RETURN_IF_ERROR(
+      handle.file->Write(data, size_bytes, static_cast<uint64_t>(offset), PlacerOf(handle.node)));
   return size_bytes;
 }
 
 // The one place where an error still reaches whoever wrote.
 Status StageFs::Flush(Handle& handle) {
   if (!handle.file || !handle.writes) return {};
-  {
-    std::lock_guard lock(handle.file->mutex());
-    // Created or emptied and not written yet: the last close decides.
-    if (!handle.file->dirty() && !handle.file->refused()) return {};
-  }
-  STAGEFS_ASSIGN_OR_RETURN(const WorkingCopyPlace place, PlaceOf(*handle.node));
   std::lock_guard lock(handle.file->mutex());
-  return StageNode(handle.node, *handle.file, place);
+  // Created or emptied and not written yet: the last close decides.
+  if (!handle.file->dirty() && !handle.file->refused()) return {};
+  return StageNode(handle.node, *handle.file);
 }
 
 void StageFs::Release(std::unique_ptr<Handle> handle) {
@@ -232,10 +235,9 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
     last = --file->handles == 0;
   }
   if (!last) return;
-  const auto place = PlaceOf(*handle->node);
   std::lock_guard lock(file->mutex());
   // What came after the last FLUSH (mmap), and files that nobody wrote to.
-  if (place && (file->dirty() || file->fresh())) (void)StageNode(handle->node, *file, *place);
+  if (file->dirty() || file->fresh()) (void)StageNode(handle->node, *file);
   auto table = table_.Lock();
   if (file->handles > 0) return;
   const bool waits = !file->detached() && (file->dirty() || file->fresh() || file->refused());
@@ -246,16 +248,15 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
 
 Status StageFs::Sync(Handle& handle) {
   if (!handle.file) return repository_.SyncAll();
-  STAGEFS_ASSIGN_OR_RETURN(const WorkingCopyPlace place, PlaceOf(*handle.node));
   std::lock_guard lock(handle.file->mutex());
-  return handle.file->Sync(place);
+  return handle.file->Sync();
 }
 
 Status StageFs::Allocate(Handle& handle, int mode, off_t offset, off_t size_bytes) {
   if (!handle.file) return Error(ErrorCode::kUnsupported, "not here");
-  STAGEFS_ASSIGN_OR_RETURN(const WorkingCopyPlace place, PlaceOf(*handle.node));
   std::lock_guard lock(handle.file->mutex());
-  return handle.file->Allocate(mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(size_bytes), place);
+  return handle.file->Allocate(mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(size_bytes),
+                               PlacerOf(handle.node));
 }
 
 Result<off_t> StageFs::Seek(Handle& handle, off_t offset, int whence) {
@@ -286,10 +287,9 @@ Result<uint64_t> StageFs::CopyRange(Handle& in, off_t offset_in, Handle& out, of
   } else {
     return Error(ErrorCode::kUnsupported, "not here");
   }
-  STAGEFS_ASSIGN_OR_RETURN(const WorkingCopyPlace place, PlaceOf(*out.node));
   std::lock_guard lock(out.file->mutex());
   return out.file->CopyFrom(version, bytes, source_bytes, static_cast<uint64_t>(offset_in),
-                            static_cast<uint64_t>(offset_out), size_bytes, place);
+                            static_cast<uint64_t>(offset_out), size_bytes, PlacerOf(out.node));
 }
 
 void StageFs::KeepUnstaged() {
@@ -301,12 +301,10 @@ void StageFs::KeepUnstaged() {
   for (const auto& node : nodes) {
     const auto file = FileOf(node);
     if (!file) continue;
-    const auto place = PlaceOf(*node);
-    if (!place) continue;
     std::lock_guard lock(file->mutex());
     if (!file->dirty() && !file->refused()) continue;
-    if (!file->refused() && StageNode(node, *file, *place)) continue;
-    file->KeepForNextStart(*place);
+    if (!file->refused() && StageNode(node, *file)) continue;
+    file->KeepForNextStart(PlacerOf(node));
   }
 }
 

@@ -240,6 +240,28 @@ TEST_CASE("Report: JSON shows bad names as text and exactly", "[core][batch]") {
   CHECK(json.find("\"directory\":\"d\"") != std::string::npos);
 }
 
+TEST_CASE("Inbox: one renamed into place waits to be staged, also across a crash", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  const auto put = [&](const std::string& path) {
+    return Value(scene.repository().PutBytes(a + "  " + path + "\n")).id;
+  };
+  const RepoPath directory = Value(RepoPath::Parse("data"));
+  Ok(scene.workspace().StoreInInbox(directory, ".tmp.Ab12Cd", put("x")).WithoutValue());
+  Ok(scene.workspace().RenameInbox(directory, ".tmp.Ab12Cd", directory, "m.sum"));
+  scene.Write("tmp", a + "  y\n");
+  scene.Rename("tmp", "m.stage.sum");
+  CHECK_FALSE(scene.Exists("data/x"));
+  scene.Reopen();
+  Ok(scene.workspace().StageQueued());
+  CHECK(scene.Read("data/x") == "a");
+  CHECK(scene.Read("y") == "a");
+  CHECK(Value(scene.workspace().LookUpInbox(directory, "m.sum.result.json")));
+  scene.Remove("y");
+  Ok(scene.workspace().StageQueued());
+  CHECK_FALSE(scene.Exists("y"));
+}
+
 TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][batch]") {
   Scene scene;
   const std::string a = scene.Put("a");

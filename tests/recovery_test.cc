@@ -198,6 +198,21 @@ TEST_CASE("Gc: removes what nothing names and nothing else", "[core][recovery]")
   CHECK(scene.repository().Gc(-1).error().code() == ErrorCode::kInvalidArgument);
 }
 
+TEST_CASE("Staging: a file whose staging fails stays where it was", "[core][recovery]") {
+  Scene scene;
+  const std::string file = scene.repository().incoming() + "/precious";
+  WriteFile(file, "precious");
+  ContentHasher hasher;
+  hasher.Update("precious", 8);
+  const ContentId content = hasher.Finish();
+  // A name that is too long is refused after the bytes were taken.
+  const auto staged = scene.workspace().StageFile({kRootFolder, std::string(300, 'n')}, file, content, 8, {});
+  REQUIRE_FALSE(staged);
+  CHECK(ReadFile(file) == "precious");
+  CHECK(Value(scene.repository().Fsck({})).orphaned.empty());
+  std::filesystem::remove(file);
+}
+
 TEST_CASE("Put: content that is there is found, not written again", "[core][recovery]") {
   Scene scene;
   const auto first = Value(scene.repository().PutBytes("same"));

@@ -120,6 +120,10 @@ class Repository {
   Result<VersionInfo> TakeInto(IndexTransaction& transaction, const std::string& path,
                                const ContentId& content, uint64_t size_bytes, bool synced);
 
+  // After a transaction that took the file at `path` failed: gets the file back, unless somebody else has
+  // named its content meanwhile (then it is kept by that name).
+  Status TakeBack(const std::string& path, const Sha256& hash);
+
   // Errors: kInvalidArgument for a malformed hash, kNotFound ("no such version") naming it.
   Result<VersionInfo> FindVersion(std::string_view hash);
 

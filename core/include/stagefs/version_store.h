@@ -55,6 +55,10 @@ class VersionStore {
   // REQUIRES: nobody has `path` open for writing. INVARIANT: no file of the store ever has a writer.
   virtual Status Take(const Sha256& hash, const std::string& path) = 0;
 
+  // Undoes a Take(): moves the bytes of `hash` out to the file `path`, which nobody else uses.
+  // REQUIRES: nothing names the version, and nobody can come to name it meanwhile.
+  virtual Status GiveBack(const Sha256& hash, const std::string& path) = 0;
+
   // Makes versions that were taken survive power loss. kNotFound if one is missing.
   virtual Status Sync(const std::vector<Sha256>& hashes) = 0;
 

@@ -30,6 +30,8 @@ bool IsScratchName(std::string_view name);
 std::string_view ScratchNamesHelp();
 // `*.stage.json` and so on: a manifest dropped into the tree, staged into its own folder.
 bool IsStageManifestName(std::string_view name);
+// Whether a file of this name in the inbox is staged: not a report, and not an unfinished file.
+bool IsInboxManifestName(std::string_view name);
 // The report's name beside a manifest.
 std::string ResultNameOf(std::string_view manifest_name);
 
@@ -160,6 +162,9 @@ class Workspace {
   Status StageFromInbox(const RepoPath& directory, const std::string& name);
   // The same for a manifest dropped into the tree at `slot`.
   Status StageDropped(const Slot& slot);
+  // A manifest that is renamed into place is recorded with the rename and staged by StageQueued(), which the
+  // mount calls from a thread of its own and once at its start: a crash in between loses nothing.
+  Status StageQueued();
   Status RenameInbox(const RepoPath& from, const std::string& name, const RepoPath& to,
                      const std::string& new_name);
   Status RemoveInbox(const RepoPath& directory, const std::string& name);
