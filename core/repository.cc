@@ -348,15 +348,20 @@ Result<VersionInfo> Repository::FindVersion(std::string_view hash) {
   return *version;
 }
 
-// Bytes before the mark that says they are there.
 Status Repository::SyncAll() {
+  STAGEFS_RETURN_IF_ERROR(SyncVersions());
+  return index_->Sync();
+}
+
+// Bytes before the mark that says they are there.
+Status Repository::SyncVersions() {
   std::unique_lock<std::mutex> turn;
   if (flusher_) turn = std::unique_lock(flusher_->syncing);
   for (;;) {
     STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto waiting, reader->ListUnsynced(kSyncGroupMax));
     reader.reset();
-    if (waiting.empty()) return index_->Sync();
+    if (waiting.empty()) return {};
     std::vector<Sha256> hashes;
     for (const VersionInfo& version : waiting) hashes.push_back(version.content.sha256);
     STAGEFS_RETURN_IF_ERROR(versions_->Sync(hashes));

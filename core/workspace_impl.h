@@ -21,7 +21,7 @@ struct Workspace::Snapshot {
 template <class Change>
 auto Workspace::Mutate(Durability durability, Change change) -> decltype(change(std::declval<Overlay&>())) {
   // What was acknowledged earlier survives what survives this.
-  if (durability == Durability::kPowerLoss) STAGEFS_RETURN_IF_ERROR(repository_.SyncAll());
+  if (durability == Durability::kPowerLoss) STAGEFS_RETURN_IF_ERROR(repository_.SyncVersions());
   STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository_.index().Begin(durability));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, transaction->GetWorkspace(id_));
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");

@@ -159,6 +159,8 @@ class StageFs {
   Result<WorkingCopyPlace> PlaceOf(const Node& node);
   Status CheckNewName(const Node& parent, const std::string& name) const;
   Result<std::shared_ptr<OpenFile>> OpenNode(const std::shared_ptr<Node>& node, bool writes, bool empty);
+  Status StageManifestOf(const Node& node);
+  bool IsManifestNode(const Node& node);
   Placer PlacerOf(const std::shared_ptr<Node>& node);
   Status StageNode(const std::shared_ptr<Node>& node, OpenFile& file);
   std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);

@@ -50,8 +50,6 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
   }
   const std::string& name = slot.name;
   const bool inbox = node->kind == NodeKind::kInboxFile;
-  const bool manifest = IsManifest(*node, name) && (file.dirty() || file.fresh());
-  std::optional<VersionInfo> stored;
   const Status staged = file.Stage(
       [&](const std::string& path, const ContentId& content, uint64_t size_bytes,
           const StageHow& how) -> Result<Entry> {
@@ -79,10 +77,27 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
     auto table = table_.Lock();
     node->entry = file.entry();
   }
-  if (!manifest || file.detached()) return {};
-  if (!inbox) return behind_->StageDropped(slot);
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->path));
-  return behind_->StageFromInbox(directory, name);
+  return {};
+}
+
+// A manifest that was just written: staged without its file's lock, so that others can look at it meanwhile.
+Status StageFs::StageManifestOf(const Node& node) {
+  Slot slot;
+  std::string path;
+  {
+    auto table = table_.Lock();
+    if (!node.attached) return {};
+    slot = node.slot;
+    path = node.path;
+  }
+  if (node.kind != NodeKind::kInboxFile) return behind_->StageDropped(slot);
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(path));
+  return behind_->StageFromInbox(directory, slot.name);
+}
+
+bool StageFs::IsManifestNode(const Node& node) {
+  auto table = table_.Lock();
+  return IsManifest(node, node.slot.name);
 }
 
 // The file of `node`, open once more. With `empty` it is emptied, as O_TRUNC does.
@@ -218,10 +233,13 @@ Result<size_t> StageFs::Write(Handle& handle, const char* data, size_t size_byte
 // The one place where an error still reaches whoever wrote.
 Status StageFs::Flush(Handle& handle) {
   if (!handle.file || !handle.writes) return {};
-  std::lock_guard lock(handle.file->mutex());
-  // Created or emptied and not written yet: the last close decides.
-  if (!handle.file->dirty() && !handle.file->refused()) return {};
-  return StageNode(handle.node, *handle.file);
+  {
+    std::lock_guard lock(handle.file->mutex());
+    // Created or emptied and not written yet: the last close decides.
+    if (!handle.file->dirty() && !handle.file->refused()) return {};
+    STAGEFS_RETURN_IF_ERROR(StageNode(handle.node, *handle.file));
+  }
+  return IsManifestNode(*handle.node) ? StageManifestOf(*handle.node) : Status();
 }
 
 void StageFs::Release(std::unique_ptr<Handle> handle) {
@@ -235,9 +253,14 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
     last = --file->handles == 0;
   }
   if (!last) return;
+  bool late = false;
+  {
+    std::lock_guard lock(file->mutex());
+    // What came after the last FLUSH (mmap), and files that nobody wrote to.
+    late = (file->dirty() || file->fresh()) && StageNode(handle->node, *file);
+  }
+  if (late && IsManifestNode(*handle->node)) (void)StageManifestOf(*handle->node);
   std::lock_guard lock(file->mutex());
-  // What came after the last FLUSH (mmap), and files that nobody wrote to.
-  if (file->dirty() || file->fresh()) (void)StageNode(handle->node, *file);
   auto table = table_.Lock();
   if (file->handles > 0) return;
   const bool waits = !file->detached() && (file->dirty() || file->fresh() || file->refused());

@@ -127,8 +127,10 @@ class Repository {
   // Errors: kInvalidArgument for a malformed hash, kNotFound ("no such version") naming it.
   Result<VersionInfo> FindVersion(std::string_view hash);
 
-  // Syncs everything acknowledged so far, bytes first. A no-op where nothing waits.
+  // Syncs everything acknowledged so far, bytes first.
   Status SyncAll();
+  // The bytes alone: what a transaction that is about to be synced itself must do first.
+  Status SyncVersions();
   // Wakes the flusher; called after a transaction that added an unsynced version.
   void NoteUnsynced();
 
