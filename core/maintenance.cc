@@ -1,5 +1,7 @@
 // fsck and gc.
 #include "stagefs/posix_env.h"
+
+#include <algorithm>
 #include "stagefs/repository.h"
 
 namespace stagefs {

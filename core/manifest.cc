@@ -1,5 +1,6 @@
 #include "stagefs/manifest.h"
 
+#include <algorithm>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <streambuf>

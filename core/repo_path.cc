@@ -1,5 +1,6 @@
 #include "stagefs/repo_path.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace stagefs {

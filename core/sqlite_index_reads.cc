@@ -1,5 +1,6 @@
 #include "sqlite_index_reads.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 

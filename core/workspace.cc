@@ -1,5 +1,7 @@
 #include "stagefs/workspace.h"
 
+#include <algorithm>
+
 #include "stagefs/posix_env.h"
 #include "workspace_impl.h"
 

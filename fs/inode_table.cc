@@ -1,5 +1,6 @@
 #include "inode_table.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace stagefs {

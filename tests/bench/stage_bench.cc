@@ -2,6 +2,7 @@
 // Prints one row a workload: name, operations, seconds, microseconds an operation.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
