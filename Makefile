@@ -27,6 +27,7 @@ CXXFLAGS := -std=c++20 $(MODE_$(BUILD)) -Wall -Wextra -Werror -pthread
 LDFLAGS := $(MODE_$(BUILD)) -pthread
 # Asked for when first used: `make deps` must run where pkg-config is not installed yet.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
+CATCH_LIBS = $(shell pkg-config --silence-errors --libs catch2)  # Version 3 has a library, 2 is headers.
 PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
 
 CORE := $(wildcard core/*.cc)
@@ -46,7 +47,7 @@ $(OUT)/stagefs: $(call objects,$(CORE) $(FS) $(API) fs/main.cc)
 
 $(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TESTS))
 	@echo "  LD  $@"
-	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CATCH_LIBS)
 
 $(OUT)/stage_bench: $(call objects,$(CORE) tests/bench/stage_bench.cc)
 	@echo "  LD  $@"

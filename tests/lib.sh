@@ -32,6 +32,12 @@ clean_up() {
     umount -l "$path" 2>/dev/null || fusermount3 -uz "$path"
   done
   for pid in $DAEMONS; do timeout 20 tail --pid="$pid" -f /dev/null; done
+  find "$WORK" -name mount.log -size +0 2>/dev/null | while read -r log; do
+    if grep -qE 'Sanitizer|runtime error|Assertion' "$log"; then
+      echo "not ok - a daemon complained"
+      head -n 60 "$log" | sed 's/^/  /'
+    fi
+  done
   chmod -R u+w "$WORK" 2>/dev/null
   rm -rf "$WORK"
   exit "$status"

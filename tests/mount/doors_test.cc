@@ -73,6 +73,9 @@ class MountScene {
     }
     // The daemon ends after the unmount; its mount row goes last but one.
     Run("tail --pid=$(pgrep -f '[m]ount t/r:w " + mnt() + "') -f /dev/null 2>/dev/null");
+    // What a background daemon has to say, a sanitizer's report above all, is in its log.
+    INFO(Run("cat " + root() + "/t/r/mount.log").output);
+    CHECK(Run("grep -E 'Sanitizer|runtime error|Assertion' " + root() + "/t/r/mount.log").status != 0);
   }
 
   std::string Put(const std::string& text) {

@@ -8,6 +8,7 @@ or what the one in flight would have made of it.
 import hashlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -126,8 +127,6 @@ try:
         stagefs("mount", "t/r:w", mnt, "--create")
         rng = random.Random(seed * 1000003 + number)
         workers = [Worker(i, states[i], random.Random(rng.random())) for i in range(4)]
-        if number > 0:
-            pass
         for worker in workers:
             worker.start()
         threading.Event().wait(rng.uniform(0.02, 0.3))
@@ -151,6 +150,10 @@ try:
         stagefs("unmount", mnt)
         for pid in daemon():
             subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=60)
+    log = open(f"{root}/t/r/mount.log").read()
+    if re.search("Sanitizer|runtime error|Assertion", log):
+        failed += 1
+        print(log[:5000])
 finally:
     for pid in daemon():
         os.kill(pid, signal.SIGKILL)
