@@ -212,6 +212,9 @@ kill -INT "$(daemon_pid)"
 wait "$DAEMONS"
 equals "SIGINT ends it with status 0" 0 $?
 DAEMONS=
-check "a deleted workspace" stagefs workspace delete t/r:w
+check "a mount of a workspace that is then deleted" mount_w
+check "deletion asks for --force" stagefs workspace delete t/r:w --force
+refuses "the mount says that it is stale" "Stale file handle" ls "$MNT"
+check "it can be unmounted" unmount_w
 check "nothing is left in incoming" sh -c "test -z \"\$(ls -A $STAGEFS_ROOT/t/r/incoming)\""
 check "fsck" stagefs fsck t/r
