@@ -194,6 +194,9 @@ Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& ve
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
   const Entry* existing = staged ? &staged->entry : base ? &*base : nullptr;
+  if (how.exclusive && existing && existing->kind != EntryKind::kRemoved) {
+    return Refuse(ErrorCode::kExists, slot, "exists");
+  }
   if (existing && existing->kind == EntryKind::kFolder) {
     return Refuse(ErrorCode::kIsDirectory, slot, "is a folder");
   }

@@ -627,6 +627,7 @@ Result<LookedUp> StageFs::Link(NodeId id, NodeId parent, const std::string& name
     STAGEFS_RETURN_IF_ERROR(StageIfWaiting(source, *file));
   }
   StageHow how;
+  how.exclusive = true;
   VersionId version = 0;
   {
     auto table = table_.Lock();
@@ -639,8 +640,6 @@ Result<LookedUp> StageFs::Link(NodeId id, NodeId parent, const std::string& name
     how.executable = source->entry.executable;
   }
   const Slot slot{folder->folder, name};
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, workspace_->LookUp(slot.folder, name));
-  if (existing) return Error(ErrorCode::kExists, name);
   STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, workspace_->StageVersion(slot, version, how));
   staged_.fetch_add(1, std::memory_order_relaxed);
   TouchFolder(slot.folder);

@@ -148,8 +148,12 @@ Result<LookedUp> StageFs::LookUpControl(const Node& parent, const std::string& n
     auto table = table_.Lock();
     ++node->lookups;
   }
-  // A version never changes; whatever else is here may change behind the kernel's back.
-  return LookedUp{AttributesNow(node), node->kind == NodeKind::kVersion};
+  // A version never changes, and the folders at the top are always there; whatever else is here may change
+  // behind the kernel's back.
+  const Attributes attributes = AttributesNow(node);
+  const bool fixed = node->kind == NodeKind::kVersion || parent.kind == NodeKind::kFolder ||
+                     (parent.kind == NodeKind::kControlFolder && attributes.type == S_IFDIR);
+  return LookedUp{attributes, fixed};
 }
 
 Result<std::vector<Handle::Listed>> StageFs::ListControl(const Node& node, const std::string& after,
