@@ -99,7 +99,8 @@ Status IncomingFile::Write(const void* data, size_t size_bytes) {
 struct Repository::Flusher {
   explicit Flusher(Repository& repository) : repository(repository), thread([this] { Run(); }) {}
 
-  ~Flusher() {
+  // Syncs what waits, then ends the thread.
+  void Stop() {
     {
       std::lock_guard lock(mutex);
       stop = true;
@@ -141,7 +142,6 @@ struct Repository::Flusher {
   std::condition_variable wake;
   bool work = false;
   bool stop = false;
-  std::mutex syncing;
   std::thread thread;
 };
 
@@ -155,7 +155,7 @@ Repository::Repository(std::string folder, RepositoryName name)
     : folder_(std::move(folder)), name_(std::move(name)), listeners_(std::make_unique<Listeners>()) {}
 
 Repository::~Repository() {
-  flusher_.reset();
+  if (flusher_) flusher_->Stop();
   if (!incoming_.empty()) {
     // Only empty if nothing of ours is left; what is left is recovered by the next start.
     const std::string places = incoming_ + "/places";
@@ -355,8 +355,7 @@ Status Repository::SyncAll() {
 
 // Bytes before the mark that says they are there.
 Status Repository::SyncVersions() {
-  std::unique_lock<std::mutex> turn;
-  if (flusher_) turn = std::unique_lock(flusher_->syncing);
+  const std::lock_guard turn(syncing_);
   for (;;) {
     STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto waiting, reader->ListUnsynced(kSyncGroupMax));

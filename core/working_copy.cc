@@ -173,12 +173,12 @@ WorkingCopies::~WorkingCopies() {
   if (places_fd_ >= 0) close(places_fd_);
 }
 
-Status WorkingCopies::Create(WorkingCopyPlace* place) {
+Result<UniqueFd> WorkingCopies::Create(WorkingCopyPlace* place) {
   place->file = repository_.incoming() + "/wc-" + std::to_string(next_.fetch_add(1));
   STAGEFS_RETURN_IF_ERROR(Note(*place));
+  STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, OpenFd(place->file, O_RDWR | O_CREAT | O_EXCL));
   live_.fetch_add(1);
-  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(place->file, O_RDWR | O_CREAT | O_EXCL));
-  return {};
+  return fd;
 }
 
 Status WorkingCopies::Note(const WorkingCopyPlace& place) {

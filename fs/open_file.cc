@@ -56,10 +56,8 @@ Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
 Status OpenFile::OpenCopy(const Placer& placer) {
   STAGEFS_ASSIGN_OR_RETURN(copy_, placer());
   copy_.state = WorkingCopyState::kWriting;
-  STAGEFS_RETURN_IF_ERROR(env_.copies.Create(&copy_));
-  const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0) return ErrnoError("open working copy");
-  copy_fd_ = std::make_shared<SharedFd>(fd);
+  STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, env_.copies.Create(&copy_));
+  copy_fd_ = std::make_shared<SharedFd>(fd.Release());
   return {};
 }
 
@@ -96,20 +94,22 @@ Status OpenFile::MakeWritable(const Placer& placer) {
 void OpenFile::Touched(uint64_t offset, uint64_t size_bytes) {
   size_bytes_ = std::max(size_bytes_, offset + size_bytes);
   mtime_ns_ = NowNs();
-  mtime_set_ = false;
   dirty_ = true;
   fresh_ = false;
 }
 
+// Half a file must not replace a good one: close() repeats the error until the file is written anew.
+Error OpenFile::BytesAreMissing(const Error& error) {
+  dirty_ = write_failed_ = true;
+  fresh_ = false;
+  hasher_.reset();
+  return Refuse(error);
+}
+
 Status OpenFile::Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer) {
-  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
-  if (const Status written = WriteAllAt(copy_fd_->get(), data, size_bytes, offset); !written) {
-    // Half a file must not replace a good one: close() repeats this error.
-    dirty_ = write_failed_ = true;
-    fresh_ = false;
-    hasher_.reset();
-    return Refuse(written.error());
-  }
+  Status written = MakeWritable(placer);
+  if (written) written = WriteAllAt(copy_fd_->get(), data, size_bytes, offset);
+  if (!written) return BytesAreMissing(written.error());
   if (hasher_ && offset == hashed_bytes_) {
     hasher_->Update(data, size_bytes);
     hashed_bytes_ += size_bytes;
@@ -128,7 +128,6 @@ Status OpenFile::Empty() {
   version_fd_.reset();
   size_bytes_ = 0;
   mtime_ns_ = NowNs();
-  mtime_set_ = false;
   dirty_ = false;
   fresh_ = true;
   hasher_.emplace();
@@ -176,11 +175,14 @@ Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<Shar
     Touched(offset_out, size_bytes);
     return size_bytes;
   }
-  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
+  if (const Status writable = MakeWritable(placer); !writable) return BytesAreMissing(writable.error());
   loff_t in = static_cast<loff_t>(offset_in);
   loff_t out = static_cast<loff_t>(offset_out);
   const ssize_t copied = copy_file_range(source_fd->get(), &in, copy_fd_->get(), &out, size_bytes, 0);
-  if (copied < 0) return ErrnoError("copy");
+  if (copied < 0) {
+    const Error error = ErrnoError("copy");
+    return error.code() == ErrorCode::kNoSpace ? BytesAreMissing(error) : error;
+  }
   hasher_.reset();
   Touched(offset_out, static_cast<uint64_t>(copied));
   return static_cast<uint64_t>(copied);
@@ -195,9 +197,11 @@ Error OpenFile::Refuse(const Error& error) {
   return error;
 }
 
-Status OpenFile::Sync() {
+Status OpenFile::Sync(const Placer& placer) {
   if (detached_) return {};
-  if (!copy_fd_) return env_.repository.SyncAll();
+  if (!dirty_ && !fresh_) return env_.repository.SyncAll();
+  // Also a file that was only created, or cloned, exists from now on.
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
   if (fsync(copy_fd_->get()) != 0) return ErrnoError("fsync");
   // What the path holds until this copy is staged.
   const auto before = entry_.version != 0 ? std::optional(entry_.version) : std::nullopt;
@@ -273,8 +277,7 @@ void OpenFile::Moved(const Placer& placer) {
 
 void OpenFile::KeepForNextStart(const Placer& placer) {
   if (detached_ || !(dirty_ || refused_)) return;
-  if (!copy_fd_ && !MakeWritable(placer)) return;
-  if (!Sync()) return;
+  if (!Sync(placer)) return;
   // From here on the file belongs to the next start.
   copy_fd_.reset();
 }

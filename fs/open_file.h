@@ -71,19 +71,18 @@ class OpenFile {
   Result<uint64_t> CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd,
                             uint64_t source_bytes, uint64_t offset_in, uint64_t offset_out,
                             uint64_t size_bytes, const Placer& placer);
-  void SetTimes(int64_t mtime_ns) {
-    mtime_ns_ = mtime_ns;
-    mtime_set_ = true;
-  }
+  void SetTimes(int64_t mtime_ns) { mtime_ns_ = mtime_ns; }
   void SetExecutable(bool executable) { executable_ = executable; }
 
   // The bytes survive power loss; nothing is hashed.
-  Status Sync();
+  Status Sync(const Placer& placer);
 
   // Something waits to be staged. A file that was only created or emptied waits for its last close.
   bool dirty() const { return dirty_; }
   bool fresh() const { return fresh_; }
   bool refused() const { return refused_.has_value(); }
+  // Something would be lost with this object.
+  bool holds_bytes() const { return !detached_ && (copy_fd_ || clone_version_ != 0); }
   // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
   // something is written again.
   Status Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer);
@@ -115,6 +114,7 @@ class OpenFile {
   void Touched(uint64_t offset, uint64_t size_bytes);
   void DropCopy();
   Error Refuse(const Error& error);
+  Error BytesAreMissing(const Error& error);
 
   std::mutex mutex_;
   const OpenFileEnv env_;
@@ -129,7 +129,6 @@ class OpenFile {
 
   uint64_t size_bytes_ = 0;
   int64_t mtime_ns_ = 0;
-  bool mtime_set_ = false;
   bool executable_ = false;
   bool dirty_ = false;
   bool fresh_ = false;

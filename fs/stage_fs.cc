@@ -104,7 +104,31 @@ bool StageFs::WaitForChange() {
   }
 }
 
+// What was written to `node` is gone: the path shows what is staged, under a new inode.
+void StageFs::ShowStagedAgain(const std::shared_ptr<Node>& node) {
+  Slot slot;
+  {
+    auto table = table_.Lock();
+    if (!node->attached) return;
+    slot = node->slot;
+    table->Detach(node);
+  }
+  shown_again_.Lock()->push_back(slot);
+  std::lock_guard lock(wake_mutex_);
+  changed_ = true;
+  wake_.notify_all();
+}
+
 void StageFs::Refresh(const Notify& notify) {
+  const std::vector<Slot> shown_again = std::exchange(*shown_again_.Lock(), {});
+  for (const Slot& slot : shown_again) {
+    std::shared_ptr<Node> parent;
+    {
+      auto table = table_.Lock();
+      parent = table->FindFolder(slot.folder);
+    }
+    if (parent) notify.entry(parent->id, slot.name);
+  }
   const auto info = workspace_->Info();
   if (!info || info->change_seq == seen_seq_) return;
   const auto reader = repository_.index().Read();

@@ -167,6 +167,7 @@ class StageFs {
   Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
   Result<std::pair<std::vector<Handle::Listed>, bool>> ListPage(const Node& node, const std::string& after);
   void WakeWorker();
+  void ShowStagedAgain(const std::shared_ptr<Node>& node);
   void StageQueuedManifests();
 
   // The control folder (stage_fs_control.cc).
@@ -189,6 +190,7 @@ class StageFs {
   std::unique_ptr<WorkingCopies> copies_;
   // Synchronize themselves.
   Guarded<InodeTable> table_;
+  Guarded<std::vector<Slot>> shown_again_;             // Names the kernel must look up anew.
   Guarded<std::set<std::string>> made_inbox_folders_;  // By mkdir, until unmounted.
   std::atomic<int64_t> generation_{0};  // Counts Refresh(): an answer from before one is not remembered.
   std::atomic<int64_t> operations_{0}, bytes_read_{0}, bytes_written_{0}, staged_{0}, cloned_{0};

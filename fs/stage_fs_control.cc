@@ -343,9 +343,9 @@ Status StageFs::RunCommand(const std::string& line) {
     } else {
       file->Detach();
     }
+    if (verb == "dismiss") ShowStagedAgain(node);
     auto table = table_.Lock();
     if (file->handles == 0) node->open.reset();
-    if (verb == "dismiss") table->Detach(node);  // The next look-up shows what is staged.
     table->DropIfUnused(node);
     return {};
   }

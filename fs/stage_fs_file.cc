@@ -261,10 +261,12 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
   }
   if (late && IsManifestNode(*handle->node)) (void)StageManifestOf(*handle->node);
   std::lock_guard lock(file->mutex());
+  const bool lost = !file->holds_bytes() && (file->dirty() || file->fresh());
+  if (lost && handle->node->kind == NodeKind::kFile) ShowStagedAgain(handle->node);
   auto table = table_.Lock();
   if (file->handles > 0) return;
-  const bool waits = !file->detached() && (file->dirty() || file->fresh() || file->refused());
-  if (waits) return;  // Refused: it stays visible until it is written again, retried or dismissed.
+  if (file->holds_bytes())
+    return;  // Refused: it stays visible until it is written again, retried or dismissed.
   if (handle->node->open == file) handle->node->open.reset();
   table->DropIfUnused(handle->node);
 }
@@ -272,7 +274,7 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
 Status StageFs::Sync(Handle& handle) {
   if (!handle.file) return repository_.SyncAll();
   std::lock_guard lock(handle.file->mutex());
-  return handle.file->Sync();
+  return handle.file->Sync(PlacerOf(handle.node));
 }
 
 Status StageFs::Allocate(Handle& handle, int mode, off_t offset, off_t size_bytes) {

@@ -100,7 +100,7 @@ TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core
   place.workspace = scene.workspace().id();
   place.slot = {kRootFolder, "busy"};
   place.path = "busy";
-  Ok(copies->Create(&place));
+  Ok(copies->Create(&place).WithoutValue());
   const auto second = Value(Repository::Open(scene.root(), scene.name()));
   CHECK(second->recovery().recovered == 0);
   CHECK(std::filesystem::exists(place.file));

@@ -53,7 +53,14 @@ if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
   mkdir mnt-small
   check "a mount on a small disk" stagefs --root small mount t/r:w mnt-small --create
   refuses "a full disk reaches the writer" "No space left" sh -c "head -c 12000000 /dev/urandom > mnt-small/large"
-  check "the daemon stays up and good files are kept" sh -c "rm -f mnt-small/large; echo small > mnt-small/small && cat mnt-small/small"
+  check "what came through can be removed" rm mnt-small/large
+  check "a good file" sh -c "cp /bin/true mnt-small/good && cat mnt-small/good > good && cp src/blob mnt-small/blob1"
+  refuses "a full disk does not empty it" "No space left" sh -c "head -c 9000000 /dev/urandom > mnt-small/good"
+  check "what came through is kept apart" sh -c "grep -qx 'X  good (refused, not staged: retry or dismiss)' mnt-small/.stagefs/status"
+  check "until it is dismissed" sh -c "echo 'dismiss good' > mnt-small/.stagefs/control"
+  check "then the file is what it was" eventually cmp good mnt-small/good
+  rm -f mnt-small/blob1
+  check "the daemon stays up and good files are kept" sh -c "echo small > mnt-small/small && cat mnt-small/small"
   check "unmount it" stagefs unmount mnt-small
   eventually sh -c "! pgrep -f -- 'small mount t/r:w'"
   mount -o remount,ro small

@@ -30,6 +30,8 @@ class UniqueFd {
 
   bool valid() const { return fd_ >= 0; }
   int get() const { return fd_; }
+  // The descriptor, which is the caller's from now on.
+  int Release() { return std::exchange(fd_, -1); }
   void Reset();
 
  private:

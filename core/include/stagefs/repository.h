@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -180,6 +181,7 @@ class Repository {
   std::unique_ptr<VersionStore> versions_;
   RecoveryReport recovery_;
   // Synchronize themselves.
+  std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
   std::unique_ptr<Listeners> listeners_;
   std::unique_ptr<Flusher> flusher_;
 };

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "stagefs/posix_env.h"
 #include "stagefs/repository.h"
 
 namespace stagefs {
@@ -35,8 +36,8 @@ class WorkingCopies {
   static Result<std::unique_ptr<WorkingCopies>> Open(Repository& repository);
   ~WorkingCopies();
 
-  // A new, empty file for `place` (whose `file` is filled in).
-  Status Create(WorkingCopyPlace* place);
+  // A new, empty file for `place` (whose `file` is filled in), open for reading and writing.
+  Result<UniqueFd> Create(WorkingCopyPlace* place);
   // Notes a move or a change of state.
   Status Note(const WorkingCopyPlace& place);
   // After an fsync(): from now on a crash stages it, if its path still holds `base_version` then.
