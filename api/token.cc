@@ -4,6 +4,7 @@
 #include <jwt.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 #include <memory>
@@ -80,9 +81,10 @@ std::optional<TokenUser> Tokens::Check(std::string_view token) const {
   const Jwt jwt(raw, jwt_free);
   // A token that says "none", or another algorithm, is not one of ours however well it decodes.
   if (jwt_get_alg(raw) != JWT_ALG_HS256) return std::nullopt;
-  const std::string expires = Claim(raw, "exp");
+  // Absent means that it never expires; anything but a number in the future that it has.
+  errno = 0;
   const long expiry = jwt_get_grant_int(raw, "exp");
-  if ((expiry != 0 || !expires.empty()) && expiry <= time(nullptr)) return std::nullopt;
+  if (errno != ENOENT && expiry <= time(nullptr)) return std::nullopt;
   return TokenUser{Claim(raw, "name"), Claim(raw, "email")};
 }
 

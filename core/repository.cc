@@ -387,13 +387,10 @@ void Repository::RemoveListener(int handle) {
   listeners_->all.erase(handle);
 }
 
+// The lock is held meanwhile, so that a listener that was removed is not called any more.
 void Repository::NotifyListeners(WorkspaceId workspace, WriterId writer) {
-  std::vector<Listener> all;
-  {
-    std::lock_guard lock(listeners_->mutex);
-    for (const auto& [handle, listener] : listeners_->all) all.push_back(listener);
-  }
-  for (const Listener& listener : all) listener(workspace, writer);
+  std::lock_guard lock(listeners_->mutex);
+  for (const auto& [handle, listener] : listeners_->all) listener(workspace, writer);
 }
 
 struct Root::State {

@@ -449,7 +449,7 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
       if (handle.offset < offset) continue;
       Name dot;
       dot.name = handle.offset == 0 ? "." : "..";
-      dot.attributes = AttributesOf(node);
+      dot.attributes = AttributesNow(handle.node);
       dot.next = handle.offset + 1;
       if (!add(dot)) return {};
       continue;
