@@ -94,7 +94,7 @@ class Batch {
     STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, request_.directory.Join(below));
     STAGEFS_ASSIGN_OR_RETURN(const HashRef hash, HashRef::Parse(entry.hash));
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay_.index().FindVersion(hash));
-    if (!version) return Error(ErrorCode::kNotFound, "version " + hash.ToString() + ": no such version");
+    if (!version) return Error(ErrorCode::kNotFound, "version " + entry.hash + ": no such version");
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderOf(path.parent()));
     StageHow how;
     how.update_timestamp = request_.options.update_timestamp || options_.update_timestamp;

@@ -41,7 +41,7 @@ bool LooksLikeManifest(const std::string& name) {
   std::string upper;
   for (const char c : name) upper += static_cast<char>(toupper(static_cast<unsigned char>(c)));
   return name.find('.') != std::string::npos || upper.ends_with("SUMS") || upper.ends_with("SUM") ||
-         upper.starts_with("MANIFEST") || name.ends_with('~') || name == "4913";
+         name == "MANIFEST" || name.ends_with('~') || name == "4913";
 }
 
 }  // namespace

@@ -19,6 +19,31 @@ std::string PathOfVersion(Scene& scene, const std::string& hash) {
   return scene.repository().folder() + "/versions/" + hash.substr(0, 2) + '/' + hash.substr(2);
 }
 
+// A disk that never gets to the sync: the twin that fails on demand.
+class UnsyncedStore : public VersionStore {
+ public:
+  explicit UnsyncedStore(std::unique_ptr<VersionStore> below) : below_(std::move(below)) {}
+  Status Sync(const std::vector<Sha256>&) override { return Error(ErrorCode::kIo, "not now"); }
+
+  Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) override {
+    return below_->Put(hash, source, size_bytes);
+  }
+  Status Take(const Sha256& hash, const std::string& path) override { return below_->Take(hash, path); }
+  Status GiveBack(const Sha256& hash, const std::string& path) override {
+    return below_->GiveBack(hash, path);
+  }
+  Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
+    return below_->Open(hash);
+  }
+  bool Has(const Sha256& hash) const override { return below_->Has(hash); }
+  Status Remove(const Sha256& hash) override { return below_->Remove(hash); }
+  Status List(const std::function<bool(const Sha256&)>& visit) const override { return below_->List(visit); }
+  Result<Space> GetSpace() const override { return below_->GetSpace(); }
+
+ private:
+  const std::unique_ptr<VersionStore> below_;
+};
+
 // Runs `body` in a process of its own that ends as if killed: no destructor runs.
 void InKilledProcess(const std::function<void()>& body) {
   const pid_t pid = fork();
@@ -113,12 +138,13 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
           "[core][recovery]") {
   Scene scene;
   scene.Write("kept", "good");
-  const std::string root = scene.root();
   const std::string folder = scene.repository().folder();
   scene.Close();
   InKilledProcess([&] {
-    // A process whose flusher never ran, as when the power goes at once.
-    auto repository = Repository::Open(root, {"t", "r"});
+    auto store = OpenLocalVersionStore(folder + "/versions", folder + "/incoming");
+    auto index = OpenSqliteStagingIndex(folder + "/stagefs.db");
+    auto repository = Repository::Assemble(folder, {"t", "r"}, std::move(*index),
+                                           std::make_unique<UnsyncedStore>(std::move(*store)));
     auto workspace = Workspace::Open(**repository, "w");
     for (const auto& [name, text] : {std::pair("kept", "lost"), std::pair("new", "lost too")}) {
       const std::string file = (*repository)->incoming() + "/x";
