@@ -114,6 +114,10 @@ void StageFs::ShowStagedAgain(const std::shared_ptr<Node>& node) {
     table->Detach(node);
   }
   shown_again_.Lock()->push_back(slot);
+  WakeNotifier();
+}
+
+void StageFs::WakeNotifier() {
   std::lock_guard lock(wake_mutex_);
   changed_ = true;
   wake_.notify_all();
@@ -307,6 +311,29 @@ Result<LookedUp> StageFs::LookUp(NodeId parent, const std::string& name) {
   if (!entry) return RememberAbsent(folder, name, generation);
   const auto node = Remember(slot, *entry, true);
   return LookedUp{AttributesNow(node), generation == generation_.load()};
+}
+
+// A manifest or another process may have replaced what the kernel still takes for the content of a path. ESTALE
+// makes it look the path up again and find the new inode; without this a write would go to a file that no path
+// leads to.
+Status StageFs::CheckCurrent(const std::shared_ptr<Node>& node) {
+  Slot slot;
+  {
+    auto table = table_.Lock();
+    if (node->open && node->attached) return {};  // Written here: this is what the path shows.
+    if (!node->attached) return Error(ErrorCode::kStale, "replaced");
+    slot = node->slot;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));
+  auto table = table_.Lock();
+  if (!node->attached || node->slot != slot) return Error(ErrorCode::kStale, "replaced");
+  if (node->open) return {};
+  if (entry && SameContent(*entry, node->entry)) {
+    node->entry = *entry;
+    return {};
+  }
+  table->Detach(node);
+  return Error(ErrorCode::kStale, "replaced");
 }
 
 LookedUp StageFs::RememberAbsent(const std::shared_ptr<Node>& folder, const std::string& name,
@@ -591,6 +618,21 @@ Status StageFs::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file
   return StageNode(node, file);
 }
 
+// After a rename the kernel shows the inode it knows at the new name. One that was replaced behind its back must
+// not stay there.
+void StageFs::Arrive(const std::shared_ptr<Node>& node, const Slot& slot) {
+  const auto now = workspace_->LookUp(slot.folder, slot.name);
+  {
+    auto table = table_.Lock();
+    if (node && (node->open || (now && *now && SameContent(**now, node->entry)))) {
+      table->Attach(node, slot);
+      return;
+    }
+  }
+  shown_again_.Lock()->push_back(slot);
+  WakeNotifier();
+}
+
 Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent, const std::string& new_name,
                        RenameMode mode) {
   STAGEFS_ASSIGN_OR_RETURN(const auto from_any, Get(parent));
@@ -631,9 +673,10 @@ Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent
       table->Detach(target);
       if (!exchange && target_file && target_file->handles == 0) target->open.reset();
     }
-    if (source) table->Attach(source, to);
-    if (target && exchange) table->Attach(target, from);
+    if (source) table->Detach(source);
   }
+  Arrive(source, to);
+  if (exchange) Arrive(target, from);
   if (target_file && !exchange) target_file->Detach();
   if (source_file) source_file->Moved(PlacerOf(source));
   source_lock = {};
@@ -649,6 +692,8 @@ Result<LookedUp> StageFs::Link(NodeId id, NodeId parent, const std::string& name
   if (const auto file = source->kind == NodeKind::kFile ? FileOf(source) : nullptr) {
     std::lock_guard lock(file->mutex());
     STAGEFS_RETURN_IF_ERROR(StageIfWaiting(source, *file));
+  } else if (source->kind == NodeKind::kFile) {
+    STAGEFS_RETURN_IF_ERROR(CheckCurrent(source));
   }
   StageHow how;
   how.exclusive = true;

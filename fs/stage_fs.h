@@ -156,6 +156,7 @@ class StageFs {
   Attributes AttributesOf(const Node& node) const;
   Attributes AttributesNow(const std::shared_ptr<Node>& node);
   void TouchFolder(FolderId folder);
+  Status CheckCurrent(const std::shared_ptr<Node>& node);
   Result<WorkingCopyPlace> PlaceOf(const Node& node);
   Status CheckNewName(const Node& parent, const std::string& name) const;
   Result<std::shared_ptr<OpenFile>> OpenNode(const std::shared_ptr<Node>& node, bool writes, bool empty);
@@ -166,7 +167,9 @@ class StageFs {
   std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);
   Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
   Result<std::pair<std::vector<Handle::Listed>, bool>> ListPage(const Node& node, const std::string& after);
+  void Arrive(const std::shared_ptr<Node>& node, const Slot& slot);
   void WakeWorker();
+  void WakeNotifier();
   void ShowStagedAgain(const std::shared_ptr<Node>& node);
   void StageQueuedManifests();
 

@@ -29,8 +29,9 @@ def stagefs(*args, **kwargs):
 
 
 class Worker(threading.Thread):
-    def __init__(self, number, state, rng):
+    def __init__(self, number, state, rng, history, round):
         super().__init__()
+        self.history, self.round = history, round  # What became of each content, for the report of a failure.
         self.number, self.state, self.rng = number, state, rng
         self.flight = None  # What may or may not have happened: (path, content or None), …
         self.folder = f"{mnt}/w{number}"
@@ -39,10 +40,14 @@ class Worker(threading.Thread):
     def path(self, name):
         return f"{self.folder}/{name}"
 
-    def do(self, changes, operation):
+    def do(self, changes, operation, kind):
         """Runs `operation`, which makes each path of `changes` hold that content (None: nothing)."""
         self.flight = changes
+        for content in changes.values():
+            self.history.setdefault(content, []).append(f"round {self.round} {kind} begun")
         operation()
+        for content in changes.values():
+            self.history[content].append(f"round {self.round} {kind} acknowledged")
         self.state.update(changes)
         self.flight = None
         self.operations += 1
@@ -60,17 +65,18 @@ class Worker(threading.Thread):
         text = f"{self.number} {rng.random()} " + "x" * rng.randrange(5000)
         kind = rng.randrange(8)
         if kind <= 2 or not present:
-            self.do({name: text}, lambda: self.write(name, text, kind == 0))
+            self.do({name: text}, lambda: self.write(name, text, kind == 0), 'fsync' if kind == 0 else 'write')
         elif kind == 3:
             victim = rng.choice(present)
-            self.do({victim: None}, lambda: os.unlink(self.path(victim)))
+            self.do({victim: None}, lambda: os.unlink(self.path(victim)), 'unlink')
         elif kind == 4:
             source = rng.choice(present)
             if source != name:
-                self.do({source: None, name: self.state[source]}, lambda: os.rename(self.path(source), self.path(name)))
+                self.do({source: None, name: self.state[source]},
+                        lambda: os.rename(self.path(source), self.path(name)), 'rename')
         elif kind == 5:
             source, target = rng.choice(present), f"l{rng.randrange(1000000)}"
-            self.do({target: self.state[source]}, lambda: os.link(self.path(source), self.path(target)))
+            self.do({target: self.state[source]}, lambda: os.link(self.path(source), self.path(target)), 'link')
         elif kind == 6:
             names = [f"m{rng.randrange(30)}" for _ in range(20)]
             source = self.state[rng.choice(present)]
@@ -79,13 +85,13 @@ class Worker(threading.Thread):
             def operation():
                 with open(f"{mnt}/.stagefs/inbox/w{self.number}/{rng.randrange(1000000)}.sum", "w") as file:
                     file.write(manifest)
-            self.do({n: source for n in names}, operation)
+            self.do({n: source for n in names}, operation, 'manifest')
         else:
             temporary = f".{name}.Xy12Zq"
             def operation():
                 self.write(temporary, text, False)
                 os.rename(self.path(temporary), self.path(name))
-            self.do({name: text}, operation)
+            self.do({name: text}, operation, 'write aside')
 
     def run(self):
         try:
@@ -109,7 +115,8 @@ class Worker(threading.Thread):
                 allowed.append(self.flight[name])
             # A file that was emptied and not closed yet keeps what it held.
             if found not in allowed:
-                wrong.append(f"{self.folder}/{name}: {found!r:.80} instead of {allowed!r:.160}")
+                wrong.append(f"{self.folder}/{name}: {found!r:.40} instead of {[str(a)[:40] for a in allowed]}; its history: "
+                             f"{self.history.get(found)}; of what it should be: {self.history.get(allowed[0])}")
             self.state[name] = found
         return wrong
 
@@ -121,12 +128,13 @@ def daemon():
 
 failed, operations = 0, 0
 states = [{} for _ in range(4)]
+histories = [{} for _ in range(4)]
 try:
     stagefs("create", "t/r")
     for number in range(rounds):
         stagefs("mount", "t/r:w", mnt, "--create")
         rng = random.Random(seed * 1000003 + number)
-        workers = [Worker(i, states[i], random.Random(rng.random())) for i in range(4)]
+        workers = [Worker(i, states[i], random.Random(rng.random()), histories[i], number) for i in range(4)]
         for worker in workers:
             worker.start()
         threading.Event().wait(rng.uniform(0.02, 0.3))
