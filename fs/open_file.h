@@ -108,6 +108,13 @@ class OpenFile {
   int handles = 0;
   int writers = 0;
 
+  // Held by a FLUSH until everything that follows from it is done. A descriptor that a child inherited is
+  // closed on its own and sends a FLUSH too: the writer's must not return while that one still stages a
+  // manifest. Taken before mutex().
+  std::mutex& flushing() { return flushing_; }
+  // What came of the manifest that was flushed last. Guarded by flushing().
+  Status manifest_outcome;
+
  private:
   Status MakeWritable(const Placer& placer);
   Status OpenCopy(const Placer& placer);
@@ -116,6 +123,7 @@ class OpenFile {
   Error Refuse(const Error& error);
   Error BytesAreMissing(const Error& error);
 
+  std::mutex flushing_;
   std::mutex mutex_;
   const OpenFileEnv env_;
   Entry entry_;

@@ -313,9 +313,9 @@ Result<LookedUp> StageFs::LookUp(NodeId parent, const std::string& name) {
   return LookedUp{AttributesNow(node), generation == generation_.load()};
 }
 
-// A manifest or another process may have replaced what the kernel still takes for the content of a path. ESTALE
-// makes it look the path up again and find the new inode; without this a write would go to a file that no path
-// leads to.
+// A manifest or another process may have replaced what the kernel still takes for the content of a path.
+// ESTALE makes it look the path up again and find the new inode; without this a write would go to a file that
+// no path leads to.
 Status StageFs::CheckCurrent(const std::shared_ptr<Node>& node) {
   Slot slot;
   {
@@ -618,8 +618,8 @@ Status StageFs::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file
   return StageNode(node, file);
 }
 
-// After a rename the kernel shows the inode it knows at the new name. One that was replaced behind its back must
-// not stay there.
+// After a rename the kernel shows the inode it knows at the new name. One that was replaced behind its back
+// must not stay there.
 void StageFs::Arrive(const std::shared_ptr<Node>& node, const Slot& slot) {
   const auto now = workspace_->LookUp(slot.folder, slot.name);
   {

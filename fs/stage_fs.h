@@ -1,7 +1,7 @@
 // The mount without FUSE: every operation in the project's own types. fs/fuse_ops.cc translates.
 //
-// Locks, in the order they may be taken: an OpenFile's mutex, then the table's. The table's lock is never
-// held while core is called.
+// Locks, in the order they may be taken: an OpenFile's flushing(), its mutex(), the table's. The table's lock
+// is never held while core is called.
 #pragma once
 
 #include <sys/types.h>

@@ -233,13 +233,16 @@ Result<size_t> StageFs::Write(Handle& handle, const char* data, size_t size_byte
 // The one place where an error still reaches whoever wrote.
 Status StageFs::Flush(Handle& handle) {
   if (!handle.file || !handle.writes) return {};
+  OpenFile& file = *handle.file;
+  std::lock_guard flushing(file.flushing());
   {
-    std::lock_guard lock(handle.file->mutex());
+    std::lock_guard lock(file.mutex());
     // Created or emptied and not written yet: the last close decides.
-    if (!handle.file->dirty() && !handle.file->refused()) return {};
-    STAGEFS_RETURN_IF_ERROR(StageNode(handle.node, *handle.file));
+    if (!file.dirty() && !file.refused()) return file.manifest_outcome;
+    STAGEFS_RETURN_IF_ERROR(StageNode(handle.node, file));
   }
-  return IsManifestNode(*handle.node) ? StageManifestOf(*handle.node) : Status();
+  file.manifest_outcome = IsManifestNode(*handle.node) ? StageManifestOf(*handle.node) : Status();
+  return file.manifest_outcome;
 }
 
 void StageFs::Release(std::unique_ptr<Handle> handle) {
@@ -253,6 +256,7 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
     last = --file->handles == 0;
   }
   if (!last) return;
+  std::lock_guard flushing(file->flushing());
   bool late = false;
   {
     std::lock_guard lock(file->mutex());

@@ -136,6 +136,20 @@ check "a dropped manifest is staged into its folder" sh -c "cp sums $MNT/drop/ba
 check "its report lies beside it" grep -q '"added":3' "$MNT/drop/batch.stage.sum.result.json"
 check "one renamed into place too" sh -c "sed s/cat/tom/ sums > $MNT/drop/.batch.tmp && mv $MNT/drop/.batch.tmp $MNT/drop/again.stage.sum"
 check "is staged soon" eventually cmp data/cat "$MNT/drop/tom"
+check "close() waits for the staging that a child's close began" python3 - "$MNT" sums <<'PY'
+import os, sys
+lines = open(sys.argv[2]).read()
+for round in range(30):
+    manifest = "".join(line.replace("  ", f"  {round}/{i}/") + "\n" for i in range(300) for line in lines.split("\n") if line)
+    fd = os.open(f"{sys.argv[1]}/.stagefs/inbox/forked/{round}.sum", os.O_WRONLY | os.O_CREAT)
+    os.write(fd, manifest.encode())
+    child = os.fork()
+    if child == 0: os._exit(0)  # Closes the descriptor it inherited.
+    os.close(fd)
+    assert os.path.exists(f"{sys.argv[1]}/forked/{round}/299/dog"), round
+    os.waitpid(child, 0)
+PY
+rm -r "$MNT/forked"
 refuses "a malformed one fails its close" "Invalid argument" sh -c "echo '[{' > $WORK/bad.json && cp $WORK/bad.json $MNT/drop/bad.stage.json"
 check "and says why in its report" grep -q '"error":"manifest' "$MNT/drop/bad.stage.json.result.json"
 check "the inbox stages into the folder it is named for" sh -c "cp sums $MNT/.stagefs/inbox/drop/in.sum && ls $MNT/.stagefs/inbox/drop | grep -qx in.sum.result.json"
