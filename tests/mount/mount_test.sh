@@ -137,15 +137,22 @@ check "its report lies beside it" grep -q '"added":3' "$MNT/drop/batch.stage.sum
 check "one renamed into place too" sh -c "sed s/cat/tom/ sums > $MNT/drop/.batch.tmp && mv $MNT/drop/.batch.tmp $MNT/drop/again.stage.sum"
 check "is staged soon" eventually cmp data/cat "$MNT/drop/tom"
 check "close() waits for the staging that a child's close began" python3 - "$MNT" sums <<'PY'
-import os, sys
+import os, sys, time
 lines = open(sys.argv[2]).read()
 for round in range(30):
     manifest = "".join(line.replace("  ", f"  {round}/{i}/") + "\n" for i in range(300) for line in lines.split("\n") if line)
     fd = os.open(f"{sys.argv[1]}/.stagefs/inbox/forked/{round}.sum", os.O_WRONLY | os.O_CREAT)
     os.write(fd, manifest.encode())
+    told, tell = os.pipe()
     child = os.fork()
-    if child == 0: os._exit(0)  # Closes the descriptor it inherited.
+    if child == 0:
+        os.write(tell, b"x")
+        os.close(fd)  # The descriptor it inherited.
+        os._exit(0)
+    os.read(told, 1)
+    time.sleep(0.002)  # Lets the child's FLUSH come first, most of the thirty times; right either way.
     os.close(fd)
+    os.close(told); os.close(tell)
     assert os.path.exists(f"{sys.argv[1]}/forked/{round}/299/dog"), round
     os.waitpid(child, 0)
 PY
