@@ -5,16 +5,6 @@
 
 namespace stagefs::test {
 
-namespace {
-
-ContentId HashOf(const std::string& text) {
-  ContentHasher hasher;
-  hasher.Update(text.data(), text.size());
-  return hasher.Finish();
-}
-
-}  // namespace
-
 // Vectors captured from Oxen's client; printed without leading zeros.
 TEST_CASE("ContentHash: XXH3 is printed as Oxen prints it", "[core][content_hash]") {
   CHECK(ToHex(HashOf("").xxh3) == "99aa06d3014798d86001c324468d497f");

@@ -25,6 +25,12 @@ void Ok(const Status& status) {
   if (!status) FAIL(status.error().message());
 }
 
+ContentId HashOf(const std::string& text) {
+  ContentHasher hasher;
+  hasher.Update(text.data(), text.size());
+  return hasher.Finish();
+}
+
 void WriteFile(const std::string& path, const std::string& text) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   std::ofstream file(path, std::ios::binary);
@@ -85,13 +91,11 @@ Slot Scene::SlotOf(const std::string& path) {
 StageOutcome Scene::Write(const std::string& path, const std::string& text) {
   const std::string file = repository_->incoming() + "/test";
   WriteFile(file, text);
-  ContentHasher hasher;
-  hasher.Update(text.data(), text.size());
   StageHow how;
   how.origin = Origin::kWritten;
   how.mtime_ns = NowNs();
   how.keep_mtime = true;
-  return Value(workspace_->StageFile(SlotOf(path), file, hasher.Finish(), text.size(), how)).outcome;
+  return Value(workspace_->StageFile(SlotOf(path), file, HashOf(text), text.size(), how)).outcome;
 }
 
 void Scene::Remove(const std::string& path) { Ok(workspace_->RemovePath(Value(RepoPath::Parse(path)))); }

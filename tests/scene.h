@@ -31,6 +31,7 @@ template <class T>
 T Value(Result<T> result);
 void Ok(const Status& status);
 
+ContentId HashOf(const std::string& text);
 void WriteFile(const std::string& path, const std::string& text);
 std::string ReadFile(const std::string& path);
 

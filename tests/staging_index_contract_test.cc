@@ -15,10 +15,8 @@ struct IndexScene {
   std::unique_ptr<IndexReader> Read() { return Value(index->Read()); }
 
   VersionId AddVersion(IndexTransaction& transaction, const std::string& text, bool synced = true) {
-    ContentHasher hasher;
-    hasher.Update(text.data(), text.size());
     VersionInfo version;
-    version.content = hasher.Finish();
+    version.content = HashOf(text);
     version.size_bytes = text.size();
     version.synced = synced;
     return Value(transaction.AddVersion(version));

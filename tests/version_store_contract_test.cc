@@ -11,12 +11,6 @@
 namespace stagefs::test {
 namespace {
 
-ContentId HashOf(const std::string& text) {
-  ContentHasher hasher;
-  hasher.Update(text.data(), text.size());
-  return hasher.Finish();
-}
-
 struct StoreScene {
   explicit StoreScene(bool local) {
     store = local ? Value(OpenLocalVersionStore(folder / "versions", folder / "incoming"))
