@@ -23,15 +23,8 @@ int HexValue(char c) {
 }
 
 template <size_t N>
-std::string HexOf(const std::array<uint8_t, N>& bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * N);
-  for (uint8_t byte : bytes) {
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-  }
-  return hex;
+std::string_view View(const std::array<uint8_t, N>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), N};
 }
 
 // Reads `text` right-aligned, so that missing leading zeros do not matter.
@@ -57,10 +50,21 @@ Error BadHash(std::string_view text) {
 
 }  // namespace
 
-std::string ToHex(const Sha256& hash) { return HexOf(hash); }
+std::string HexOf(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * bytes.size());
+  for (const unsigned char byte : bytes) {
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
+  }
+  return hex;
+}
+
+std::string ToHex(const Sha256& hash) { return HexOf(View(hash)); }
 
 std::string ToHex(const Xxh3& hash) {
-  const std::string padded = HexOf(hash);
+  const std::string padded = HexOf(View(hash));
   const size_t first = padded.find_first_not_of('0');
   return first == std::string::npos ? "0" : padded.substr(first);
 }

@@ -26,15 +26,6 @@ class ReaderSource : public RewindableSource {
   uint64_t offset_ = 0;
 };
 
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const unsigned char byte : bytes) {
-    hex += "0123456789abcdef"[byte >> 4];
-    hex += "0123456789abcdef"[byte & 15];
-  }
-  return hex;
-}
-
 std::string Unhex(std::string_view hex) {
   std::string bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2) {
@@ -61,11 +52,11 @@ InboxFile FileOf(const RepoPath& directory, const std::string& name, const Entry
 }  // namespace
 
 std::string QueueKey(WorkspaceId workspace, const Slot& slot) {
-  return QueuePrefix(workspace) + "tree/" + std::to_string(slot.folder) + '/' + Hex(slot.name);
+  return QueuePrefix(workspace) + "tree/" + std::to_string(slot.folder) + '/' + HexOf(slot.name);
 }
 
 std::string QueueKey(WorkspaceId workspace, const RepoPath& directory, const std::string& name) {
-  return QueuePrefix(workspace) + "inbox/" + Hex(directory.str()) + '/' + Hex(name);
+  return QueuePrefix(workspace) + "inbox/" + HexOf(directory.str()) + '/' + HexOf(name);
 }
 
 Status Workspace::StageQueued() {

@@ -212,12 +212,7 @@ std::string RandomHex() {
   // Reads of up to 256 bytes are never cut short (getrandom(2)).
   while (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
   }
-  std::string hex;
-  for (uint8_t byte : bytes) {
-    hex += "0123456789abcdef"[byte >> 4];
-    hex += "0123456789abcdef"[byte & 15];
-  }
-  return hex;
+  return HexOf({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 int64_t ProcessStartTime(int64_t pid) {

@@ -24,6 +24,9 @@ struct ContentId {
   bool operator==(const ContentId&) const = default;
 };
 
+// Two lower-case hex digits a byte.
+std::string HexOf(std::string_view bytes);
+
 // 64 lower-case hex digits.
 std::string ToHex(const Sha256& hash);
 
