@@ -122,7 +122,7 @@ std::string JoinFrom(const std::vector<std::string>& segments, size_t first) {
 // /api/repos/{namespace}/{repo_name}/workspaces/{workspace_id}/KIND/PATH
 struct Router::Route {
   Target target;
-  Repository* repository = nullptr;
+  std::shared_ptr<Repository> repository;
   std::unique_ptr<Workspace> workspace;
   std::string path;
 };
@@ -202,7 +202,7 @@ HttpResponse Router::Handle(const HttpRequest& request) {
   Route route;
   route.target = *target;
   const auto name = RepositoryName::Parse(s[2] + '/' + s[3]);
-  const auto repository = name ? root_.Open(*name) : Result<Repository*>(name.error());
+  const auto repository = name ? root_.Open(*name) : Result<std::shared_ptr<Repository>>(name.error());
   if (!repository) {
     const ErrorCode code = repository.error().code();
     if (code != ErrorCode::kNotFound && code != ErrorCode::kInvalidArgument)

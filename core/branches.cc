@@ -41,6 +41,16 @@ Status Repository::CreateBranch(const std::string& name, const std::string& from
   return transaction->Commit();
 }
 
+Result<CommitInfo> Repository::MoveBranch(const std::string& name, const std::string& to) {
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, ResolveRevision(to));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction->FindBranch(name));
+  if (!existing) return Error(ErrorCode::kNotFound, "Branch '" + name + "' not found");
+  STAGEFS_RETURN_IF_ERROR(transaction->PutBranch({name, commit.seq}));
+  STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+  return commit;
+}
+
 Status Repository::DeleteBranch(const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction->FindBranch(name));
@@ -66,20 +76,6 @@ Result<CommitInfo> Repository::ResolveRevision(const std::string& revision) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, reader->FindCommit(revision));
   if (commit) return *commit;
   return Error(ErrorCode::kNotFound, "no branch or commit '" + ToDisplayUtf8(revision) + "'");
-}
-
-Result<std::vector<CommitInfo>> Repository::Log(const std::string& revision, size_t limit) {
-  STAGEFS_ASSIGN_OR_RETURN(CommitInfo commit, ResolveRevision(revision));
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
-  std::vector<CommitInfo> log;
-  while (log.size() < limit) {
-    log.push_back(commit);
-    if (commit.parent == 0) break;
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> parent, reader->GetCommit(commit.parent));
-    if (!parent) return Error(ErrorCode::kCorrupt, "a commit's parent is gone");
-    commit = *parent;
-  }
-  return log;
 }
 
 Result<std::vector<Named<Entry>>> Repository::ListTree(const std::string& revision, const RepoPath& folder,

@@ -3,206 +3,14 @@
 // A commit on top of the workspace's own base moves the staged rows into the tree as they are. When the
 // branch has moved on, the rows are first laid over its head, path by path; then the same happens.
 #include <algorithm>
-#include <set>
 
+#include "committer.h"
+#include "rebaser.h"
 #include "stagefs/posix_env.h"
-#include "walk.h"
 #include "workspace_impl.h"
 
 namespace stagefs {
 namespace {
-
-constexpr size_t kConflictPathsShown = 20;
-constexpr size_t kPage = 1024;
-
-bool SameFile(const std::optional<Entry>& a, const std::optional<Entry>& b) {
-  const bool a_file = a && a->kind == EntryKind::kFile;
-  const bool b_file = b && b->kind == EntryKind::kFile;
-  if (!a_file || !b_file) return a.has_value() == b.has_value() && (!a || a->kind == b->kind);
-  return a->version == b->version && a->executable == b->executable;
-}
-
-Result<std::optional<Entry>> FindIn(OverlayReader& tree, const std::string& path, Workspace::Tree which) {
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
-  auto located = tree.Find(parsed, which);
-  if (located) return std::optional<Entry>(std::move(located->entry));
-  const ErrorCode code = located.error().code();
-  if (code == ErrorCode::kNotFound || code == ErrorCode::kNotDirectory) return std::optional<Entry>();
-  return located.error();
-}
-
-// Moves a workspace's rows from its base to another one.
-class Rebaser {
- public:
-  Rebaser(Overlay& from, Overlay& to) : from_(from), to_(to) {}
-
-  Status Run() {
-    STAGEFS_RETURN_IF_ERROR(WalkStaged(from_, [&](const StagedAt& at) -> Status {
-      rows_.push_back(at);
-      return Check(at);
-    }));
-    if (!conflicts_.empty()) return Conflict();
-    STAGEFS_RETURN_IF_ERROR(to_.transaction().EraseAllStaged(to_.workspace().id));
-    for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Lay(at));
-    // Folders go once their files are gone, the deepest first.
-    for (auto path = removed_folders_.rbegin(); path != removed_folders_.rend(); ++path) {
-      STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(*path));
-      const auto located = to_.Find(parsed, Workspace::Tree::kWorkspace);
-      if (!located || located->entry.kind != EntryKind::kFolder) continue;
-      STAGEFS_ASSIGN_OR_RETURN(const bool empty, to_.IsEmpty(located->entry.child));
-      if (empty) STAGEFS_RETURN_IF_ERROR(to_.RemoveFolder(located->slot));
-    }
-    return {};
-  }
-
- private:
-  Status Check(const StagedAt& at) {
-    const Entry& entry = at.staged.entry;
-    if (at.staged.state == StagedState::kKept) return {};
-    if (entry.kind == EntryKind::kFolder) {
-      // A renamed folder: where it was it must still be, and its new place must be free.
-      STAGEFS_ASSIGN_OR_RETURN(const std::string home, BasePathOf(from_, entry.child));
-      STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, home, Workspace::Tree::kBase));
-      STAGEFS_ASSIGN_OR_RETURN(const auto target, FindIn(to_, at.path, Workspace::Tree::kBase));
-      STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_, at.path, Workspace::Tree::kBase));
-      if (!theirs || theirs->child != entry.child || (target && !before)) conflicts_.push_back(at.path);
-      return {};
-    }
-    STAGEFS_ASSIGN_OR_RETURN(const auto base, FindIn(from_, at.path, Workspace::Tree::kBase));
-    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, at.path, Workspace::Tree::kBase));
-    if (base && base->kind == EntryKind::kFolder) return {};  // A folder removed or renamed away.
-    std::optional<Entry> ours;
-    if (entry.kind != EntryKind::kRemoved) ours = entry;
-    if (!SameFile(base, theirs) && !SameFile(theirs, ours)) conflicts_.push_back(at.path);
-    return {};
-  }
-
-  Error Conflict() const {
-    std::string message = "changed here and on the branch:";
-    for (size_t i = 0; i < conflicts_.size() && i < kConflictPathsShown; ++i) {
-      message += (i == 0 ? " " : ", ") + ToDisplayUtf8(conflicts_[i]);
-    }
-    if (conflicts_.size() > kConflictPathsShown) {
-      message += " and " + std::to_string(conflicts_.size() - kConflictPathsShown) + " more";
-    }
-    return Error(ErrorCode::kConflict, message + ": unstage them or stage what you want on top of the head");
-  }
-
-  Result<Slot> SlotAt(const std::string& path) {
-    STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
-    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, to_.EnsureFolders(parsed.parent()));
-    return Slot{folder, std::string(parsed.name())};
-  }
-
-  Status Lay(const StagedAt& at) {
-    Entry entry = at.staged.entry;
-    switch (entry.kind) {
-      case EntryKind::kRemoved: {
-        STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, at.path, Workspace::Tree::kWorkspace));
-        if (theirs && theirs->kind == EntryKind::kFolder) removed_folders_.push_back(at.path);
-        if (!theirs || theirs->kind == EntryKind::kFolder) return {};
-        STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
-        return to_.Remove(slot);
-      }
-      case EntryKind::kFolder: {
-        STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
-        if (at.staged.state == StagedState::kKept) return to_.EnsureFolder(slot).WithoutValue();
-        STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, to_.PlaceOf(entry.child));
-        if (!home) return Error(ErrorCode::kConflict, ToDisplayUtf8(at.path) + ": its folder is gone");
-        return to_.Rename(*home, slot, RenameMode::kReplace);
-      }
-      case EntryKind::kFile:
-      case EntryKind::kSymlink: break;
-    }
-    if (entry.kind == EntryKind::kFile && at.staged.state == StagedState::kKept && !entry.scratch) {
-      // Only a time of its own: it goes with the content it belongs to.
-      STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, at.path, Workspace::Tree::kBase));
-      if (!SameFile(theirs, entry)) return {};
-    }
-    STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
-    return to_.Place(slot, entry).WithoutValue();
-  }
-
-  Overlay& from_;
-  Overlay& to_;
-  std::vector<StagedAt> rows_;
-  std::vector<std::string> conflicts_;
-  std::vector<std::string> removed_folders_;
-};
-
-// Moves the staged rows of `tree`, whose base is the commit's parent, into `commit`.
-class Committer {
- public:
-  Committer(Overlay& tree, const CommitInfo& commit) : tree_(tree), commit_(commit) {}
-
-  Result<int64_t> Run(std::vector<std::string>* left_out) {
-    STAGEFS_RETURN_IF_ERROR(Survey(left_out));
-    STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
-                             tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
-    if (count == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
-    for (const FolderId folder : filled_) STAGEFS_RETURN_IF_ERROR(Settle(folder));
-    STAGEFS_ASSIGN_OR_RETURN(view_, tree_.index().ViewOf(commit_.seq));
-    for (const FolderId folder : thinned_) STAGEFS_RETURN_IF_ERROR(DropIfEmpty(folder));
-    return count;
-  }
-
- private:
-  Status Survey(std::vector<std::string>* left_out) {
-    return WalkStaged(tree_, [&](const StagedAt& at) -> Status {
-      const Entry& entry = at.staged.entry;
-      if (entry.scratch || entry.kind == EntryKind::kSymlink) left_out->push_back(at.path);
-      if (at.staged.state == StagedState::kKept) return {};
-      (entry.kind == EntryKind::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
-      return {};
-    });
-  }
-
-  // A folder with something in it exists in the commit, and so do those above it.
-  Status Settle(FolderId folder) {
-    while (folder != kRootFolder && settled_.insert(folder).second) {
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place,
-                               tree_.index().PlaceInStaged(tree_.workspace().id, folder));
-      if (!place) {
-        STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
-                                 tree_.index().PlaceInBase(tree_.base(), folder));
-        if (!home) return {};  // Moved by this commit, and settled through its new place.
-        folder = home->folder;
-        continue;
-      }
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, tree_.LookUpStaged(*place));
-      STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, *place, row->entry));
-      STAGEFS_RETURN_IF_ERROR(tree_.transaction().EraseStaged(tree_.workspace().id, *place));
-      folder = place->folder;
-    }
-    return {};
-  }
-
-  // Commits have no empty folders; the workspace keeps the ones it shows.
-  Status DropIfEmpty(FolderId folder) {
-    while (folder != kRootFolder) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto first, tree_.index().ListBase(view_, folder, "", 1));
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, tree_.index().PlaceInBase(view_, folder));
-      if (!first.empty() || !place) return {};
-      STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, *place, Entry()));
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, tree_.LookUpStaged(*place));
-      if (!row) {
-        Entry kept;
-        kept.kind = EntryKind::kFolder;
-        kept.child = folder;
-        kept.mtime_ns = commit_.time_ns;
-        STAGEFS_RETURN_IF_ERROR(
-            tree_.transaction().PutStaged(tree_.workspace().id, *place, {kept, StagedState::kKept}));
-      }
-      folder = place->folder;
-    }
-    return {};
-  }
-
-  Overlay& tree_;
-  const CommitInfo& commit_;
-  std::set<FolderId> filled_, thinned_, settled_;
-  TreeView view_;
-};
 
 // Everything in the tree may have moved: FolderId 0 stands for all of it.
 constexpr FolderId kEverything = 0;
@@ -217,6 +25,8 @@ Result<int64_t> CountCommits(IndexReader& index, CommitSeq head, CommitSeq base)
   return count;
 }
 
+}  // namespace
+
 Result<Overlay> OnTopOf(Overlay& overlay, CommitSeq base) {
   WorkspaceInfo info = overlay.workspace();
   info.base = base;
@@ -224,7 +34,18 @@ Result<Overlay> OnTopOf(Overlay& overlay, CommitSeq base) {
   return Overlay(overlay.transaction(), std::move(info), std::move(view), overlay.writer());
 }
 
-}  // namespace
+Result<std::vector<std::string>> Workspace::Conflicts(const std::string& branch_name) {
+  std::vector<std::string> conflicts;
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, transaction->GetWorkspace(id_));
+  if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch, transaction->FindBranch(branch_name));
+  if (!branch) return Error(ErrorCode::kNotFound, "Branch '" + branch_name + "' not found");
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(*transaction, info->base));
+  Overlay overlay(*transaction, *info, std::move(view), writer_);
+  STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(overlay, branch->head));
+  return Rebaser(overlay, onto).Conflicts();  // Never committed.
+}
 
 Result<int64_t> Workspace::Rebase() {
   return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
@@ -269,6 +90,7 @@ Result<CommitResult> Workspace::Commit(const std::string& message, const Author&
     commit.time_ns = NowNs();
     STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit));
     STAGEFS_ASSIGN_OR_RETURN(result.entries, Committer(onto, result.commit).Run(&result.left_out));
+    if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
     STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, result.commit.seq}));
     result.workspace_deleted = !workspace.name && !mounted;
     if (result.workspace_deleted) {

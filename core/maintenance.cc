@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include "stagefs/repository.h"
+#include "stagefs/uploads.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kPage = 1000;
-constexpr int64_t kDayNs = 86'400LL * 1'000'000'000LL;
+constexpr int64_t kHourNs = 3'600LL * 1'000'000'000LL;
+constexpr int64_t kDayNs = 24 * kHourNs;
 
 enum class Health { kGood, kMissing, kDamaged };
 
@@ -66,6 +68,7 @@ Result<FsckReport> Repository::Fsck(const std::function<void(int64_t)>& progress
 Result<GcReport> Repository::Gc(int64_t keep_days) {
   if (keep_days < 0) return Error(ErrorCode::kInvalidArgument, "gc: --keep counts days from 0");
   STAGEFS_RETURN_IF_ERROR(SyncAll());
+  STAGEFS_RETURN_IF_ERROR(Uploads(*this).RemoveStale(NowNs() - kUploadKeepHours * kHourNs).WithoutValue());
   GcReport report;
   const int64_t before_ns = NowNs() - keep_days * kDayNs;
   for (;;) {

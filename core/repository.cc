@@ -393,26 +393,4 @@ void Repository::NotifyListeners(WorkspaceId workspace, WriterId writer) {
   for (const auto& [handle, listener] : listeners_->all) listener(workspace, writer);
 }
 
-struct Root::State {
-  std::mutex mutex;
-  std::map<std::string, std::unique_ptr<Repository>> open;
-};
-
-Root::Root(std::string folder) : folder_(std::move(folder)), state_(std::make_unique<State>()) {}
-Root::~Root() = default;
-
-Result<Repository*> Root::Open(const RepositoryName& name) {
-  std::lock_guard lock(state_->mutex);
-  auto& repository = state_->open[name.ToString()];
-  if (!repository) {
-    auto opened = Repository::Open(folder_, name);
-    if (!opened) {
-      state_->open.erase(name.ToString());
-      return opened.error();
-    }
-    repository = std::move(*opened);
-  }
-  return repository.get();
-}
-
 }  // namespace stagefs

@@ -1,4 +1,4 @@
--- The index of one repository, version 1. Names and paths are BLOBs: they need not be UTF-8.
+-- The index of one repository, version 2. Names and paths are BLOBs: they need not be UTF-8.
 -- kind: 0 removed, 1 file, 2 folder, 3 symbolic link. Times are nanoseconds since 1970.
 
 CREATE TABLE version (
@@ -28,7 +28,8 @@ CREATE TABLE commit_log (
   message TEXT NOT NULL,
   author  TEXT NOT NULL,
   email   TEXT NOT NULL,
-  time_ns INTEGER NOT NULL
+  time_ns INTEGER NOT NULL,
+  merged  INTEGER                             -- seq: the second parent of a merge (since version 2)
 ) STRICT;
 CREATE INDEX commit_by_lineage ON commit_log (lineage, seq);
 

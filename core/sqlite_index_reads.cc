@@ -10,7 +10,7 @@ namespace {
 #define VERSION_COLUMNS "id, sha256, xxh3, size, stored_ns, renewed_ns, synced"
 #define ENTRY_COLUMNS "kind, version, child, size, executable, mtime_ns"
 #define STAGED_COLUMNS ENTRY_COLUMNS ", state, scratch, target"
-#define COMMIT_COLUMNS "seq, id, lineage, parent, message, author, email, time_ns"
+#define COMMIT_COLUMNS "seq, id, lineage, parent, merged, message, author, email, time_ns"
 #define WORKSPACE_COLUMNS "id, uid, name, branch, base, change_seq, report, created_ns"
 
 template <size_t N>
@@ -40,10 +40,11 @@ CommitInfo ReadCommit(const Statement& row) {
   commit.id = row.Text(1);
   commit.lineage = row.Int(2);
   commit.parent = row.Int(3);
-  commit.message = row.Text(4);
-  commit.author = row.Text(5);
-  commit.email = row.Text(6);
-  commit.time_ns = row.Int(7);
+  commit.merged = row.Int(4);
+  commit.message = row.Text(5);
+  commit.author = row.Text(6);
+  commit.email = row.Text(7);
+  commit.time_ns = row.Int(8);
   return commit;
 }
 
@@ -281,6 +282,19 @@ Result<std::vector<Named<Entry>>> SqliteReads<I>::ListBase(const TreeView& view,
     if (entry.kind != EntryKind::kRemoved) entries.push_back({decided, std::move(entry)});
   }
   return entries;
+}
+
+template <class I>
+Result<std::optional<CommitSeq>> SqliteReads<I>::LastCommitOf(const TreeView& view, const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT lineage, seq FROM tree_entry WHERE folder = ?1"
+                                                " AND name = ?2 ORDER BY seq DESC"));
+  query.BindInt(1, slot.folder).BindBlob(2, slot.name);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return std::optional<CommitSeq>();
+    if (view.Shows(query.Int(0), query.Int(1))) return std::optional<CommitSeq>(query.Int(1));
+  }
 }
 
 template <class I>

@@ -28,6 +28,7 @@ class SqliteReads : public Interface {
                                           std::string_view name) override;
   Result<std::vector<Named<Entry>>> ListBase(const TreeView& view, FolderId folder, std::string_view after,
                                              size_t limit) override;
+  Result<std::optional<CommitSeq>> LastCommitOf(const TreeView& view, const Slot& slot) override;
   Result<bool> HasBaseRows(FolderId folder) override;
   Result<std::optional<Slot>> PlaceInBase(const TreeView& view, FolderId child) override;
   Result<std::vector<Slot>> ListCommitted(CommitSeq seq, const std::optional<Slot>& after,

@@ -241,13 +241,14 @@ Result<CommitInfo> SqliteTransaction::AddCommit(CommitInfo commit) {
     commit.lineage = parent->lineage;
   }
   STAGEFS_RETURN_IF_ERROR(
-      Run("INSERT INTO commit_log (id, lineage, parent, message, author, email, time_ns)"
-          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+      Run("INSERT INTO commit_log (id, lineage, parent, merged, message, author, email, time_ns)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
           [&](Statement& s) {
             s.BindText(1, commit.id).BindInt(2, commit.lineage);
             if (commit.parent != 0) s.BindInt(3, commit.parent);
-            s.BindText(4, commit.message).BindText(5, commit.author).BindText(6, commit.email);
-            s.BindInt(7, commit.time_ns);
+            if (commit.merged != 0) s.BindInt(4, commit.merged);
+            s.BindText(5, commit.message).BindText(6, commit.author).BindText(7, commit.email);
+            s.BindInt(8, commit.time_ns);
           }));
   commit.seq = connection_.last_insert_id();
   return commit;
@@ -466,6 +467,14 @@ Result<int64_t> Pragma(Connection& connection, const char* sql) {
   return query.Int(0);
 }
 
+// From an older layout to the newest, one step after the other.
+Status Upgrade(Connection& connection, int64_t version) {
+  if (version < 2) {
+    STAGEFS_RETURN_IF_ERROR(connection.Execute("ALTER TABLE commit_log ADD COLUMN merged INTEGER"));
+  }
+  return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+}
+
 // Two processes may create the same index at once: the lock decides who lays out the tables.
 Status LayOut(Connection& connection, const std::string& path) {
   STAGEFS_RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
@@ -485,8 +494,10 @@ Status LayOut(Connection& connection, const std::string& path) {
     status = Error(ErrorCode::kUnsupported, path + " was made by a newer stagefs (schema " +
                                                 std::to_string(version) + "; this one knows up to " +
                                                 std::to_string(kSchemaVersion) + "): update stagefs");
-  } else if (version < kSchemaVersion) {
+  } else if (version < 1) {
     status = Error(ErrorCode::kCorrupt, path + " has an unknown schema " + std::to_string(version));
+  } else if (version < kSchemaVersion) {
+    status = Upgrade(connection, version);
   }
   const Status ended = connection.Execute(status ? "COMMIT" : "ROLLBACK");
   return status ? ended : status;

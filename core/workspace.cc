@@ -220,6 +220,33 @@ Result<StagedFile> Workspace::StagePath(const RepoPath& path, std::string_view h
   });
 }
 
+Result<std::vector<Status>> Workspace::StageVersions(const std::vector<NamedVersion>& files,
+                                                     const StageHow& how) {
+  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<std::vector<Status>> {
+    std::vector<Status> outcomes;
+    for (const auto& [path, version] : files) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, overlay.index().GetVersion(version));
+      if (!info) return Error(ErrorCode::kNotFound, "the version is gone");
+      const auto folder = overlay.EnsureFolders(path.parent());
+      outcomes.push_back(
+          folder ? overlay.StageVersion({*folder, std::string(path.name())}, *info, how).WithoutValue()
+                 : folder.WithoutValue());
+      if (outcomes.back()) continue;
+      const ErrorCode code = outcomes.back().error().code();
+      if (code != ErrorCode::kNotDirectory && code != ErrorCode::kIsDirectory) return outcomes.back().error();
+    }
+    return outcomes;
+  });
+}
+
+Status Workspace::MovePath(const RepoPath& from, const RepoPath& to) {
+  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(from, Tree::kWorkspace));
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay.EnsureFolders(to.parent()));
+    return overlay.Rename(located.slot, {folder, std::string(to.name())}, RenameMode::kNoReplace);
+  });
+}
+
 Status Workspace::RemovePath(const RepoPath& path) {
   return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
     STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(path, Tree::kWorkspace));

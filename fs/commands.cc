@@ -464,9 +464,9 @@ class Commands {
       revision = info->branch;
     }
     const auto log =
-        target->repository->Log(revision, static_cast<size_t>(std::max<int64_t>(args_->limit, 0)));
+        target->repository->Log(revision, 0, static_cast<size_t>(std::max<int64_t>(args_->limit, 0)));
     if (!log) return Report(log.error());
-    for (const CommitInfo& commit : *log) {
+    for (const CommitInfo& commit : log->commits) {
       (void)PrintOut(options_.json ? "{\"id\":\"" + commit.id + "\",\"author\":" + JsonText(commit.author) +
                                          ",\"email\":" + JsonText(commit.email) + ",\"time\":\"" +
                                          FormatTime(commit.time_ns) +

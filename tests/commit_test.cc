@@ -27,7 +27,7 @@ TEST_CASE("Commit: the tree becomes what the workspace shows", "[core][commit]")
   scene.Stage("d/b", "3");
   scene.Commit("second");
   CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"d/b", "3"}});
-  const auto log = Value(scene.repository().Log("main", 10));
+  const auto log = Value(scene.repository().Log("main", 0, 10)).commits;
   REQUIRE(log.size() == 3);
   CHECK(log[0].message == "second");
   CHECK(log[0].author == "Ann");
@@ -42,7 +42,7 @@ TEST_CASE("Commit: nothing staged is refused", "[core][commit]") {
   CHECK(result.error().code() == ErrorCode::kInvalidArgument);
   scene.Write(".DS_Store", "scratch alone is nothing");
   CHECK_FALSE(CommitOf(scene.workspace()));
-  CHECK(Value(scene.repository().Log("main", 10)).size() == 1);
+  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 1);
 }
 
 TEST_CASE("Commit: what is left out is named", "[core][commit]") {
@@ -109,7 +109,7 @@ TEST_CASE("Commit: a path changed on both sides is a conflict that changes nothi
     CHECK(error.message().find("d") != std::string::npos);
   }
   CHECK(scene.StatusLines() == before);
-  CHECK(Value(scene.repository().Log("main", 10)).size() == 3);
+  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 3);
 }
 
 TEST_CASE("Commit: the same change on both sides is none", "[core][commit]") {

@@ -262,4 +262,27 @@ TEST_CASE("StagingIndex: a newer schema and a foreign file are refused", "[core]
   CHECK(newer.error().message().find("update stagefs") != std::string::npos);
 }
 
+TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][staging_index]") {
+  TempFolder folder;
+  const std::string path = folder / "stagefs.db";
+  {
+    const auto index = Value(OpenSqliteStagingIndex(path));
+    const auto transaction = Value(index->Begin(Durability::kPowerLoss));
+    CommitInfo commit;
+    commit.id = "old";
+    Value(transaction->AddCommit(commit));
+    Ok(transaction->Commit());
+  }
+  const std::string command =
+      "sqlite3 " + path + " 'ALTER TABLE commit_log DROP COLUMN merged; PRAGMA user_version = 1'";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const auto index = Value(OpenSqliteStagingIndex(path));
+  const auto transaction = Value(index->Begin(Durability::kPowerLoss));
+  const CommitInfo old = *Value(transaction->FindCommit("old"));
+  CommitInfo merge;
+  merge.id = "merge";
+  merge.parent = merge.merged = old.seq;
+  CHECK(Value(transaction->GetCommit(Value(transaction->AddCommit(merge)).seq))->merged == old.seq);
+}
+
 }  // namespace stagefs::test

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -75,6 +76,21 @@ struct GcReport {
   uint64_t bytes = 0;
 };
 
+struct CommitPage {
+  std::vector<CommitInfo> commits;
+  int64_t total = 0;
+};
+
+struct MergePreview {
+  std::vector<CommitInfo> commits;     // Of the head, not of the base; newest first.
+  std::vector<std::string> conflicts;  // Paths that both sides changed.
+};
+
+struct MergeResult {
+  CommitInfo base, head;  // As they were.
+  CommitInfo merge;       // The head of the base branch now.
+};
+
 // What opening a repository found after a crash.
 struct RecoveryReport {
   int64_t restaged = 0;       // Working copies that fsync() had kept, staged again.
@@ -137,10 +153,25 @@ class Repository {
 
   Status CreateBranch(const std::string& name, const std::string& from);
   Status DeleteBranch(const std::string& name);
+  // Returns the commit that is its head now.
+  Result<CommitInfo> MoveBranch(const std::string& name, const std::string& to);
   // A branch name or a commit id. kNotFound.
   Result<CommitInfo> ResolveRevision(const std::string& revision);
-  // Newest first, from `revision` back.
-  Result<std::vector<CommitInfo>> Log(const std::string& revision, size_t limit);
+  // What `revision` descends from, itself included, newest first: the page after `skip` commits.
+  Result<CommitPage> Log(const std::string& revision, int64_t skip, size_t limit);
+  // Only those that changed something at or below `path`.
+  Result<CommitPage> History(const std::string& revision, const RepoPath& path, int64_t skip, size_t limit);
+  // The ids of a commit's parents: none for the first, two for a merge.
+  Result<std::vector<std::string>> ParentsOf(const CommitInfo& commit);
+
+  // What Merge() would do. kNotFound.
+  Result<MergePreview> PreviewMerge(const std::string& base, const std::string& head);
+  // Brings what `head` (a branch or commit) changed into the branch `base`; where that branch has nothing of
+  // its own it moves forward without a new commit. kConflict, listing the paths, and nothing is changed.
+  Result<MergeResult> Merge(const std::string& base, const std::string& head, const std::string& message,
+                            const Author& author);
+  // Puts `files` into the repository's first commit, which must be the only one (else kConflict).
+  Result<CommitInfo> Seed(const std::vector<std::pair<RepoPath, VersionId>>& files);
 
   // The entries of a folder as `revision` has it, after the name `after`. kNotFound, kNotDirectory.
   Result<std::vector<Named<Entry>>> ListTree(const std::string& revision, const RepoPath& folder,
@@ -154,9 +185,9 @@ class Repository {
   // Mounts whose process is alive; rows of dead ones are dropped.
   Result<std::vector<MountRow>> LiveMounts();
 
-  // Called after each transaction of this process that changed a workspace, on the thread that did it. It must
-  // be quick and must not call the repository. Returns a handle for RemoveListener(), which waits for calls
-  // that are being made.
+  // Called after each transaction of this process that changed a workspace, on the thread that did it. It
+  // must be quick and must not call the repository. Returns a handle for RemoveListener(), which waits for
+  // calls that are being made.
   using Listener = std::function<void(WorkspaceId, WriterId)>;
   int AddListener(Listener listener);
   void RemoveListener(int handle);
@@ -187,14 +218,19 @@ class Repository {
   std::unique_ptr<Flusher> flusher_;
 };
 
-// Repositories of one root, each opened once and kept open. Safe for concurrent use.
+// Repositories of one root, each opened once and kept open while the Root lives. Safe for concurrent use.
 class Root {
  public:
   explicit Root(std::string folder);
   ~Root();
   const std::string& folder() const { return folder_; }
-  // The pointer lives as long as the Root. `name` as NAMESPACE/NAME.
-  Result<Repository*> Open(const RepositoryName& name);
+  // The handle must not outlive the Root. A repository that was deleted, also by another process, is let go
+  // of.
+  Result<std::shared_ptr<Repository>> Open(const RepositoryName& name);
+  // kExists.
+  Result<std::shared_ptr<Repository>> Create(const RepositoryName& name);
+  // Waits a moment for requests that use it. kNotFound; kBusy while it is mounted or in use.
+  Status Delete(const RepositoryName& name);
 
  private:
   struct State;

@@ -25,7 +25,7 @@ using CommitSeq = int64_t;
 constexpr FolderId kRootFolder = 1;
 
 // The layout of schema.sql. An index of a newer layout is refused, never guessed at.
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 struct VersionInfo {
   VersionId id = 0;
@@ -94,6 +94,7 @@ struct CommitInfo {
   std::string id;
   int64_t lineage = 0;
   CommitSeq parent = 0;  // 0: none.
+  CommitSeq merged = 0;  // The second parent of a merge. 0: none.
   std::string message, author, email;
   int64_t time_ns = 0;
 };
@@ -176,6 +177,8 @@ class IndexReader {
                                                   std::string_view name) = 0;
   virtual Result<std::vector<Named<Entry>>> ListBase(const TreeView& view, FolderId folder,
                                                      std::string_view after, size_t limit) = 0;
+  // The commit that gave the slot what `view` shows there.
+  virtual Result<std::optional<CommitSeq>> LastCommitOf(const TreeView& view, const Slot& slot) = 0;
   // Whether any commit ever put a row into `folder`. False means that look-ups can be skipped.
   virtual Result<bool> HasBaseRows(FolderId folder) = 0;
   virtual Result<std::optional<Slot>> PlaceInBase(const TreeView& view, FolderId child) = 0;

@@ -137,8 +137,18 @@ class Workspace {
 
   // By path, creating folders on the way; survives power loss.
   Result<StagedFile> StagePath(const RepoPath& path, std::string_view hash, const StageHow& how);
+  // Several at once, in one transaction: what cannot be staged says why, in the order asked, and the others
+  // are staged. Survives power loss. An error is trouble, and nothing is staged.
+  struct NamedVersion {
+    RepoPath path;
+    VersionId version = 0;
+  };
+  Result<std::vector<Status>> StageVersions(const std::vector<NamedVersion>& files, const StageHow& how);
   // A file is removed; a folder with everything in it. Survives power loss.
   Status RemovePath(const RepoPath& path);
+  // A file or folder gets another path, in folders made on the way. Survives power loss.
+  // Errors: kNotFound; kExists if there is something at `to`.
+  Status MovePath(const RepoPath& from, const RepoPath& to);
 
   // Stages a manifest into `directory` in one transaction; survives power loss. A refused entry is data in
   // the report. Errors: kInvalidArgument for a malformed manifest (nothing is staged), trouble otherwise.
@@ -184,6 +194,8 @@ class Workspace {
   // Errors: kInvalidArgument if nothing is staged; kConflict listing the paths both sides changed.
   Result<CommitResult> Commit(const std::string& message, const Author& author,
                               const std::optional<std::string>& branch);
+  // The paths that Commit() to `branch` would refuse: changed here and there.
+  Result<std::vector<std::string>> Conflicts(const std::string& branch);
   // Moves the base to the branch's head. Returns how many commits that was.
   Result<int64_t> Rebase();
 

@@ -1,0 +1,68 @@
+#include "committer.h"
+
+#include "walk.h"
+
+namespace stagefs {
+
+Result<int64_t> Committer::Run(std::vector<std::string>* left_out) {
+  STAGEFS_RETURN_IF_ERROR(Survey(left_out));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
+                           tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
+  for (const FolderId folder : filled_) STAGEFS_RETURN_IF_ERROR(Settle(folder));
+  STAGEFS_ASSIGN_OR_RETURN(view_, tree_.index().ViewOf(commit_.seq));
+  for (const FolderId folder : thinned_) STAGEFS_RETURN_IF_ERROR(DropIfEmpty(folder));
+  return count;
+}
+
+Status Committer::Survey(std::vector<std::string>* left_out) {
+  return WalkStaged(tree_, [&](const StagedAt& at) -> Status {
+    const Entry& entry = at.staged.entry;
+    if (entry.scratch || entry.kind == EntryKind::kSymlink) left_out->push_back(at.path);
+    if (at.staged.state == StagedState::kKept) return {};
+    (entry.kind == EntryKind::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
+    return {};
+  });
+}
+
+// A folder with something in it exists in the commit, and so do those above it.
+Status Committer::Settle(FolderId folder) {
+  while (folder != kRootFolder && settled_.insert(folder).second) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place,
+                             tree_.index().PlaceInStaged(tree_.workspace().id, folder));
+    if (!place) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
+                               tree_.index().PlaceInBase(tree_.base(), folder));
+      if (!home) return {};  // Moved by this commit, and settled through its new place.
+      folder = home->folder;
+      continue;
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, tree_.LookUpStaged(*place));
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, *place, row->entry));
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().EraseStaged(tree_.workspace().id, *place));
+    folder = place->folder;
+  }
+  return {};
+}
+
+// Commits have no empty folders; the workspace keeps the ones it shows.
+Status Committer::DropIfEmpty(FolderId folder) {
+  while (folder != kRootFolder) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto first, tree_.index().ListBase(view_, folder, "", 1));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, tree_.index().PlaceInBase(view_, folder));
+    if (!first.empty() || !place) return {};
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, *place, Entry()));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, tree_.LookUpStaged(*place));
+    if (!row) {
+      Entry kept;
+      kept.kind = EntryKind::kFolder;
+      kept.child = folder;
+      kept.mtime_ns = commit_.time_ns;
+      STAGEFS_RETURN_IF_ERROR(
+          tree_.transaction().PutStaged(tree_.workspace().id, *place, {kept, StagedState::kKept}));
+    }
+    folder = place->folder;
+  }
+  return {};
+}
+
+}  // namespace stagefs

@@ -1,0 +1,31 @@
+// Moves staged rows into a commit.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "overlay.h"
+
+namespace stagefs {
+
+// Moves the staged rows of `tree`, whose base is the commit's parent, into `commit`.
+class Committer {
+ public:
+  Committer(Overlay& tree, const CommitInfo& commit) : tree_(tree), commit_(commit) {}
+
+  // Returns how many entries that was; paths that are never staged are added to `left_out`.
+  Result<int64_t> Run(std::vector<std::string>* left_out);
+
+ private:
+  Status Survey(std::vector<std::string>* left_out);
+  Status Settle(FolderId folder);
+  Status DropIfEmpty(FolderId folder);
+
+  Overlay& tree_;
+  const CommitInfo& commit_;
+  std::set<FolderId> filled_, thinned_, settled_;
+  TreeView view_;
+};
+
+}  // namespace stagefs
