@@ -6,7 +6,8 @@ DESTDIR ?=
 
 OUT := build/$(BUILD)$(if $(filter 0,$(HTTP)),-nohttp)
 CXX ?= g++
-PACKAGES := fuse3 sqlite3 libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt)
+PACKAGES := fuse3 sqlite3 libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib)
+HTTP_LIBS := $(if $(filter 1,$(HTTP)),-lPocoNet -lPocoFoundation)  # Without a pkg-config file in Debian.
 
 MODE_release := -O2 -DNDEBUG
 MODE_debug := -O0 -g
@@ -43,11 +44,11 @@ all: $(OUT)/stagefs  ## Build the stagefs binary.
 
 $(OUT)/stagefs: $(call objects,$(CORE) $(FS) $(API) fs/main.cc)
 	@echo "  LD  $@"
-	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS)
 
 $(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TESTS))
 	@echo "  LD  $@"
-	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CATCH_LIBS)
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS) $(CATCH_LIBS)
 
 $(OUT)/stage_bench: $(call objects,$(CORE) tests/bench/stage_bench.cc)
 	@echo "  LD  $@"
@@ -68,7 +69,7 @@ $(OUT)/gen/schema_sql.inc: core/schema.sql
 $(OUT)/gen/openapi_json.inc: api/openapi.json
 	$(embed)
 $(OUT)/core/sqlite_staging_index.o: $(OUT)/gen/schema_sql.inc
-$(OUT)/api/routes.o: $(OUT)/gen/openapi_json.inc
+$(OUT)/api/server_handlers.o: $(OUT)/gen/openapi_json.inc
 
 deps:  ## Install what building and testing needs (Debian and Ubuntu), or say what it is.
 	@HTTP=$(HTTP) tests/tools/deps.sh

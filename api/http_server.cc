@@ -237,10 +237,12 @@ class MicrohttpdServer : public HttpServer {
     }
     MHD_Response* response =
         answer.fd >= 0
-            ? MHD_create_response_from_fd64(answer.size_bytes, answer.fd)
+            ? MHD_create_response_from_fd_at_offset64(answer.size_bytes, answer.fd, answer.offset)
             : MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
     if (response == nullptr) return MHD_NO;
-    MHD_add_response_header(response, "content-type", answer.content_type.c_str());
+    if (!answer.content_type.empty()) {
+      MHD_add_response_header(response, "content-type", answer.content_type.c_str());
+    }
     MHD_add_response_header(response, "oxen-version", std::string(kOxenVersion).c_str());
     MHD_add_response_header(response, "x-oxen-request-id", arrival.id.c_str());
     for (const auto& [name, value] : answer.headers) {

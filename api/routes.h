@@ -1,33 +1,13 @@
-// Requests without a transport: which route, and what it answers. http_server.cc does the talking.
+// Which route a request is for, and what comes before every route: Host, token, size, version of the client.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <string>
 
-#include "stagefs/manifest.h"
+#include "http_message.h"
 #include "stagefs/repository.h"
 #include "token.h"
 
 namespace stagefs {
-
-struct HttpRequest {
-  std::string method;
-  std::string raw_target;                      // As sent: path and query, still encoded.
-  std::map<std::string, std::string> headers;  // Names in lower case.
-  RewindableSource* body = nullptr;
-  uint64_t body_bytes = 0;
-};
-
-struct HttpResponse {
-  unsigned status = 200;
-  std::string body;
-  std::string content_type = "application/json";
-  std::map<std::string, std::string> headers;
-  // Instead of `body`: `size_bytes` of an owned descriptor.
-  int fd = -1;
-  uint64_t size_bytes = 0;
-};
 
 struct RouterOptions {
   bool authenticate = true;
@@ -48,11 +28,6 @@ class Router {
   static HttpResponse TooLarge(uint64_t limit);
 
  private:
-  struct Route;
-  HttpResponse StageBatch(const HttpRequest& request, const Route& route);
-  HttpResponse GetChanges(const Route& route);
-  HttpResponse GetFile(const HttpRequest& request, const Route& route);
-
   Root& root_;
   const std::unique_ptr<Tokens> tokens_;
   const RouterOptions options_;

@@ -1,10 +1,9 @@
 #include "wire.h"
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <nlohmann/json.hpp>
 
+#include "file_type.h"
 #include "http_status.h"
 #include "stagefs/repo_path.h"
 
@@ -19,49 +18,108 @@ Json Base(std::string_view status, std::string_view message) {
   return {{"status", status}, {"status_message", message}, {"oxen_version", kOxenVersion}};
 }
 
-struct FileType {
-  std::string_view extension, data_type, mime_type;
-};
-constexpr std::array<FileType, 16> kFileTypes = {{{"txt", "text", "text/plain"},
-                                                  {"md", "text", "text/markdown"},
-                                                  {"json", "text", "application/json"},
-                                                  {"csv", "tabular", "text/csv"},
-                                                  {"tsv", "tabular", "text/tab-separated-values"},
-                                                  {"parquet", "tabular", "application/parquet"},
-                                                  {"jsonl", "tabular", "application/jsonl"},
-                                                  {"ndjson", "tabular", "application/ndjson"},
-                                                  {"jpg", "image", "image/jpeg"},
-                                                  {"jpeg", "image", "image/jpeg"},
-                                                  {"png", "image", "image/png"},
-                                                  {"gif", "image", "image/gif"},
-                                                  {"webp", "image", "image/webp"},
-                                                  {"mp4", "video", "video/mp4"},
-                                                  {"mp3", "audio", "audio/mpeg"},
-                                                  {"wav", "audio", "audio/wav"}}};
+Json ToJson(const CommitView& commit) {
+  return {{"id", commit.info.id},
+          {"parent_ids", commit.parents},
+          {"message", ToDisplayUtf8(commit.info.message)},
+          {"author", ToDisplayUtf8(commit.info.author)},
+          {"email", ToDisplayUtf8(commit.info.email)},
+          {"timestamp", FormatTime(commit.info.time_ns)}};
+}
 
-Json FileEntry(const StatusLine& line, const std::string& hash) {
-  const size_t slash = line.path.rfind('/');
-  const size_t dot = line.path.rfind('.');
-  std::string extension;
-  if (dot != std::string::npos && (slash == std::string::npos || dot > slash))
-    extension = line.path.substr(dot + 1);
-  FileType type{"", "binary", "application/octet-stream"};
-  for (const FileType& known : kFileTypes) {
-    if (known.extension == extension) type = known;
-  }
-  Json entry = {{"filename", ToDisplayUtf8(line.path)},
+Json ToJson(const BranchView& branch) { return {{"name", branch.name}, {"commit_id", branch.commit_id}}; }
+
+Json ToJson(const WorkspaceView& workspace) {
+  Json json = {{"id", workspace.info.uid},
+               {"name", nullptr},
+               {"commit", ToJson(workspace.commit)},
+               {"created_at", FormatTime(workspace.info.created_ns)}};
+  if (workspace.info.name) json["name"] = *workspace.info.name;
+  return json;
+}
+
+Json ToJson(const RefusedEntry& entry) {
+  // An upload that is refused has no path.
+  return {{"hash", ToDisplayUtf8(entry.hash)},
+          {"path", entry.path.empty() ? Json(nullptr) : Json(ToDisplayUtf8(entry.path))},
+          {"error", ToDisplayUtf8(entry.reason)}};
+}
+
+template <class View>
+Json OrNull(const std::optional<View>& view) {
+  return view ? ToJson(*view) : Json(nullptr);
+}
+
+template <class View>
+Json ListOf(const std::vector<View>& views) {
+  Json list = Json::array();
+  for (const View& view : views) list.push_back(ToJson(view));
+  return list;
+}
+
+Json DisplayList(const std::vector<std::string>& texts) {
+  Json list = Json::array();
+  for (const std::string& text : texts) list.push_back(ToDisplayUtf8(text));
+  return list;
+}
+
+Json ResourceOf(const RevisionView& revision, const std::string& path) {
+  const std::string shown = ToDisplayUtf8(path);
+  return {{"commit", ToJson(revision.commit)},
+          {"branch", OrNull(revision.branch)},
+          {"workspace", OrNull(revision.workspace)},
+          {"path", shown},
+          {"version", revision.name},
+          {"resource", shown.empty() ? revision.name : revision.name + '/' + shown}};
+}
+
+std::string NameOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+// An entry as Oxen prints it; `filename` is a name in listings and a whole path in changes.
+Json FileEntry(const std::string& path, const std::string& filename, const std::string& hash, bool folder,
+               uint64_t size_bytes) {
+  const FileType type = FileTypeOf(path);
+  Json entry = {{"filename", ToDisplayUtf8(filename)},
                 {"hash", hash},
-                {"is_dir", false},
+                {"is_dir", folder},
                 {"latest_commit", nullptr},
                 {"resource", nullptr},
-                {"size", line.size_bytes},
-                {"data_type", type.data_type},
-                {"mime_type", type.mime_type},
-                {"extension", ToDisplayUtf8(extension)},
+                {"size", size_bytes},
+                {"data_type", folder ? "dir" : type.data_type},
+                {"mime_type", folder ? "inode/directory" : type.mime_type},
+                {"extension", folder ? "" : ToDisplayUtf8(type.extension)},
                 {"metadata", nullptr},
                 {"is_queryable", nullptr}};
-  if (!IsValidUtf8(line.path)) entry["path_base64"] = Base64(line.path);
+  if (!IsValidUtf8(path)) entry["path_base64"] = Base64(path);
   return entry;
+}
+
+Json ToJson(const EntryView& entry, const RevisionView& revision) {
+  Json json = FileEntry(entry.path, NameOf(entry.path), entry.hash, entry.folder, entry.size_bytes);
+  json["latest_commit"] = OrNull(entry.latest);
+  json["resource"] = ResourceOf(revision, entry.path);
+  if (!entry.change.empty()) json["changes"] = {{"status", entry.change}};
+  return json;
+}
+
+int64_t PagesOf(const PageView& page) {
+  return std::max<int64_t>(1, (page.total_entries + page.size - 1) / page.size);
+}
+
+void AddPage(Json& json, const PageView& page) {
+  json["page_size"] = page.size;
+  json["page_number"] = page.number;
+  json["total_pages"] = PagesOf(page);
+  json["total_entries"] = page.total_entries;
+}
+
+Json DataTypes(const std::map<std::string, int64_t>& counts) {
+  Json list = Json::array();
+  for (const auto& [type, count] : counts) list.push_back({{"data_type", type}, {"count", count}});
+  return list;
 }
 
 // One page of a list whose rest is only counted.
@@ -71,15 +129,10 @@ class Page {
   bool Wants() const { return total_ >= (number_ - 1) * size_ && total_ < number_ * size_; }
   void Add(Json entry) { entries_.push_back(std::move(entry)); }
   void Count() { ++total_; }
-  Json ToJson() const {
-    return {{"dir", nullptr},
-            {"entries", entries_},
-            {"resource", nullptr},
-            {"metadata", nullptr},
-            {"page_size", size_},
-            {"page_number", number_},
-            {"total_pages", std::max<int64_t>(1, (total_ + size_ - 1) / size_)},
-            {"total_entries", total_}};
+  Json Finish() const {
+    Json json = {{"dir", nullptr}, {"entries", entries_}, {"resource", nullptr}, {"metadata", nullptr}};
+    AddPage(json, {number_, size_, total_});
+    return json;
   }
 
  private:
@@ -121,7 +174,7 @@ std::string UnauthenticatedBody() {
 }
 
 std::string VersionBody(bool minimum) {
-  Json body = Base("success", "resource_found");
+  Json body = Base("success", kFound);
   if (minimum) body["version"] = kOxenMinVersion;
   return Dump(body);
 }
@@ -131,7 +184,7 @@ std::string HealthBody(const VersionStore::Space& space) {
   const double total = static_cast<double>(space.blocks) * static_cast<double>(space.block_bytes) / kGb;
   const double free =
       static_cast<double>(space.blocks_available) * static_cast<double>(space.block_bytes) / kGb;
-  Json body = Base("success", "resource_found");
+  Json body = Base("success", kFound);
   body["disk_usage"] = {{"total_gb", total},
                         {"used_gb", total - free},
                         {"free_gb", free},
@@ -139,16 +192,199 @@ std::string HealthBody(const VersionStore::Space& space) {
   return Dump(body);
 }
 
+std::string ActionBody(std::string_view action, std::string_view state) {
+  return Dump({{"action", action}, {"status", "success"}, {"state", state}});
+}
+
+std::string NamespacesBody(const std::vector<std::string>& names) {
+  Json body = Base("success", kFound);
+  body["namespaces"] = Json::array();
+  for (const std::string& name : names) body["namespaces"].push_back({{"namespace", name}});
+  return Dump(body);
+}
+
+std::string NamespaceBody(const std::string& name) {
+  Json body = Base("success", kFound);
+  body["namespace"] = {{"namespace", name}, {"storage_usage_gb", 0.0}};
+  return Dump(body);
+}
+
+std::string RepositoryBody(const RepositoryView& repository) {
+  Json body = Base("success", kFound);
+  body["repository"] = {{"namespace", repository.name.space},
+                        {"name", repository.name.name},
+                        {"size", repository.size_bytes},
+                        {"data_types", DataTypes(repository.data_types)},
+                        {"min_version", kOxenMinVersion},
+                        {"is_empty", repository.empty},
+                        {"storage_kind", "local"}};
+  return Dump(body);
+}
+
+std::string CreatedRepositoryBody(const RepositoryName& name, const CommitView& latest) {
+  Json body = Base("success", kFound);
+  body["repository"] = {{"namespace", name.space},
+                        {"name", name.name},
+                        {"latest_commit", ToJson(latest)},
+                        {"min_version", kOxenMinVersion},
+                        {"storage_kind", "local"}};
+  body["metadata_entries"] = nullptr;
+  return Dump(body);
+}
+
+std::string BranchBody(std::string_view message, const BranchView& branch) {
+  Json body = Base("success", message);
+  body["branch"] = ToJson(branch);
+  return Dump(body);
+}
+
+std::string BranchesBody(const std::vector<BranchView>& branches) {
+  Json body = Base("success", kFound);
+  body["branches"] = ListOf(branches);
+  return Dump(body);
+}
+
+std::string CommitBody(std::string_view message, const CommitView& commit) {
+  Json body = Base("success", message);
+  body["commit"] = ToJson(commit);
+  return Dump(body);
+}
+
+std::string CommitsBody(const std::vector<CommitView>& commits, const PageView& page) {
+  Json body = Base("success", kFound);
+  body["commits"] = ListOf(commits);
+  AddPage(body, page);
+  body["has_more"] = page.number < PagesOf(page);
+  return Dump(body);
+}
+
+std::string MergeBody(const CommitView& base, const CommitView& head, const CommitView& merge) {
+  Json body = Base("success", kFound);
+  body["commits"] = {{"head", ToJson(head)}, {"base", ToJson(base)}, {"merge", ToJson(merge)}};
+  return Dump(body);
+}
+
+std::string MergeableBody(const std::vector<std::string>& conflicts, const std::vector<CommitView>& commits) {
+  Json body = Base("success", kFound);
+  body["is_mergeable"] = conflicts.empty();
+  body["conflicts"] = Json::array();
+  for (const std::string& path : conflicts) body["conflicts"].push_back({{"path", ToDisplayUtf8(path)}});
+  body["commits"] = ListOf(commits);
+  return Dump(body);
+}
+
+std::string RevisionBody(const RevisionView& revision, const std::string& path) {
+  Json body = Base("success", kFound);
+  body["resource"] = ResourceOf(revision, path);
+  return Dump(body);
+}
+
+std::string EntryBody(const EntryView& entry, const RevisionView& revision) {
+  Json body = Base("success", kFound);
+  body["entry"] = ToJson(entry, revision);
+  return Dump(body);
+}
+
+std::string DirectoryBody(const EntryView& folder, const std::vector<EntryView>& entries,
+                          const RevisionView& revision, const std::map<std::string, int64_t>& data_types,
+                          const PageView& page) {
+  Json body = Base("success", kFound);
+  body["dir"] = ToJson(folder, revision);
+  body["entries"] = Json::array();
+  for (const EntryView& entry : entries) body["entries"].push_back(ToJson(entry, revision));
+  body["resource"] = {{"path", ToDisplayUtf8(folder.path)}, {"version", revision.name}};
+  body["metadata"] = {{"dir", {{"data_types", DataTypes(data_types)}}}};
+  AddPage(body, page);
+  return Dump(body);
+}
+
+std::string WorkspaceBody(std::string_view message, const WorkspaceView& workspace) {
+  Json body = Base("success", message);
+  body["workspace"] = ToJson(workspace);
+  return Dump(body);
+}
+
+std::string WorkspacesBody(const std::vector<WorkspaceView>& workspaces) {
+  Json body = Base("success", kCreated);  // Sic: what Oxen says here.
+  body["workspaces"] = ListOf(workspaces);
+  return Dump(body);
+}
+
+std::string ErrFilesBody(const std::vector<RefusedEntry>& refused) {
+  Json body = Base("success", kCreated);
+  body["err_files"] = ListOf(refused);
+  return Dump(body);
+}
+
+std::string StagedPathsBody(const std::vector<std::string>& paths, const std::vector<RefusedEntry>& refused) {
+  Json body = Base("success", kCreated);
+  body["paths"] = DisplayList(paths);
+  body["err_files"] = ListOf(refused);
+  return Dump(body);
+}
+
+std::string PathsBody(std::string_view status, std::string_view message,
+                      const std::vector<std::string>& paths) {
+  Json body = Base(status, message);
+  body["paths"] = DisplayList(paths);
+  return Dump(body);
+}
+
+std::string VersionMetadataBody(const VersionInfo& version) {
+  Json body = Base("success", kFound);
+  body["version"] = {{"hash", ToHex(version.content.xxh3)}, {"size", version.size_bytes}};
+  return Dump(body);
+}
+
+std::string MissingVersionsBody(const std::vector<std::string>& hashes) {
+  return Dump({{"error",
+                {{"type", "version_blobs_missing"},
+                 {"title", "Versions missing"},
+                 {"detail", std::to_string(hashes.size()) + " of the versions asked for are not here"},
+                 {"missing_hashes", DisplayList(hashes)}}},
+               {"status", "error"},
+               {"status_message", StatusMessageOf(404)}});
+}
+
+std::string UploadStoredBody() {
+  Json body = Base("success", kCreated);
+  body["file"] = "already_stored";
+  return Dump(body);
+}
+
+std::string UploadBegunBody(const std::string& id, uint64_t part_bytes, uint64_t parts, unsigned window) {
+  Json body = Base("success", kCreated);
+  body["file"] = "awaiting_parts";
+  body["upload_id"] = id;
+  body["part_size"] = part_bytes;
+  body["num_parts"] = parts;
+  body["part_window"] = window;
+  return Dump(body);
+}
+
+std::string UploadPartBody(bool completed) {
+  Json body = Base("success", kCreated);
+  body["completed"] = completed;
+  return Dump(body);
+}
+
+std::string CleanedBody(const CleanedView& result) {
+  Json body = Base("success", kDeleted);
+  body["result"] = {{"scanned", result.scanned},
+                    {"corrupted", result.corrupted},
+                    {"cleaned", result.cleaned},
+                    {"errors", result.errors},
+                    {"elapsed", result.elapsed_s}};
+  return Dump(body);
+}
+
 Status WriteErrFiles(const StageReport& report, const BodySink& write) {
-  std::string head =
-      Dump(report.Withdrawn() ? Base("error", "conflict") : Base("success", "resource_created"));
+  std::string head = Dump(report.Withdrawn() ? Base("error", "conflict") : Base("success", kCreated));
   head.back() = ',';
   STAGEFS_RETURN_IF_ERROR(write(head + "\"err_files\":["));
   bool first = true;
   STAGEFS_RETURN_IF_ERROR(report.refused.ForEach([&](const RefusedEntry& entry) {
-    const std::string item = Dump({{"hash", ToDisplayUtf8(entry.hash)},
-                                   {"path", ToDisplayUtf8(entry.path)},
-                                   {"error", ToDisplayUtf8(entry.reason)}});
+    const std::string item = Dump(ToJson(entry));
     const bool was_first = std::exchange(first, false);
     return write((was_first ? "" : ",") + item);
   }));
@@ -174,7 +410,7 @@ Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, i
         STAGEFS_ASSIGN_OR_RETURN(const auto version, reader->GetVersion(line.version));
         if (version) hash = ToHex(version->content.xxh3);
       }
-      list->Add(FileEntry(line, hash));
+      list->Add(FileEntry(line.path, line.path, hash, false, line.size_bytes));
     }
     list->Count();
     return {};
@@ -193,11 +429,11 @@ Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, i
                                                       {"total_files", 0},
                                                       {"status", "Added"}});
   }
-  Json body = Base("success", "resource_found");
+  Json body = Base("success", kFound);
   body["staged"] = {{"added_dirs", {{"num_files_staged", files}, {"total_files", 0}, {"paths", paths}}},
-                    {"added_files", added.ToJson()},
-                    {"modified_files", modified.ToJson()},
-                    {"removed_files", removed.ToJson()}};
+                    {"added_files", added.Finish()},
+                    {"modified_files", modified.Finish()},
+                    {"removed_files", removed.Finish()}};
   return Dump(body);
 }
 

@@ -11,28 +11,26 @@
 namespace stagefs {
 namespace {
 
-constexpr size_t kBranchNameBytesMax = 200;
-constexpr size_t kWorkspaceNameBytesMax = 200;
-
 // Names appear in paths of URLs and in NS/REPO:WORKSPACE.
-Status CheckName(const std::string& what, const std::string& name, size_t bytes_max) {
+Status CheckName(const std::string& what, const std::string& name) {
   const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return c > ' ' && c != 0x7f && c != ':' && c != '\\' && c != '?' && c != '#' && c != '%';
+    return c >= ' ' && c != 0x7f && c != ':' && c != '\\' && c != '?' && c != '#' && c != '%';
   });
-  if (!name.empty() && plain && IsValidUtf8(name) && name.size() <= bytes_max && name.front() != '/' &&
-      name.back() != '/' && name.find("..") == std::string::npos && name.find("//") == std::string::npos) {
+  if (!name.empty() && plain && IsValidUtf8(name) && name.size() <= kRevisionNameBytesMax &&
+      name.front() != '/' && name.back() != '/' && name.front() != ' ' && name.back() != ' ' &&
+      name.find("..") == std::string::npos && name.find("//") == std::string::npos) {
     return {};
   }
   return Error(ErrorCode::kInvalidArgument,
                what + " name '" + ToDisplayUtf8(name.substr(0, 100)) +
-                   "' is not allowed: use 1 to 200 bytes of letters, digits and punctuation without spaces, "
-                   "':', '?', '#', '%', '\\' and '..'");
+                   "' is not allowed: use 1 to 200 bytes of letters, digits, spaces and punctuation "
+                   "without ':', '?', '#', '%', '\\' and '..'");
 }
 
 }  // namespace
 
 Status Repository::CreateBranch(const std::string& name, const std::string& from) {
-  STAGEFS_RETURN_IF_ERROR(CheckName("branch", name, kBranchNameBytesMax));
+  STAGEFS_RETURN_IF_ERROR(CheckName("branch", name));
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, ResolveRevision(from));
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction->FindBranch(name));
@@ -55,6 +53,8 @@ Status Repository::DeleteBranch(const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction->FindBranch(name));
   if (!existing) return Error(ErrorCode::kNotFound, "Branch '" + name + "' not found");
+  STAGEFS_ASSIGN_OR_RETURN(const auto branches, transaction->ListBranches());
+  if (branches.size() == 1) return Error(ErrorCode::kConflict, "branch " + name + " is the only one");
   STAGEFS_ASSIGN_OR_RETURN(const auto workspaces, transaction->ListWorkspaces());
   for (const WorkspaceInfo& workspace : workspaces) {
     if (workspace.branch == name) {
@@ -94,8 +94,8 @@ Result<std::vector<Named<Entry>>> Repository::ListTree(const std::string& revisi
 Result<WorkspaceInfo> Repository::CreateWorkspace(const std::string& branch,
                                                   const std::optional<std::string>& name,
                                                   const std::optional<std::string>& uid) {
-  if (name) STAGEFS_RETURN_IF_ERROR(CheckName("workspace", *name, kWorkspaceNameBytesMax));
-  if (uid) STAGEFS_RETURN_IF_ERROR(CheckName("workspace", *uid, kWorkspaceNameBytesMax));
+  if (name) STAGEFS_RETURN_IF_ERROR(CheckName("workspace", *name));
+  if (uid) STAGEFS_RETURN_IF_ERROR(CheckName("workspace", *uid));
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> head, transaction->FindBranch(branch));
   if (!head) return Error(ErrorCode::kNotFound, "Branch '" + branch + "' not found");

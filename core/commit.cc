@@ -81,13 +81,7 @@ Result<CommitResult> Workspace::Commit(const std::string& message, const Author&
       STAGEFS_ASSIGN_OR_RETURN(result.others, CountCommits(transaction, branch->head, workspace.base));
       overlay.NoteChange(kEverything);
     }
-    CommitInfo commit;
-    commit.id = RandomHex();
-    commit.parent = branch->head;
-    commit.message = message;
-    commit.author = author.name;
-    commit.email = author.email;
-    commit.time_ns = NowNs();
+    CommitInfo commit = NewCommit(branch->head, message, author);
     STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit));
     STAGEFS_ASSIGN_OR_RETURN(result.entries, Committer(onto, result.commit).Run(&result.left_out));
     if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");

@@ -1,5 +1,6 @@
 #include "committer.h"
 
+#include "stagefs/posix_env.h"
 #include "walk.h"
 
 namespace stagefs {
@@ -63,6 +64,28 @@ Status Committer::DropIfEmpty(FolderId folder) {
     folder = place->folder;
   }
   return {};
+}
+
+CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author& author) {
+  CommitInfo commit;
+  commit.id = RandomHex();
+  commit.parent = parent;
+  commit.message = message;
+  commit.author = author.name;
+  commit.email = author.email;
+  commit.time_ns = NowNs();
+  return commit;
+}
+
+Result<Overlay> AddHiddenWorkspace(IndexTransaction& transaction, const std::string& branch, CommitSeq base) {
+  WorkspaceInfo workspace;
+  workspace.uid = RandomHex();
+  workspace.branch = branch;
+  workspace.base = base;
+  workspace.created_ns = NowNs();
+  STAGEFS_ASSIGN_OR_RETURN(workspace, transaction.AddWorkspace(workspace));
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, transaction.ViewOf(base));
+  return Overlay(transaction, std::move(workspace), std::move(view), kNoMount);
 }
 
 }  // namespace stagefs

@@ -28,4 +28,10 @@ class Committer {
   TreeView view_;
 };
 
+// Not added yet, and of this moment.
+CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author& author);
+
+// A workspace that lives and dies in one transaction, which erases it before it ends.
+Result<Overlay> AddHiddenWorkspace(IndexTransaction& transaction, const std::string& branch, CommitSeq base);
+
 }  // namespace stagefs

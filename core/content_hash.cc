@@ -100,6 +100,10 @@ Result<HashRef> HashRef::ParseFull(std::string_view text) {
   return Parse(text);
 }
 
+bool HashRef::Names(const ContentId& content) const {
+  return sha256() != nullptr ? *sha256() == content.sha256 : *xxh3() == content.xxh3;
+}
+
 std::string HashRef::ToString() const { return sha256() ? ToHex(*sha256()) : ToHex(*xxh3()); }
 
 struct ContentHasher::State {

@@ -65,6 +65,17 @@ Result<FsckReport> Repository::Fsck(const std::function<void(int64_t)>& progress
   return report;
 }
 
+Status Repository::SetAside(const std::vector<Sha256>& damaged) {
+  const std::string folder = folder_ + "/damaged";
+  if (!damaged.empty()) STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
+  for (const Sha256& hash : damaged) {
+    // In the writer's turn, so that nobody stores the same content meanwhile.
+    STAGEFS_ASSIGN_OR_RETURN(const auto turn, index_->Begin(Durability::kProcessDeath));
+    STAGEFS_RETURN_IF_ERROR(versions_->GiveBack(hash, folder + '/' + ToHex(hash)));
+  }
+  return {};
+}
+
 Result<GcReport> Repository::Gc(int64_t keep_days) {
   if (keep_days < 0) return Error(ErrorCode::kInvalidArgument, "gc: --keep counts days from 0");
   STAGEFS_RETURN_IF_ERROR(SyncAll());

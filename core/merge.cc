@@ -48,6 +48,15 @@ Result<CommitSeq> CommonAncestor(IndexReader& index, CommitSeq left, CommitSeq r
   return found;
 }
 
+Result<std::vector<CommitInfo>> OnlyIn(IndexReader& index, CommitSeq head, CommitSeq base) {
+  std::vector<CommitInfo> commits;
+  STAGEFS_RETURN_IF_ERROR(WalkBoth(index, base, head, [&](const CommitInfo& commit, int sides) {
+    if (sides == kRight) commits.push_back(commit);
+    return true;
+  }));
+  return commits;
+}
+
 // The slots in which the trees of two commits may differ: what either line of first parents changed since
 // they met.
 Result<std::set<Slot>> SlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b) {
@@ -66,16 +75,6 @@ Result<std::set<Slot>> SlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b
     newer = commit->parent;
   }
   return slots;
-}
-
-// A workspace that lives and dies in one transaction.
-Result<WorkspaceInfo> AddHidden(IndexTransaction& transaction, const std::string& branch, CommitSeq base) {
-  WorkspaceInfo workspace;
-  workspace.uid = RandomHex();
-  workspace.branch = branch;
-  workspace.base = base;
-  workspace.created_ns = NowNs();
-  return transaction.AddWorkspace(workspace);
 }
 
 struct Sides {
@@ -99,10 +98,8 @@ Result<Sides> FindSides(IndexReader& index, const std::string& base, const Commi
 
 // The hidden workspace whose tree is that of `sides.head` on top of the common ancestor.
 Result<Overlay> StageHead(IndexTransaction& transaction, const Sides& sides) {
-  STAGEFS_ASSIGN_OR_RETURN(WorkspaceInfo hidden, AddHidden(transaction, sides.base.name, sides.ancestor));
-  STAGEFS_ASSIGN_OR_RETURN(TreeView base, transaction.ViewOf(sides.ancestor));
+  STAGEFS_ASSIGN_OR_RETURN(Overlay overlay, AddHiddenWorkspace(transaction, sides.base.name, sides.ancestor));
   STAGEFS_ASSIGN_OR_RETURN(const TreeView head, transaction.ViewOf(sides.head.seq));
-  Overlay overlay(transaction, std::move(hidden), std::move(base), kNoMount);
   STAGEFS_ASSIGN_OR_RETURN(const auto slots, SlotsBetween(transaction, sides.ancestor, sides.head.seq));
   for (const Slot& slot : slots) {
     STAGEFS_ASSIGN_OR_RETURN(const auto before, overlay.LookUpBase(slot));
@@ -168,6 +165,12 @@ Result<CommitPage> Repository::History(const std::string& revision, const RepoPa
   return page;
 }
 
+Result<std::vector<CommitInfo>> Repository::CommitsSince(const std::string& revision, CommitSeq base) {
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo head, ResolveRevision(revision));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  return OnlyIn(*reader, head.seq, base);
+}
+
 Result<std::vector<std::string>> Repository::ParentsOf(const CommitInfo& commit) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
   std::vector<std::string> ids;
@@ -184,11 +187,7 @@ Result<MergePreview> Repository::PreviewMerge(const std::string& base, const std
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
   STAGEFS_ASSIGN_OR_RETURN(const Sides sides, FindSides(*transaction, base, from));
   MergePreview preview;
-  STAGEFS_RETURN_IF_ERROR(
-      WalkBoth(*transaction, sides.base_head.seq, from.seq, [&](const CommitInfo& commit, int descendants) {
-        if (descendants == kRight) preview.commits.push_back(commit);
-        return true;
-      }));
+  STAGEFS_ASSIGN_OR_RETURN(preview.commits, OnlyIn(*transaction, from.seq, sides.base_head.seq));
   if (sides.ancestor == sides.head.seq || sides.ancestor == sides.base_head.seq) return preview;
   STAGEFS_ASSIGN_OR_RETURN(Overlay theirs, StageHead(*transaction, sides));
   STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(theirs, sides.base_head.seq));
@@ -210,14 +209,8 @@ Result<MergeResult> Repository::Merge(const std::string& base, const std::string
     STAGEFS_ASSIGN_OR_RETURN(Overlay theirs, StageHead(*transaction, sides));
     STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(theirs, sides.base_head.seq));
     STAGEFS_RETURN_IF_ERROR(Rebaser(theirs, onto).Run());
-    CommitInfo commit;
-    commit.id = RandomHex();
-    commit.parent = sides.base_head.seq;
+    CommitInfo commit = NewCommit(sides.base_head.seq, message, author);
     commit.merged = sides.head.seq;
-    commit.message = message;
-    commit.author = author.name;
-    commit.email = author.email;
-    commit.time_ns = NowNs();
     STAGEFS_ASSIGN_OR_RETURN(result.merge, transaction->AddCommit(commit));
     std::vector<std::string> left_out;
     STAGEFS_RETURN_IF_ERROR(Committer(onto, result.merge).Run(&left_out).WithoutValue());
@@ -226,31 +219,6 @@ Result<MergeResult> Repository::Merge(const std::string& base, const std::string
   STAGEFS_RETURN_IF_ERROR(transaction->PutBranch({base, result.merge.seq}));
   STAGEFS_RETURN_IF_ERROR(transaction->Commit());
   return result;
-}
-
-Result<CommitInfo> Repository::Seed(const std::vector<std::pair<RepoPath, VersionId>>& files) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
-  STAGEFS_ASSIGN_OR_RETURN(const auto branch, transaction->FindBranch(std::string(kDefaultBranch)));
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> first,
-                           transaction->GetCommit(branch ? branch->head : 0));
-  if (!first || first->parent != 0) {
-    return Error(ErrorCode::kConflict, "only a repository without commits is seeded");
-  }
-  STAGEFS_ASSIGN_OR_RETURN(WorkspaceInfo hidden, AddHidden(*transaction, branch->name, first->seq));
-  STAGEFS_ASSIGN_OR_RETURN(TreeView view, transaction->ViewOf(first->seq));
-  Overlay overlay(*transaction, std::move(hidden), std::move(view), kNoMount);
-  for (const auto& [path, version] : files) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, transaction->GetVersion(version));
-    if (!info) return Error(ErrorCode::kNotFound, "the version is gone");
-    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay.EnsureFolders(path.parent()));
-    STAGEFS_RETURN_IF_ERROR(
-        overlay.StageVersion({folder, std::string(path.name())}, *info, StageHow()).WithoutValue());
-  }
-  std::vector<std::string> left_out;
-  STAGEFS_RETURN_IF_ERROR(Committer(overlay, *first).Run(&left_out).WithoutValue());
-  STAGEFS_RETURN_IF_ERROR(transaction->EraseWorkspace(overlay.workspace().id));
-  STAGEFS_RETURN_IF_ERROR(transaction->Commit());
-  return *first;
 }
 
 }  // namespace stagefs

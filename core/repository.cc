@@ -95,6 +95,15 @@ Status IncomingFile::Write(const void* data, size_t size_bytes) {
   return {};
 }
 
+Status IncomingFile::WriteFrom(ByteSource& source) {
+  std::vector<char> buffer(256 << 10);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
+    if (got == 0) return {};
+    STAGEFS_RETURN_IF_ERROR(Write(buffer.data(), got));
+  }
+}
+
 // One thread that makes acknowledged work survive power loss within a second.
 struct Repository::Flusher {
   explicit Flusher(Repository& repository) : repository(repository), thread([this] { Run(); }) {}
@@ -328,12 +337,7 @@ Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
 
 Result<VersionInfo> Repository::PutFrom(ByteSource& source) {
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, NewIncoming());
-  std::vector<char> buffer(256 << 10);
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
-    if (got == 0) break;
-    STAGEFS_RETURN_IF_ERROR(file.Write(buffer.data(), got));
-  }
+  STAGEFS_RETURN_IF_ERROR(file.WriteFrom(source));
   std::vector<IncomingFile> files;
   files.push_back(std::move(file));
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, Adopt(std::move(files)));

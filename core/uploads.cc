@@ -58,10 +58,6 @@ Status AppendTo(IncomingFile& file, const std::string& piece) {
   }
 }
 
-bool Names(const HashRef& claimed, const ContentId& content) {
-  return claimed.sha256() != nullptr ? *claimed.sha256() == content.sha256 : *claimed.xxh3() == content.xxh3;
-}
-
 }  // namespace
 
 Uploads::Uploads(Repository& repository)
@@ -167,7 +163,7 @@ Result<VersionInfo> Uploads::Complete(const std::string& key, const HashRef& cla
     const Status added = AppendTo(*file, FolderOf(ours) + '/' + NameOf(piece.offset));
     if (!added) return give_back(added.error());
   }
-  if (!Names(claimed, file->Finish())) {
+  if (!claimed.Names(file->Finish())) {
     STAGEFS_RETURN_IF_ERROR(Drop(ours));
     return Error(ErrorCode::kInvalidArgument, "the uploaded bytes do not hash to " + claimed.ToString());
   }

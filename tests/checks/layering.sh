@@ -33,9 +33,13 @@ mapfile -t list < <(without "api/http_server.cc" "${fs[@]}" "${api[@]}")
 forbids "the HTTP library has one home" '#include <microhttpd' "${list[@]}"
 mapfile -t list < <(without "api/token.cc" "${fs[@]}" "${api[@]}")
 forbids "the JWT library has one home" '#include <jwt' "${list[@]}"
+mapfile -t list < <(without "api/multipart.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "the form parser and zlib have one home" '#include <(Poco|zlib)' "${list[@]}"
+mapfile -t list < <(without "api/archive.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "the archive library has one home" '#include <archive' "${list[@]}"
 mapfile -t list < <(without "core/content_hash.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "OpenSSL and xxhash have one home" '#include <(openssl|xxhash)' "${list[@]}"
-mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc api/wire.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc api/wire.cc api/wire_in.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "JSON is named where text is made or read" '#include <nlohmann' "${list[@]}"
 mapfile -t list < <(without "fs/main.cc fs/commands.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "the command line library is named in main.cc and commands.cc" '#include <CLI' "${list[@]}"

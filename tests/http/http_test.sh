@@ -78,7 +78,7 @@ equals "headers on every answer" "0.50.0 my-id" "$(curl -sS -m 30 -D - -o /dev/n
 before=$(stagefs status t/r:w)
 answers "no content type" 400 'bad_request' http -H 'content-type:' --data-binary "$LIST" "$W/versions/r"
 answers "another content type" 400 'bad_request' http -H 'content-type: text/plain' --data-binary "$LIST" "$W/versions/r"
-answers "multipart" 415 'stagefs put' http -F "file=@data/cat" "$W/files/batch/r"
+answers "a form to the route of lists" 415 'multipart' http -H 'content-type: text/plain' --data-binary x "$W/files/r"
 answers "malformed JSON" 400 'Json deserialize error' post '[{"hash":' "$W/versions/r"
 answers "an object" 400 'missing field' post '{}' "$W/versions/r"
 answers "an empty body" 400 'it is empty' post '' "$W/versions/r"
@@ -97,7 +97,7 @@ answers "an unknown repository" 404 "Repository 't/x' not found" post "$LIST" "$
 answers "a repository name that is none" 404 "not found" post "$LIST" "$URL/api/repos/..%2F..%2Fetc/x/workspaces/w/versions/r"
 answers "an unknown workspace" 404 "Workspace not found: nope" post "$LIST" "$URL/api/repos/t/r/workspaces/nope/versions/r"
 answers "an unknown route" 404 resource_not_found http "$URL/api/nothing"
-answers "another method" 404 resource_not_found http -X PUT "$W/versions/r"
+answers "another method" 405 'Method Not Allowed' http -X PUT "$W/versions/r"
 answers "an unknown file" 404 "Could not find path: nope" http "$W/files/nope"
 answers "a folder is not a file" 404 "Could not find path" http "$W/files/clients"
 answers "a page that is no number" 400 page_size http "$W/changes/?page_size=x"

@@ -51,6 +51,8 @@ class HashRef {
 
   const Sha256* sha256() const { return std::get_if<Sha256>(&hash_); }
   const Xxh3* xxh3() const { return std::get_if<Xxh3>(&hash_); }
+  // Whether this is one of the content's two hashes.
+  bool Names(const ContentId& content) const;
   std::string ToString() const;
 
  private:

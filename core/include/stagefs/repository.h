@@ -27,6 +27,8 @@ struct RepositoryName {
 
 constexpr std::string_view kDefaultBranch = "main";
 constexpr int64_t kGcKeepDaysDefault = 14;
+// The name of a branch or a workspace.
+constexpr size_t kRevisionNameBytesMax = 200;
 
 // Who commits.
 struct Author {
@@ -44,6 +46,8 @@ class IncomingFile {
 
   Status Write(const void* data, size_t size_bytes);
   Status Write(std::string_view bytes) { return Write(bytes.data(), bytes.size()); }
+  // Everything that `source` still has.
+  Status WriteFrom(ByteSource& source);
   ContentId Finish() const { return hasher_.Finish(); }
   uint64_t size_bytes() const { return size_bytes_; }
   int fd() const { return fd_; }
@@ -161,6 +165,8 @@ class Repository {
   Result<CommitPage> Log(const std::string& revision, int64_t skip, size_t limit);
   // Only those that changed something at or below `path`.
   Result<CommitPage> History(const std::string& revision, const RepoPath& path, int64_t skip, size_t limit);
+  // What `revision` descends from and `base` does not, newest first.
+  Result<std::vector<CommitInfo>> CommitsSince(const std::string& revision, CommitSeq base);
   // The ids of a commit's parents: none for the first, two for a merge.
   Result<std::vector<std::string>> ParentsOf(const CommitInfo& commit);
 
@@ -170,6 +176,16 @@ class Repository {
   // its own it moves forward without a new commit. kConflict, listing the paths, and nothing is changed.
   Result<MergeResult> Merge(const std::string& base, const std::string& head, const std::string& message,
                             const Author& author);
+  // Changes paths of a branch in one commit, without a workspace that anybody sees.
+  // Errors: kInvalidArgument if nothing changes; kNotFound for the branch or a path that is not there;
+  // kExists where something is moved to; what staging refuses. Nothing is changed then.
+  struct PathChange {
+    RepoPath path;
+    std::optional<VersionId> version;  // Put this there;
+    std::optional<RepoPath> moved_to;  // or move the path;
+  };                                   // or, with neither, remove it.
+  Result<CommitInfo> CommitPaths(const std::string& branch, const std::vector<PathChange>& changes,
+                                 const std::string& message, const Author& author);
   // Puts `files` into the repository's first commit, which must be the only one (else kConflict).
   Result<CommitInfo> Seed(const std::vector<std::pair<RepoPath, VersionId>>& files);
 
@@ -193,6 +209,8 @@ class Repository {
   void RemoveListener(int handle);
   void NotifyListeners(WorkspaceId workspace, WriterId writer);
 
+  // Moves damaged bytes out of the store, to damaged/: storing the same content again heals it.
+  Status SetAside(const std::vector<Sha256>& damaged);
   Result<FsckReport> Fsck(const std::function<void(int64_t done)>& progress);
   // Removes versions that nothing names and nobody put, found or unstaged in the last `keep_days`.
   Result<GcReport> Gc(int64_t keep_days);

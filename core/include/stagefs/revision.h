@@ -1,0 +1,53 @@
+// What a client calls a revision: a commit, a branch, or a workspace; and the tree it shows.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stagefs/workspace.h"
+
+namespace stagefs {
+
+struct Revision {
+  std::string name;                        // As the client wrote it.
+  CommitInfo commit;                       // Of a workspace: its base.
+  std::optional<BranchInfo> branch;        // If the name is a branch's.
+  std::optional<WorkspaceInfo> workspace;  // If it is a workspace's id or name.
+};
+
+struct Resource {
+  Revision revision;
+  RepoPath path;
+};
+
+// Reads `text` as REVISION[/PATH]. Names may have slashes: a commit's id comes first, then the longest branch
+// name, then the longest workspace.
+// Errors: kNotFound if no revision begins it; kInvalidArgument for a path that is none.
+Result<Resource> ResolveResource(Repository& repository, std::string_view text);
+
+// The tree of a revision: a moment of it, for a few questions on one thread. Outlived by the repository.
+class RevisionTree {
+ public:
+  static Result<std::unique_ptr<RevisionTree>> Open(Repository& repository, const Revision& revision);
+  ~RevisionTree();
+
+  // kNotFound, kNotDirectory.
+  Result<Located> Find(const RepoPath& path);
+  // Files and folders, in byte order of the name, after `after`; scratch and symbolic links are not shown.
+  Result<std::vector<Named<Entry>>> List(FolderId folder, std::string_view after, size_t limit);
+  Result<VersionInfo> VersionOf(const Entry& file);
+  // The commit that gave a file its content; std::nullopt for what is only staged.
+  Result<std::optional<CommitInfo>> LastCommitOf(const Slot& slot);
+  // "Added" or "Modified" where the revision is a workspace, else "".
+  Result<std::string> ChangeOf(const Slot& slot);
+  Result<std::unique_ptr<VersionReader>> OpenVersion(const VersionInfo& version);
+
+ private:
+  struct State;
+  explicit RevisionTree(std::unique_ptr<State> state);
+  const std::unique_ptr<State> state_;
+};
+
+}  // namespace stagefs
