@@ -1,15 +1,18 @@
 """Drives the stock `oxenai` package against a running `stagefs serve`, one flow per call that its users make.
 
-Usage: python oxen_flows.py HOST:PORT [MOUNTED_FOLDER NAMESPACE/REPO WORKSPACE_NAME]
+Usage: python oxen_flows.py HOST:PORT [MOUNTED_FOLDER NAMESPACE/REPO WORKSPACE_NAME SECONDS]
 
 Prints one `ok - …` or `not ok - …` line per flow. With a mounted folder only the flows that look at both sides
-run: the folder shows the workspace of the given name.
+run: the folder shows the workspace of the given name, and what the client does is there within SECONDS (0 where
+one process serves both).
 """
 
 import os
 import random
+import shutil
 import sys
 import tempfile
+import time
 import traceback
 from importlib.metadata import version
 from pathlib import Path
@@ -443,39 +446,52 @@ def what_is_not_served_says_so():
     assert "Not served by stagefs" in text, text
 
 
-def both_sides(mountpoint, repo_name, workspace_name):
+def both_sides(mountpoint, repo_name, workspace_name, seconds):
     repo = RemoteRepo(repo_name, host=HOST, scheme="http")
     workspace = Workspace(repo, "main", workspace_name=workspace_name)
     folder = Path(mountpoint)
 
+    def shows(path, content):
+        until = time.monotonic() + float(seconds)
+        while True:
+            try:
+                found = (folder / path).read_bytes()
+            except OSError as error:
+                found = None if isinstance(error, FileNotFoundError) else error
+            if found == content or time.monotonic() >= until:
+                assert found == content, f"{path}: {found[:100] if isinstance(found, bytes) else found!r}"
+                return
+            time.sleep(0.02)
+
     def client_to_folder():
         workspace.add(local("client.txt", "from the client"), "from/client")
-        assert (folder / "from/client/client.txt").read_text() == "from the client"
-        workspace.add(local("big.bin", random.Random(3).randbytes(12 * MIB)), "from/client")
-        assert (folder / "from/client/big.bin").stat().st_size == 12 * MIB
+        shows("from/client/client.txt", b"from the client")
+        big = random.Random(3).randbytes(12 * MIB)
+        workspace.add(local("big.bin", big), "from/client")
+        shows("from/client/big.bin", big)
 
     def folder_to_client():
         (folder / "from/folder").mkdir(parents=True)
         (folder / "from/folder/dropped.txt").write_text("from the folder")
         assert added(workspace, "from/folder") == ["from/folder/dropped.txt"]
         workspace.rm("from/folder/dropped.txt")
-        assert not (folder / "from/folder/dropped.txt").exists()
+        shows("from/folder/dropped.txt", None)
 
     def a_change_of_the_same_file_on_both_sides():
         for number in range(5):
             workspace.add(local("turn.txt", f"client {number}"))
-            assert (folder / "turn.txt").read_text() == f"client {number}"
+            shows("turn.txt", f"client {number}".encode())
             (folder / "turn.txt").write_text(f"folder {number}")
             assert added(workspace).count("turn.txt") == 1
         commit = workspace.commit("both sides")
         assert repo.get_file("turn.txt", commit.id) == b"folder 4"
-        assert (folder / "turn.txt").read_text() == "folder 4"
+        shows("turn.txt", b"folder 4")
 
     return [client_to_folder, folder_to_client, a_change_of_the_same_file_on_both_sides]
 
 
 def main():
-    flows = both_sides(*sys.argv[2:5]) if len(sys.argv) > 2 else FLOWS
+    flows = both_sides(*sys.argv[2:6]) if len(sys.argv) > 2 else FLOWS
     for run in flows:
         what = f"oxenai {VERSION}: {run.__name__.replace('_', ' ')}"
         try:
@@ -484,6 +500,8 @@ def main():
         except BaseException:
             print(f"not ok - {what}", flush=True)
             print("  " + traceback.format_exc().replace("\n", "\n  "), flush=True)
+    os.chdir("/")
+    shutil.rmtree(SCRATCH)
 
 
 main()
