@@ -131,13 +131,7 @@ Status VisitPart(std::istream& bytes, const Poco::Net::MessageHeader& header, ui
   }
   GunzipSource unpacked(raw);
   LimitedSource source(unpacked, left);
-  STAGEFS_RETURN_IF_ERROR(visit(part, source));
-  // To the end, where the checksum is.
-  std::vector<char> rest(kBufferBytes);
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(rest.data(), rest.size()));
-    if (got == 0) return {};
-  }
+  return visit(part, source);
 }
 
 Status ReadParts(std::istream& stream, const std::string& boundary, uint64_t left,

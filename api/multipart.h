@@ -17,7 +17,8 @@ struct Part {
 };
 
 // Calls `visit` for every part in order, with its bytes (uncompressed where the part's type is
-// application/gzip). What `visit` does not read is passed over. All parts together may unpack to
+// application/gzip). What `visit` does not read is
+// passed over; what it reads to the end was checked against gzip's checksum. All parts together may unpack to
 // `unpacked_bytes_max` bytes.
 //
 // Errors: kInvalidArgument for what is not multipart or ends too early, and for broken gzip; kTooLarge;

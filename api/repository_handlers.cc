@@ -272,8 +272,7 @@ HttpResponse MergeBranches(Call& call) {
   }
   const auto& [base, head] = *spec;
   if (!call.repository->ResolveRevision(head)) return NoRevision(head);
-  const auto merged =
-      call.repository->Merge(base, head, "Merge branch '" + head + "' into '" + base + "'", author);
+  const auto merged = call.repository->Merge(base, head, MergeMessage(base, head), author);
   if (!merged && merged.error().code() == ErrorCode::kNotFound) {
     return NotFoundReply("Branch does not exist", BranchNotFound(base));
   }

@@ -9,7 +9,8 @@
 namespace stagefs {
 namespace {
 
-// {name} stands for one segment, {name*} for all that follow, also none. The first route that fits counts.
+// {name} stands for one segment, {name*} for all that follow the slash, also none. The first route that fits
+// counts.
 struct Route {
   std::string_view method, pattern;
   HttpResponse (*handle)(Call&);
@@ -72,16 +73,18 @@ constexpr Route kRoutes[] = {
     {"GET", WORKSPACE, &GetWorkspace},
     {"DELETE", WORKSPACE, &DeleteWorkspace},
     {"POST", WORKSPACE "/validate", &ValidateUpload},
+    {"POST", WORKSPACE "/files/batch", &StageBatch},
     {"POST", WORKSPACE "/files/batch/{directory*}", &StageBatch},
     {"POST", WORKSPACE "/versions/{directory*}", &StageBatch},
     {"DELETE", WORKSPACE "/versions", &RemoveFiles},
     {"DELETE", WORKSPACE "/files", &RemoveFiles},
     {"GET", WORKSPACE "/files/{path*}", &GetWorkspaceFile},
-    {"POST", WORKSPACE "/files/{directory*}", &StageUpload},
+    {"POST", WORKSPACE "/files/{path*}", &StageUpload},
     {"PATCH", WORKSPACE "/files/{path*}", &MoveWorkspaceFile},
     {"DELETE", WORKSPACE "/files/{path*}", &UnstagePath},
     {"DELETE", WORKSPACE "/changes", &UnstagePaths},
     {"DELETE", WORKSPACE "/staged", &UnstagePaths},
+    {"GET", WORKSPACE "/changes", &GetChanges},
     {"GET", WORKSPACE "/changes/{path*}", &GetChanges},
     {"DELETE", WORKSPACE "/changes/{path*}", &UnstagePath},
     {"POST", WORKSPACE "/commit/{branch*}", &CommitWorkspace},
@@ -119,11 +122,11 @@ std::optional<Match> Matches(std::string_view pattern, const std::vector<std::st
   size_t i = 0;
   while (!pattern.empty()) {
     const std::string_view wanted = NextOf(&pattern);
+    if (i == segments.size()) return std::nullopt;
     if (wanted.ends_with("*}")) {
       for (size_t first = i; i < segments.size(); ++i) match.rest += (i == first ? "" : "/") + segments[i];
       return match;
     }
-    if (i == segments.size()) return std::nullopt;
     if (wanted.starts_with('{')) {
       if (segments[i].empty()) return std::nullopt;
       match.names.push_back(segments[i]);
@@ -208,12 +211,14 @@ HttpResponse Router::Handle(const HttpRequest& request) {
   const auto target = ParseTarget(request.raw_target);
   if (!target) return BadRequest("the request target has a broken % escape");
   const std::string& method = request.method == "HEAD" ? "GET" : request.method;
+  std::string_view pattern;  // The first that fits: what it allows is what Allow says.
   std::set<std::string_view> allowed;
   for (const Route& route : kRoutes) {
     auto match = Matches(route.pattern, target->segments);
     if (!match) continue;
+    if (pattern.empty()) pattern = route.pattern;
     if (!route.method.empty() && route.method != method) {
-      allowed.insert(route.method);
+      if (route.pattern == pattern) allowed.insert(route.method);
       continue;
     }
     Call call{

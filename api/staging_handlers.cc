@@ -107,6 +107,7 @@ HttpResponse StageUpload(Call& call) {
   if (!directory) return BadRequest(directory.error().message());
   const auto form = ReadForm(call);
   if (!form) return ErrorReply(form.error());
+  if (form->files.empty()) return BadRequest("no file: send file[] parts, each with a filename");
   StageHow how;
   const auto forced = form->fields.find("update_timestamp");
   how.update_timestamp = forced != form->fields.end() && (forced->second == "true" || forced->second == "1");

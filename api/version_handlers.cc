@@ -23,7 +23,8 @@ class HashedParts {
   explicit HashedParts(Repository& repository) : repository_(repository) {}
 
   Status Take(const Part& part, ByteSource& bytes) {
-    if (part.filename.empty()) return Error(ErrorCode::kInvalidArgument, "a part without a filename");
+    if (part.filename.empty()) return {};  // A field, not a file.
+    ++count_;
     const Status kept = Keep(part, bytes);
     if (kept || kept.error().code() != ErrorCode::kInvalidArgument) return kept;
     refused_.push_back({part.filename, "", "Failed to store version: " + kept.error().message()});
@@ -38,6 +39,7 @@ class HashedParts {
   }
 
   const std::vector<RefusedEntry>& refused() const { return refused_; }
+  int64_t count() const { return count_; }
 
  private:
   Status Keep(const Part& part, ByteSource& bytes) {
@@ -52,6 +54,7 @@ class HashedParts {
   }
 
   Repository& repository_;
+  int64_t count_ = 0;
   std::vector<IncomingFile> group_;
   std::vector<RefusedEntry> refused_;
 };
@@ -117,6 +120,7 @@ HttpResponse PutVersions(Call& call) {
   Status taken = ReadMultipart(*call.request.body, call.request.Header("content-type"), call.body_bytes_max,
                                [&](const Part& part, ByteSource& bytes) { return parts.Take(part, bytes); });
   if (taken) taken = parts.Store();
+  if (taken && parts.count() == 0) return BadRequest("no file: send file[] parts, each named by its hash");
   return taken ? JsonReply(200, ErrFilesBody(parts.refused())) : ErrorReply(taken.error());
 }
 
@@ -178,7 +182,9 @@ HttpResponse PutChunk(Call& call) {
   if (!hash) return BadRequest(hash.error().message());
   bool bad = !call.target.query.contains("offset");
   const int64_t offset = QueryInt(call.target, "offset", 0, &bad);
-  if (bad) return BadRequest("offset is a whole number from 0");
+  if (bad || static_cast<uint64_t>(offset) > kUploadBytesMax) {
+    return BadRequest("offset is a whole number from 0 to " + std::to_string(kUploadBytesMax));
+  }
   const Status kept = Uploads(*call.repository)
                           .PutPiece(Uploads::KeyOf(*hash), static_cast<uint64_t>(offset), *call.request.body,
                                     /*begin=*/true);

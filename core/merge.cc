@@ -143,6 +143,10 @@ Result<bool> Changed(IndexReader& index, const CommitInfo& commit, const RepoPat
 
 }  // namespace
 
+std::string MergeMessage(const std::string& base, const std::string& head) {
+  return "Merge branch '" + head + "' into '" + base + "'";
+}
+
 Result<CommitPage> Repository::Log(const std::string& revision, int64_t skip, size_t limit) {
   return History(revision, RepoPath(), skip, limit);
 }

@@ -142,9 +142,11 @@ Result<std::string> ReadWholeFile(const std::string& path) {
   }
 }
 
+bool TryReflink(int from, int to) { return ioctl(to, FICLONE, from) == 0; }
+
 Status CopyBytes(int from, int to, uint64_t size_bytes) {
   STAGEFS_ASSIGN_OR_RETURN(const uint64_t source_bytes, FileSize(from));
-  if (size_bytes > 0 && source_bytes == size_bytes && ioctl(to, FICLONE, from) == 0) return {};
+  if (size_bytes > 0 && source_bytes == size_bytes && TryReflink(from, to)) return {};
   loff_t in = 0;
   loff_t out = 0;
   while (static_cast<uint64_t>(in) < size_bytes) {

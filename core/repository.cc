@@ -95,6 +95,23 @@ Status IncomingFile::Write(const void* data, size_t size_bytes) {
   return {};
 }
 
+Status IncomingFile::CopyFrom(int fd) {
+  // A clone is hashed as it is here: whoever changes the original meanwhile does not change it.
+  const bool cloned = TryReflink(fd, fd_);
+  std::vector<char> buffer(256 << 10);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got,
+                             ReadUpTo(cloned ? fd_ : fd, buffer.data(), buffer.size(), size_bytes_));
+    if (cloned) {
+      hasher_.Update(buffer.data(), got);
+      size_bytes_ += got;
+    } else {
+      STAGEFS_RETURN_IF_ERROR(Write(buffer.data(), got));
+    }
+    if (got < buffer.size()) return {};
+  }
+}
+
 Status IncomingFile::WriteFrom(ByteSource& source) {
   std::vector<char> buffer(256 << 10);
   for (;;) {

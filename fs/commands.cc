@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "import_oxen.h"
 #include "progress.h"
 #include "put_files.h"
 #include "stagefs/posix_env.h"
@@ -152,6 +153,12 @@ class Commands {
                                "stagefs branch delete team/images relabel");
     AddTarget(remove, "NS/REPO");
     remove->add_option("name", args_->name, "the branch")->required();
+    CLI::App* merge = Command(*branch, "merge", "Bring what a branch or commit changed into a branch",
+                              &Commands::MergeBranch, "stagefs branch merge team/images main relabel");
+    AddTarget(merge, "NS/REPO");
+    merge->add_option("base", args_->branch, "the branch that changes")->required();
+    merge->add_option("head", args_->name, "the branch or commit to bring in")->required();
+    merge->add_option("-m,--message", args_->message, "default: Merge branch 'HEAD' into 'BASE'");
   }
 
   ExitStatus ListBranches() {
@@ -172,6 +179,13 @@ class Commands {
   }
   ExitStatus CreateBranch() {
     return WithRepository([&](Repository& r) { return Done(r.CreateBranch(args_->name, args_->from)); });
+  }
+  ExitStatus MergeBranch() {
+    return WithRepository([&](Repository& repository) {
+      if (args_->message.empty()) args_->message = MergeMessage(args_->branch, args_->name);
+      const auto merged = repository.Merge(args_->branch, args_->name, args_->message, DefaultAuthor());
+      return merged ? Done(PrintOut(merged->merge.id + "\n")) : Report(merged.error());
+    });
   }
   ExitStatus DeleteBranch() {
     return WithRepository([&](Repository& r) { return Done(r.DeleteBranch(args_->name)); });
@@ -234,6 +248,11 @@ class Commands {
     AddTarget(put, "NS/REPO");
     put->add_option("paths", args_->paths, "files, and folders with everything in them")->required();
     put->add_flag("-z,--zero", args_->zero, "end lines with NUL, as sha256sum -z");
+    CLI::App* import =
+        Command(app_, "import-oxen", "Store the versions of an Oxen repository on this disk",
+                &Commands::ImportOxenVersions, "stagefs import-oxen team/images ~/oxen/images");
+    AddTarget(import, "NS/REPO");
+    import->add_option("path", args_->path, "the repository's folder, which has .oxen in it")->required();
   }
   ExitStatus Put() {
     return WithRepository([&](Repository& repository) {
@@ -247,6 +266,24 @@ class Commands {
       if (!failed) return Report(failed.error());
       for (const std::string& why : *failed) std::fprintf(stderr, "stagefs: %s\n", why.c_str());
       return failed->empty() ? kExitOk : kExitPartly;
+    });
+  }
+
+  ExitStatus ImportOxenVersions() {
+    return WithRepository([&](Repository& repository) {
+      Progress progress("import", "versions");
+      const auto report = ImportOxen(repository, args_->path,
+                                     [&](int64_t done, int64_t total) { progress.Show(done, total); });
+      if (!report) return Report(report.error());
+      for (const std::string& why : report->failed) std::fprintf(stderr, "stagefs: %s\n", why.c_str());
+      const auto number = [](auto value) { return std::to_string(value); };
+      (void)PrintOut(options_.json
+                         ? "{\"imported\":" + number(report->imported) + ",\"there_already\":" +
+                               number(report->there_already) + ",\"bytes\":" + number(report->bytes) +
+                               ",\"failed\":" + number(report->failed.size()) + "}\n"
+                         : number(report->imported) + " versions imported (" + number(report->bytes) +
+                               " bytes), " + number(report->there_already) + " there already\n");
+      return report->failed.empty() ? kExitOk : kExitPartly;
     });
   }
 

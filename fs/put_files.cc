@@ -15,8 +15,6 @@
 namespace stagefs {
 namespace {
 
-// Each file of a group is an open descriptor until the group is stored.
-constexpr size_t kGroupFilesMax = 256;
 constexpr unsigned kThreadsMax = 8;
 
 struct Source {
@@ -27,29 +25,9 @@ struct Source {
 Result<IncomingFile> CopyIn(const Repository& repository, const std::string& path) {
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, repository.NewIncoming());
-  std::vector<char> buffer(256 << 10);
-  for (;;) {
-    const ssize_t got = read(fd.get(), buffer.data(), buffer.size());
-    if (got < 0) return ErrnoError("read " + path);
-    if (got == 0) return file;
-    STAGEFS_RETURN_IF_ERROR(file.Write(buffer.data(), static_cast<size_t>(got)));
-  }
-}
-
-// Hashing is most of the work, so each processor takes files until there are none.
-std::vector<std::optional<Result<IncomingFile>>> CopyGroup(const Repository& repository,
-                                                           const std::vector<Source>& group) {
-  std::vector<std::optional<Result<IncomingFile>>> files(group.size());
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t i; (i = next.fetch_add(1)) < group.size();) files[i] = CopyIn(repository, group[i].path);
-  };
-  std::vector<std::jthread> threads;
-  const unsigned count = std::clamp(std::thread::hardware_concurrency(), 1u, kThreadsMax);
-  for (unsigned i = 1; i < count && i < group.size(); ++i) threads.emplace_back(work);
-  work();
-  threads.clear();
-  return files;
+  const Status copied = file.CopyFrom(fd.get());
+  if (!copied) return copied.error().In("copy " + path);
+  return file;
 }
 
 std::vector<Source> Walk(const std::vector<std::string>& paths, std::vector<std::string>* failed) {
@@ -79,6 +57,22 @@ std::vector<Source> Walk(const std::vector<std::string>& paths, std::vector<std:
 
 }  // namespace
 
+// Hashing is most of the work, so each processor takes files until there are none.
+std::vector<std::optional<Result<IncomingFile>>> CopyGroup(const Repository& repository,
+                                                           const std::vector<std::string>& paths) {
+  std::vector<std::optional<Result<IncomingFile>>> files(paths.size());
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i; (i = next.fetch_add(1)) < paths.size();) files[i] = CopyIn(repository, paths[i]);
+  };
+  std::vector<std::jthread> threads;
+  const unsigned count = std::clamp(std::thread::hardware_concurrency(), 1u, kThreadsMax);
+  for (unsigned i = 1; i < count && i < paths.size(); ++i) threads.emplace_back(work);
+  work();
+  threads.clear();
+  return files;
+}
+
 Result<std::vector<std::string>> PutFiles(
     Repository& repository, const std::vector<std::string>& paths,
     const std::function<Status(const std::string&, const VersionInfo&)>& stored,
@@ -89,7 +83,9 @@ Result<std::vector<std::string>> PutFiles(
     const size_t end = std::min(begin + kGroupFilesMax, sources.size());
     const std::vector<Source> group(sources.begin() + static_cast<ptrdiff_t>(begin),
                                     sources.begin() + static_cast<ptrdiff_t>(end));
-    auto copied = CopyGroup(repository, group);
+    std::vector<std::string> paths_of_group;
+    for (const Source& source : group) paths_of_group.push_back(source.path);
+    auto copied = CopyGroup(repository, paths_of_group);
     std::vector<IncomingFile> files;
     std::vector<size_t> whose;
     for (size_t i = 0; i < group.size(); ++i) {

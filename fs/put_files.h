@@ -2,12 +2,21 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "stagefs/repository.h"
 
 namespace stagefs {
+
+// Each file of a group is an open descriptor until the group is stored.
+constexpr size_t kGroupFilesMax = 256;
+
+// Copies the files into the repository's incoming folder, hashing them, on all processors. In order of
+// `paths`.
+std::vector<std::optional<Result<IncomingFile>>> CopyGroup(const Repository& repository,
+                                                           const std::vector<std::string>& paths);
 
 // Stores `paths`, folders with everything in them (symbolic links and special files are passed over), and
 // calls `stored` for each file in order, once it survives power loss. A file is named by its base name, one

@@ -51,6 +51,8 @@ Result<size_t> ReadUpTo(int fd, void* data, size_t size_bytes, uint64_t offset);
 Result<uint64_t> FileSize(int fd);
 Result<std::string> ReadWholeFile(const std::string& path);
 
+// Makes `to` share the bytes of `from`, where the disk can.
+bool TryReflink(int from, int to);
 // Copies `size_bytes` from the start of `from` to the start of `to`: a reflink where the disk can, else
 // copy_file_range, else read and write.
 Status CopyBytes(int from, int to, uint64_t size_bytes);

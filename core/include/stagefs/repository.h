@@ -46,6 +46,8 @@ class IncomingFile {
 
   Status Write(const void* data, size_t size_bytes);
   Status Write(std::string_view bytes) { return Write(bytes.data(), bytes.size()); }
+  // The whole of an open file, by reflink where the disk can. Nothing was written before.
+  Status CopyFrom(int fd);
   // Everything that `source` still has.
   Status WriteFrom(ByteSource& source);
   ContentId Finish() const { return hasher_.Finish(); }
@@ -94,6 +96,9 @@ struct MergeResult {
   CommitInfo base, head;  // As they were.
   CommitInfo merge;       // The head of the base branch now.
 };
+
+// What a merge says of itself unless somebody knows better.
+std::string MergeMessage(const std::string& base, const std::string& head);
 
 // What opening a repository found after a crash.
 struct RecoveryReport {
