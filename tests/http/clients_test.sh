@@ -37,6 +37,23 @@ for version in 0.50.0 0.65.1; do
   log_in "$(sed -n 's/^stagefs: serving //p' said-both)" "$TOKEN"
   flows "$python" "$TOP/tests/http/oxen_flows.py" "$HOST" "$WORK/both" "t/both-$version" w 0
   for mount in beside both; do check "the mount $mount ends" stagefs unmount "$WORK/$mount" && rmdir $mount; done
+  # A repository that this client made on the disk.
+  cat > make.py << 'END'
+import os, sys
+from oxen import Repo
+repo = Repo(sys.argv[1]); os.makedirs(sys.argv[1] + "/d"); repo.init()
+for name, content in (("a.txt", b"hello oxen\n"), ("d/b.bin", os.urandom(300000)), ("e.txt", b"")):
+    open(f"{sys.argv[1]}/{name}", "wb").write(content)
+    repo.add(f"{sys.argv[1]}/{name}")
+repo.commit("first")
+END
+  "$python" make.py "disk-$version" > made 2>&1 || cat made
+  stagefs create "disk/r-$version"
+  equals "oxenai $version: its versions on disk are imported" '{"imported":2,"there_already":1,"bytes":300011,"failed":0}' \
+    "$(stagefs --json import-oxen "disk/r-$version" "disk-$version")"
+  for hash in 372241c8c620874ddaeaf4fa0bb243b "$(sha256sum "disk-$version/d/b.bin" | cut -d' ' -f1)"; do
+    equals "known as ${hash:0:8}" 200 "$(http "$URL/api/repos/disk/r-$version/versions/$hash/metadata")"
+  done
 done
 
 # A client without a valid token is told in words it understands, and learns nothing.

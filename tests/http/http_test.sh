@@ -123,17 +123,13 @@ serve --listen :0 --tls-cert cert.pem --tls-key key.pem
 answers "TLS" 200 oxen_version http --cacert cert.pem "$URL/api/version"
 stop
 
-# Clients of one server at once, and a mount of the same workspace in another process.
-serve --listen :0 --insecure-no-auth
-W=$URL/api/repos/t/r/workspaces/w
+# 64 clients of one server at once, and a mount of the same workspace in another process.
+serve --listen :0
+TOKEN=$good
 mount_w || echo "not ok - mount"
-for client in 1 2 3 4 5 6 7 8; do
-  (for i in 1 2 3 4 5; do
-    curl -sS -o /dev/null -H 'content-type: application/json' -d "[{\"hash\":\"$CAT\",\"path\":\"$i\"},{\"hash\":\"$DOG\",\"path\":\"last\"}]" "$W/versions/many/$client"
-  done) &
-  pids="${pids:-} $!"
-done
-for pid in $pids; do wait "$pid"; done
-check "eight clients at once lose nothing" eventually sh -c "test \$(find $MNT/many -type f | wc -l) = 48"
+mkdir numbers && for number in $(seq 0 9); do echo "$number" > numbers/$number; done
+mapfile -t hashes < <(stagefs put t/r numbers | cut -d' ' -f1)
+check "64 clients at once: nothing lost, each one's order kept" python3 "$TOP/tests/http/crowd.py" "$URL" /api/repos/t/r/workspaces/w "$TOKEN" "${hashes[@]}"
+check "the mount shows all of it" eventually sh -c "test \$(find $MNT/crowd -type f | wc -l) = $((64 * 11 + 1))"
 check "unmount" unmount_w
 stop
