@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# URL and stopped are for the tests.
+# shellcheck disable=SC2034
 # Sourced by the HTTP tests: a server, curl with a token, and checks of answers. They run in $WORK.
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

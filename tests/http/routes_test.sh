@@ -18,7 +18,7 @@ print(value if isinstance(value, str) else json.dumps(value))' "$filter" 2>&1)
     echo
   fi
 }
-header() { tr -d '\r' < head | awk -v name="$1:" 'tolower($1) == name { sub(/^[^ ]+ /, ""); print }'; }
+header() { tr -d '\r' < headers | awk -v name="$1:" 'tolower($1) == name { sub(/^[^ ]+ /, ""); print }'; }
 method() { http -X "$@"; }
 # A refusal with "error", as most are, and the two shapes without.
 REFUSAL='[j["error"]["type"], j["error"]["title"], j["error"]["detail"], j["status"], j["status_message"]]'
@@ -101,11 +101,11 @@ says "a page size of none" 400 'j["error"]["detail"]' 'page counts from 1 and pa
 # Bytes: whole, in part, not at all.
 seq 1000 > numbers && cp numbers whole
 method PUT -F 'file=@numbers' "$R/file/main/numbers.txt" > /dev/null
-equals "a file" 200 "$(http -D head "$R/file/main/numbers.txt")"
+equals "a file" 200 "$(http -D headers "$R/file/main/numbers.txt")"
 check "its bytes" cmp body whole
 TAG=$(header etag)
 equals "its headers" "text/plain bytes $(stat -c %s whole) content-length" "$(header content-type) $(header accept-ranges) $(header content-length) $(header access-control-expose-headers)"
-range() { http -D head -H "range: bytes=$1" "$R/file/main/numbers.txt"; }
+range() { http -D headers -H "range: bytes=$1" "$R/file/main/numbers.txt"; }
 equals "the first bytes" "206 bytes 0-9/$(stat -c %s whole)" "$(range 0-9) $(header content-range)"
 check "are right" cmp body <(head -c 10 whole)
 equals "the last bytes" 206 "$(range -7)"
