@@ -184,12 +184,12 @@ HttpResponse CommitPathsReply(Call& call, std::string_view message, const std::s
                               const std::vector<Repository::PathChange>& changes,
                               const CommitRequest& request) {
   const auto commit = call.repository->CommitPaths(branch, changes, request.message, request.author);
-  if (!commit && commit.error().message() == "No changes to commit") {
+  if (!commit) return ErrorReply(commit.error());
+  if (!*commit) {
     return JsonReply(422, ErrorBody(422, "no_changes", "No changes to commit",
                                     "the branch has this content at this path already"));
   }
-  if (!commit) return ErrorReply(commit.error());
-  const auto view = ViewOf(*call.repository, *commit);
+  const auto view = ViewOf(*call.repository, **commit);
   return view ? JsonReply(200, CommitBody(message, *view)) : ErrorReply(view.error());
 }
 

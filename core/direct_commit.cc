@@ -23,8 +23,9 @@ Status Apply(Overlay& overlay, const Repository::PathChange& change) {
 
 }  // namespace
 
-Result<CommitInfo> Repository::CommitPaths(const std::string& branch, const std::vector<PathChange>& changes,
-                                           const std::string& message, const Author& author) {
+Result<std::optional<CommitInfo>> Repository::CommitPaths(const std::string& branch,
+                                                          const std::vector<PathChange>& changes,
+                                                          const std::string& message, const Author& author) {
   STAGEFS_RETURN_IF_ERROR(SyncVersions());
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> found, transaction->FindBranch(branch));
@@ -35,11 +36,11 @@ Result<CommitInfo> Repository::CommitPaths(const std::string& branch, const std:
   STAGEFS_ASSIGN_OR_RETURN(commit, transaction->AddCommit(commit));
   std::vector<std::string> left_out;
   STAGEFS_ASSIGN_OR_RETURN(const int64_t entries, Committer(overlay, commit).Run(&left_out));
-  if (entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
+  if (entries == 0) return std::optional<CommitInfo>();
   STAGEFS_RETURN_IF_ERROR(transaction->EraseWorkspace(overlay.workspace().id));
   STAGEFS_RETURN_IF_ERROR(transaction->PutBranch({branch, commit.seq}));
   STAGEFS_RETURN_IF_ERROR(transaction->Commit());
-  return commit;
+  return std::optional<CommitInfo>(std::move(commit));
 }
 
 Result<CommitInfo> Repository::Seed(const std::vector<std::pair<RepoPath, VersionId>>& files) {

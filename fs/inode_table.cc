@@ -11,6 +11,20 @@ NodeId IdOfFolder(FolderId folder) { return 2 * static_cast<NodeId>(folder) - 1;
 
 }  // namespace
 
+bool SameContent(const Entry& a, const Entry& b) {
+  return a.kind == b.kind && a.version == b.version && a.child == b.child && a.target == b.target;
+}
+
+NodeKind KindOf(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::kFolder: return NodeKind::kFolder;
+    case EntryKind::kSymlink: return NodeKind::kSymlink;
+    case EntryKind::kFile:
+    case EntryKind::kRemoved: break;
+  }
+  return NodeKind::kFile;
+}
+
 InodeTable::InodeTable() : next_(2) {
   const auto root = AddFolder(kRootFolder);
   root->lookups = 1;  // The kernel never looks the root up and never forgets it.

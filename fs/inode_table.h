@@ -33,6 +33,11 @@ enum class NodeKind {
   kCommand,  // .stagefs/control: takes lines.
 };
 
+// What an entry of the tree is as a node.
+NodeKind KindOf(EntryKind kind);
+// Whether two entries show the same bytes, folder or link.
+bool SameContent(const Entry& a, const Entry& b);
+
 // Guarded by the table's lock, except where it says constant.
 struct Node {
   NodeId id = 0;                    // Constant.

@@ -181,15 +181,16 @@ class Repository {
   // its own it moves forward without a new commit. kConflict, listing the paths, and nothing is changed.
   Result<MergeResult> Merge(const std::string& base, const std::string& head, const std::string& message,
                             const Author& author);
-  // Changes paths of a branch in one commit, without a workspace that anybody sees.
-  // Errors: kInvalidArgument if nothing changes; kNotFound for the branch or a path that is not there;
+  // Changes paths of a branch in one commit, without a workspace that anybody sees. No commit if the branch has
+  // all of it already.
+  // Errors: kNotFound for the branch or a path that is not there;
   // kExists where something is moved to; what staging refuses. Nothing is changed then.
   struct PathChange {
     RepoPath path;
     std::optional<VersionId> version;  // Put this there;
     std::optional<RepoPath> moved_to;  // or move the path;
   };                                   // or, with neither, remove it.
-  Result<CommitInfo> CommitPaths(const std::string& branch, const std::vector<PathChange>& changes,
+  Result<std::optional<CommitInfo>> CommitPaths(const std::string& branch, const std::vector<PathChange>& changes,
                                  const std::string& message, const Author& author);
   // Puts `files` into the repository's first commit, which must be the only one (else kConflict).
   Result<CommitInfo> Seed(const std::vector<std::pair<RepoPath, VersionId>>& files);

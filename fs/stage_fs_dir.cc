@@ -1,0 +1,332 @@
+// Names in folders: listed, made, removed, renamed, linked.
+#include <algorithm>
+
+#include "stage_fs.h"
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kListPage = 256;
+
+bool IsTrash(const std::string& name) { return name.starts_with(".Trash-") || name == ".Trash"; }
+
+}  // namespace
+
+Result<std::unique_ptr<Handle>> StageFs::OpenFolder(NodeId id) {
+  STAGEFS_ASSIGN_OR_RETURN(auto node, Get(id));
+  auto handle = std::make_unique<Handle>();
+  handle->node = std::move(node);
+  return handle;
+}
+
+// Core's names and those that exist only as open files, merged.
+Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Node& node,
+                                                                       const std::string& after) {
+  std::vector<Handle::Listed> page;
+  if (node.kind != NodeKind::kFolder) {
+    bool end = true;
+    STAGEFS_ASSIGN_OR_RETURN(page, ListControl(node, after, &end));
+    return std::make_pair(std::move(page), end);
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto entries, workspace_->List(node.folder, after, kListPage));
+  const bool end = entries.size() < kListPage;
+  std::map<std::string, Handle::Listed> merged;
+  for (const auto& [name, entry] : entries) merged[name] = {name, KindOf(entry.kind), entry};
+  if (const std::string control(kControlFolder); options_.show_control && node.id == kRootNode &&
+                                                 control > after && (end || control < entries.back().name)) {
+    merged[control] = {control, NodeKind::kControlFolder, Entry()};
+  }
+  {
+    auto table = table_.Lock();
+    for (const auto& child : table->ChildrenOf(node.folder)) {
+      const std::string& name = child->slot.name;
+      if (!child->open || name <= after || (!end && name > entries.back().name)) continue;
+      merged.try_emplace(name, Handle::Listed{name, child->kind, child->entry});
+    }
+  }
+  for (auto& [name, listed] : merged) page.push_back(std::move(listed));
+  return std::make_pair(std::move(page), end);
+}
+
+Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::function<bool(const Name&)>& add) {
+  const Node& node = *handle.node;
+  std::lock_guard lock(handle.listing_mutex);
+  if (offset < handle.offset || offset == 0) {
+    handle.page.clear();
+    handle.page_at = 0;
+    handle.offset = 0;
+    handle.last_name.clear();
+    handle.end = false;
+  }
+  // Offsets count names: 1 and 2 are "." and "..".
+  for (;; ++handle.offset) {
+    if (handle.offset < 2) {
+      if (handle.offset < offset) continue;
+      Name dot;
+      dot.name = handle.offset == 0 ? "." : "..";
+      dot.attributes = AttributesNow(handle.node);
+      dot.next = handle.offset + 1;
+      if (!add(dot)) return {};
+      continue;
+    }
+    if (handle.page_at == handle.page.size()) {
+      if (handle.end) return {};
+      STAGEFS_ASSIGN_OR_RETURN(auto page, ListPage(node, handle.last_name));
+      handle.page = std::move(page.first);
+      handle.end = page.second;
+      handle.page_at = 0;
+      if (!handle.page.empty()) handle.last_name = handle.page.back().name;
+      if (handle.page.empty() && handle.end) return {};
+      if (handle.page.empty()) {
+        --handle.offset;
+        continue;
+      }
+    }
+    const Handle::Listed& listed = handle.page[handle.page_at];
+    if (handle.offset >= offset) {
+      Name name;
+      name.name = listed.name;
+      name.next = handle.offset + 1;
+      std::shared_ptr<Node> known;
+      if (node.kind == NodeKind::kFolder && plus && listed.kind != NodeKind::kControlFolder) {
+        known = Remember({node.folder, listed.name}, listed.entry, true);
+        name.attributes = AttributesNow(known);
+        name.looked_up = true;
+      } else {
+        Node unknown;
+        unknown.kind = listed.kind;
+        unknown.entry = listed.entry;
+        if (node.kind == NodeKind::kFolder) {
+          auto table = table_.Lock();
+          if (const auto found = table->FindSlot({node.folder, listed.name})) unknown.id = found->id;
+        }
+        name.attributes = AttributesOf(unknown);
+      }
+      if (!add(name)) {
+        if (known) Forget(known->id, 1);
+        return {};
+      }
+    }
+    ++handle.page_at;
+  }
+}
+
+Status StageFs::CheckNewName(const Node& parent, const std::string& name) const {
+  if (IsTrash(name)) {
+    return Error(ErrorCode::kPermission, "no trash here: removing unstages");
+  }
+  if (parent.id == kRootNode && name == kControlFolder) {
+    return Error(ErrorCode::kPermission, "the control folder is not a place to stage");
+  }
+  return CheckEntryName(name);
+}
+
+Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
+  if (any->kind == NodeKind::kInboxFolder) {
+    STAGEFS_RETURN_IF_ERROR(CheckEntryName(name));
+    made_inbox_folders_.Lock()->insert(any->path.empty() ? name : any->path + '/' + name);
+    return LookUpControl(*any, name);
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
+  STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
+  const Slot slot{folder->folder, name};
+  STAGEFS_ASSIGN_OR_RETURN(const Entry entry, workspace_->MakeFolder(slot));
+  TouchFolder(slot.folder);
+  return LookedUp{AttributesNow(Remember(slot, entry, true))};
+}
+
+Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
+  if (any->kind == NodeKind::kInboxFolder) {
+    made_inbox_folders_.Lock()->erase(any->path.empty() ? name : any->path + '/' + name);
+    return {};
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
+  const Slot slot{folder->folder, name};
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, name));
+  if (entry && entry->kind == EntryKind::kFolder) {
+    auto table = table_.Lock();
+    for (const auto& child : table->ChildrenOf(entry->child)) {
+      if (child->open) return Error(ErrorCode::kNotEmpty, "a file in it is being written");
+    }
+  }
+  STAGEFS_RETURN_IF_ERROR(workspace_->RemoveFolder(slot));
+  TouchFolder(slot.folder);
+  auto table = table_.Lock();
+  if (const auto node = table->FindSlot(slot)) table->Detach(node);
+  return {};
+}
+
+Status StageFs::Remove(NodeId parent, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
+  if (any->kind == NodeKind::kInboxFolder) {
+    STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(any->path));
+    return workspace_->RemoveInbox(directory, name);
+  }
+  if (any->kind == NodeKind::kRecoveredFolder) {
+    STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
+    return DismissRecovered(repository_, info, any->path.empty() ? name : any->path + '/' + name);
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
+  const Slot slot{folder->folder, name};
+  std::shared_ptr<Node> node;
+  std::shared_ptr<OpenFile> file;
+  {
+    auto table = table_.Lock();
+    node = table->FindSlot(slot);
+    if (node) file = node->open;
+  }
+  std::unique_lock<std::mutex> lock;
+  if (file) lock = std::unique_lock(file->mutex());
+  const Status removed = workspace_->Remove(slot);
+  // A file that was never staged exists here alone.
+  if (!removed && !(file && removed.error().code() == ErrorCode::kNotFound)) return removed;
+  if (file) file->Detach();
+  TouchFolder(slot.folder);
+  auto table = table_.Lock();
+  if (node) {
+    table->Detach(node);
+    if (file && file->handles == 0) node->open.reset();  // It waited, refused.
+    table->DropIfUnused(node);
+  }
+  return {};
+}
+
+std::shared_ptr<OpenFile> StageFs::FileOf(const std::shared_ptr<Node>& node) {
+  if (!node) return nullptr;
+  auto table = table_.Lock();
+  return node->open;
+}
+
+// Renames and links move staged content: what is not staged yet is staged first.
+// REQUIRES: the file's mutex is held.
+Status StageFs::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file) {
+  if (!file.dirty() && !file.fresh() && !file.refused()) return {};
+  return StageNode(node, file);
+}
+
+// After a rename the kernel shows the inode it knows at the new name. One that was replaced behind its back
+// must not stay there.
+void StageFs::Arrive(const std::shared_ptr<Node>& node, const Slot& slot) {
+  const auto now = workspace_->LookUp(slot.folder, slot.name);
+  {
+    auto table = table_.Lock();
+    if (node && (node->open || (now && *now && SameContent(**now, node->entry)))) {
+      table->Attach(node, slot);
+      return;
+    }
+  }
+  shown_again_.Lock()->push_back(slot);
+  WakeNotifier();
+}
+
+Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent, const std::string& new_name,
+                       RenameMode mode) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto from_any, Get(parent));
+  STAGEFS_ASSIGN_OR_RETURN(const auto to_any, Get(new_parent));
+  if (from_any->kind == NodeKind::kInboxFolder || to_any->kind == NodeKind::kInboxFolder) {
+    return RenameInInbox(*from_any, name, *to_any, new_name);
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto from_folder, GetFolder(parent));
+  STAGEFS_ASSIGN_OR_RETURN(const auto to_folder, GetFolder(new_parent));
+  STAGEFS_RETURN_IF_ERROR(CheckNewName(*to_folder, new_name));
+  const Slot from{from_folder->folder, name};
+  const Slot to{to_folder->folder, new_name};
+  std::shared_ptr<Node> source, target;
+  {
+    auto table = table_.Lock();
+    source = table->FindSlot(from);
+    target = table->FindSlot(to);
+  }
+  // Held until the new names are known: a FLUSH meanwhile must not stage under the old one.
+  const auto source_file = FileOf(source);
+  const auto target_file = target == source ? nullptr : FileOf(target);
+  std::unique_lock<std::mutex> source_lock, target_lock;
+  if (source_file) source_lock = std::unique_lock(source_file->mutex(), std::defer_lock);
+  if (target_file) target_lock = std::unique_lock(target_file->mutex(), std::defer_lock);
+  if (source_file && target_file) std::lock(source_lock, target_lock);
+  else if (source_file) source_lock.lock();
+  else if (target_file) target_lock.lock();
+  const bool exchange = mode == RenameMode::kExchange;
+  if (source_file) STAGEFS_RETURN_IF_ERROR(StageIfWaiting(source, *source_file));
+  if (target_file && exchange) STAGEFS_RETURN_IF_ERROR(StageIfWaiting(target, *target_file));
+  STAGEFS_RETURN_IF_ERROR(workspace_->Rename(from, to, mode));
+  if (from == to) return {};
+  TouchFolder(from.folder);
+  TouchFolder(to.folder);
+  {
+    auto table = table_.Lock();
+    if (target) {
+      table->Detach(target);
+      if (!exchange && target_file && target_file->handles == 0) target->open.reset();
+    }
+    if (source) table->Detach(source);
+  }
+  Arrive(source, to);
+  if (exchange) Arrive(target, from);
+  if (target_file && !exchange) target_file->Detach();
+  if (source_file) source_file->Moved(PlacerOf(source));
+  source_lock = {};
+  target_lock = {};
+  WakeWorker();
+  return {};
+}
+
+Result<LookedUp> StageFs::Link(NodeId id, NodeId parent, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto source, Get(id));
+  STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
+  STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
+  if (const auto file = source->kind == NodeKind::kFile ? FileOf(source) : nullptr) {
+    std::lock_guard lock(file->mutex());
+    STAGEFS_RETURN_IF_ERROR(StageIfWaiting(source, *file));
+  } else if (source->kind == NodeKind::kFile) {
+    STAGEFS_RETURN_IF_ERROR(CheckCurrent(source));
+  }
+  StageHow how;
+  how.exclusive = true;
+  VersionId version = 0;
+  {
+    auto table = table_.Lock();
+    if (source->kind != NodeKind::kFile && source->kind != NodeKind::kVersion &&
+        source->kind != NodeKind::kBaseFile) {
+      return Error(ErrorCode::kPermission, "only files can be linked");
+    }
+    version = source->entry.version;
+    how.mtime_ns = source->entry.mtime_ns;
+    how.executable = source->entry.executable;
+  }
+  const Slot slot{folder->folder, name};
+  STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, workspace_->StageVersion(slot, version, how));
+  staged_.fetch_add(1, std::memory_order_relaxed);
+  TouchFolder(slot.folder);
+  return LookedUp{AttributesNow(Remember(slot, staged.entry, true))};
+}
+
+Result<LookedUp> StageFs::MakeSymlink(NodeId parent, const std::string& name, const std::string& target) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
+  STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
+  const Slot slot{folder->folder, name};
+  STAGEFS_ASSIGN_OR_RETURN(const Workspace::Linked linked,
+                           workspace_->Link(slot, target, options_.mountpoint));
+  TouchFolder(slot.folder);
+  if (!linked.staged) return LookedUp{AttributesNow(Remember(slot, linked.entry, true))};
+  // The kernel insists on a symbolic link as the answer; the next look-up finds the file under a new id.
+  auto table = table_.Lock();
+  const auto node = table->Add(NodeKind::kSymlink);
+  node->entry.kind = EntryKind::kSymlink;
+  node->entry.target = target;
+  node->entry.mtime_ns = NowNs();
+  ++node->lookups;
+  return LookedUp{AttributesOf(*node), /*cacheable=*/false};
+}
+
+Result<std::string> StageFs::ReadLink(NodeId id) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto node, Get(id));
+  if (node->kind != NodeKind::kSymlink) return Error(ErrorCode::kInvalidArgument, "not a symbolic link");
+  auto table = table_.Lock();
+  return node->entry.target;
+}
+
+}  // namespace stagefs
