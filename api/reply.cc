@@ -76,7 +76,9 @@ HttpResponse NotFoundReply(std::string_view title, std::string_view detail) {
 }
 
 HttpResponse ErrorReply(const Error& error) {
-  const unsigned status = ToHttpStatus(error.code());
+  unsigned status = ToHttpStatus(error.code());
+  // A file of ours that is missing or refused is no fault of the client's.
+  if (error.of_system() && status < 500) status = 500;
   if (status == 404) return JsonReply(404, NotFoundBody(error.message()));
   if (status < 500) {
     return JsonReply(status, ErrorBody(status, StatusMessageOf(status), "Request refused", error.message()));

@@ -18,7 +18,8 @@ HttpResponse BadRequest(std::string_view detail);
 HttpResponse BadStatus(unsigned status, std::string_view message);
 HttpResponse NoSuchRoute();
 HttpResponse NotFoundReply(std::string_view title, std::string_view detail);
-// What an error of core means here. Details of trouble inside go to the log, not to the client.
+// What an error of core means here. Details of trouble inside go to the log, not to the client: they may name
+// paths of this machine.
 HttpResponse ErrorReply(const Error& error);
 
 // The bytes of a version, whole or the one range the request asks for (RFC 9110, 14.2), with validators.

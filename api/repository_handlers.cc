@@ -151,7 +151,8 @@ HttpResponse DeleteRepository(Call& call) {
   const Status deleted = call.root.Delete(name);
   if (deleted) return StatusReply(kDeleted);
   if (deleted.error().code() != ErrorCode::kBusy) return ErrorReply(deleted.error());
-  return JsonReply(409, ErrorBody(409, "conflict", "Repository is in use", deleted.error().message()));
+  return JsonReply(409, ErrorBody(409, "conflict", "Repository is in use",
+                                  "it is mounted, or requests use it: unmount it, or try again in a moment"));
 }
 
 HttpResponse GetRevision(Call& call) {

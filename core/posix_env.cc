@@ -76,7 +76,7 @@ void UniqueFd::Reset() {
 
 Error ErrnoError(const std::string& what) {
   const int error = errno;
-  return Error(CodeOf(error), what + ": " + std::strerror(error));
+  return Error::OfSystem(CodeOf(error), what + ": " + std::strerror(error));
 }
 
 Result<UniqueFd> OpenFd(const std::string& path, int flags, mode_t mode) {

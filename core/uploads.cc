@@ -161,7 +161,7 @@ Result<VersionInfo> Uploads::Complete(const std::string& key, const HashRef& cla
                              "pieces are missing or overlap at byte " + std::to_string(file->size_bytes())));
     }
     const Status added = AppendTo(*file, FolderOf(ours) + '/' + NameOf(piece.offset));
-    if (!added) return give_back(added.error());
+    if (!added) return give_back(added.error().In("upload " + key));
   }
   if (!claimed.Names(file->Finish())) {
     STAGEFS_RETURN_IF_ERROR(Drop(ours));

@@ -35,16 +35,28 @@ enum class ErrorCode {
 class Error {
  public:
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  // What the operating system refused: the message may name paths of this machine.
+  static Error OfSystem(ErrorCode code, std::string message) {
+    Error error(code, std::move(message));
+    error.of_system_ = true;
+    return error;
+  }
 
   ErrorCode code() const { return code_; }
   const std::string& message() const { return message_; }
+  bool of_system() const { return of_system_; }
 
   // The same error with `context` and ": " in front of its message.
-  Error In(const std::string& context) const { return Error(code_, context + ": " + message_); }
+  Error In(const std::string& context) const {
+    Error error = *this;
+    error.message_ = context + ": " + message_;
+    return error;
+  }
 
  private:
   ErrorCode code_;
   std::string message_;
+  bool of_system_ = false;
 };
 
 template <class T = void>
