@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "fuse_ops.h"
+#include "window_poker.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/process.h"
 
@@ -100,7 +101,8 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
   if (request.options.read_only) options += ",ro";
   if (request.allow_other) options += ",allow_other";
   FuseArgs args(options);
-  FuseContext context{*fs, request.debug, request.on_ready};
+  WindowPoker poker(*fs, request.options.mountpoint);  // Outlives the session.
+  FuseContext context{*fs, request.debug, poker, request.on_ready};
   Status noted;
   {
     Session session(args.get(), &context);
@@ -112,10 +114,12 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
         fs->Refresh({[&](NodeId parent, const std::string& name) {
                        fuse_lowlevel_notify_inval_entry(session.get(), parent, name.data(), name.size());
                      },
-                     [&](NodeId id) { fuse_lowlevel_notify_inval_inode(session.get(), id, -1, 0); }});
+                     [&](NodeId id) { fuse_lowlevel_notify_inval_inode(session.get(), id, -1, 0); },
+                     [&](std::vector<StageFs::ChangedFolder> changed) { poker.Add(std::move(changed)); }});
       }
     });
     session.Loop();
+    poker.Stop();
     fs->Stop();
     notifier.join();
     fs->KeepUnstaged();

@@ -18,6 +18,7 @@ namespace {
 
 // Everything that changes goes through here or is notified, so the kernel may remember for long.
 constexpr double kTimeoutSeconds = 600;
+constexpr double kGhostTimeoutSeconds = 1;
 // Below this a plain copy is quicker than a splice.
 constexpr size_t kSpliceBytesMin = 128 << 10;
 constexpr ino_t kUnknownInode = 0xffffffff;
@@ -27,6 +28,8 @@ constexpr unsigned kRenameExchange = 2;
 FuseContext& ContextOf(fuse_req_t request) { return *static_cast<FuseContext*>(fuse_req_userdata(request)); }
 StageFs& FsOf(fuse_req_t request) { return ContextOf(request).fs; }
 Handle& HandleOf(const fuse_file_info* info) { return *reinterpret_cast<Handle*>(info->fh); }
+
+bool IsPoke(fuse_req_t request) { return ContextOf(request).poker.Asks(fuse_req_ctx(request)->pid); }
 
 void Fail(fuse_req_t request, const char* operation, const Error& error) {
   const int code = ToErrno(error.code());
@@ -115,6 +118,7 @@ void GetAttr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
 }
 
 void SetAttr(fuse_req_t request, fuse_ino_t id, struct stat* stat, int what, fuse_file_info* info) {
+  if (IsPoke(request)) return ReplyAttributes(request, "poke", FsOf(request).GetAttributes(id));
   SetAttributes set;
   if ((what & FUSE_SET_ATTR_SIZE) != 0) set.size_bytes = static_cast<uint64_t>(stat->st_size);
   if ((what & FUSE_SET_ATTR_MODE) != 0) set.mode = stat->st_mode;
@@ -145,6 +149,7 @@ void RmDir(fuse_req_t request, fuse_ino_t parent, const char* name) {
 }
 
 void Unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  if (IsPoke(request)) return Reply(request, "poke", {});
   Reply(request, "unlink", FsOf(request).Remove(parent, name));
 }
 
@@ -195,6 +200,17 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
 }
 
 void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
+  if (IsPoke(request)) {
+    // A ghost, gone with the next request: the kernel need only remember it until then.
+    fuse_entry_param ghost{};
+    ghost.ino = kGhostNode;
+    ghost.attr.st_ino = kGhostNode;
+    ghost.attr.st_mode = S_IFREG;
+    ghost.attr.st_uid = FsOf(request).options().uid;
+    ghost.attr_timeout = ghost.entry_timeout = kGhostTimeoutSeconds;
+    fuse_reply_entry(request, &ghost);
+    return;
+  }
   if (!S_ISREG(mode)) {
     fuse_reply_err(request, EPERM);  // No devices, pipes or sockets.
     return;

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "stage_fs.h"
+#include "window_poker.h"
 
 struct fuse_lowlevel_ops;
 
@@ -13,6 +14,7 @@ namespace stagefs {
 struct FuseContext {
   StageFs& fs;
   bool debug = false;              // Each refused request is a line on stderr.
+  const WindowPoker& poker;        // Its requests are answered without doing anything.
   std::function<void()> on_ready;  // The kernel has said hello: the mount answers.
 };
 

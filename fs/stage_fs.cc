@@ -14,6 +14,7 @@ namespace stagefs {
 namespace {
 
 constexpr size_t kAbsentNamesMax = 256;
+constexpr size_t kUnseenPage = 1024;
 // How often another process's changes are looked for; the promise is one second.
 constexpr auto kLookAgain = std::chrono::milliseconds(250);
 
@@ -127,6 +128,7 @@ void StageFs::Refresh(const Notify& notify) {
   const bool everything = std::find(folders->begin(), folders->end(), 0) != folders->end();
 
   std::vector<std::shared_ptr<Node>> suspects;
+  std::map<FolderId, ChangedFolder> others;
   std::vector<std::pair<NodeId, std::string>> stale;
   std::vector<NodeId> changed_attributes;
   {
@@ -136,6 +138,7 @@ void StageFs::Refresh(const Notify& notify) {
       folder.absent.clear();
       folder.touched_ns = NowNs();
       changed_attributes.push_back(folder.id);
+      others[folder.folder].folder = folder.folder;
     };
     if (everything) {
       for (const auto& node : table->All()) {
@@ -160,16 +163,45 @@ void StageFs::Refresh(const Notify& notify) {
     if (!now) continue;
     auto table = table_.Lock();
     if (!node->attached || node->slot != slot || node->open || node->id == kRootNode) continue;
+    ChangedFolder& around = others[slot.folder];
+    around.folder = slot.folder;
     if (*now && SameContent(**now, node->entry)) {
-      if (!(**now == node->entry)) changed_attributes.push_back(node->id);
+      if (**now == node->entry) continue;
+      changed_attributes.push_back(node->id);
+      around.changed.push_back(slot.name);
       node->entry = **now;
       continue;
     }
+    (*now ? around.changed : around.gone).push_back(slot.name);
     if (const auto parent = table->FindFolder(slot.folder)) stale.emplace_back(parent->id, slot.name);
     table->Detach(node);
   }
   for (const auto& [parent, name] : stale) notify.entry(parent, name);
   for (const NodeId id : changed_attributes) notify.attributes(id);
+  std::vector<ChangedFolder> changed;
+  for (auto& [id, folder] : others) changed.push_back(std::move(folder));
+  notify.folders(std::move(changed));
+}
+
+std::optional<NodeId> StageFs::NodeOf(FolderId folder) {
+  if (folder == kRootFolder) return kRootNode;
+  const auto node = table_.Lock()->FindFolder(folder);
+  return node ? std::optional(node->id) : std::nullopt;
+}
+
+Result<std::vector<std::string>> StageFs::UnseenNames(FolderId folder, size_t limit) {
+  std::vector<std::string> unseen;
+  std::string after;
+  while (unseen.size() < limit) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, workspace_->List(folder, after, kUnseenPage));
+    if (page.empty()) break;
+    auto table = table_.Lock();
+    for (const auto& [name, entry] : page) {
+      if (unseen.size() < limit && !table->FindSlot({folder, name})) unseen.push_back(name);
+    }
+    after = page.back().name;
+  }
+  return unseen;
 }
 
 Result<std::shared_ptr<Node>> StageFs::Get(NodeId id) {

@@ -132,14 +132,26 @@ class StageFs {
 
   // What the kernel must be told, found by comparing what it knows with what is. Called by one thread that
   // holds no lock; the callbacks may block on the kernel.
+  // A folder the kernel knows in which others changed something, and names it knew that are gone or other
+  // now.
+  struct ChangedFolder {
+    FolderId folder = 0;
+    std::vector<std::string> gone, changed;
+  };
   struct Notify {
     std::function<void(NodeId parent, const std::string& name)> entry;
     std::function<void(NodeId id)> attributes;
+    std::function<void(std::vector<ChangedFolder>)> folders;
   };
   void Refresh(const Notify& notify);
   // Blocks until another process or door may have changed something, or Stop(). False: stopped.
   bool WaitForChange();
   void Stop();
+
+  // The node of a folder the kernel knows.
+  std::optional<NodeId> NodeOf(FolderId folder);
+  // Names in a folder that the kernel has not looked up, at most `limit`.
+  Result<std::vector<std::string>> UnseenNames(FolderId folder, size_t limit);
 
   // Before the process ends: what is not staged is kept for the next start.
   void KeepUnstaged();

@@ -3,7 +3,7 @@
 # packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs.
 set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libssl-dev libxxhash-dev nlohmann-json3-dev
-libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync"
+libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
 [ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libpoco-dev libarchive-dev zlib1g-dev openssl"
 [ "${BENCH:-0}" = 0 ] || packages="$packages bindfs python3"
 if ! command -v dpkg-query >/dev/null; then

@@ -1,0 +1,65 @@
+// Lets windows follow changes that did not come through the mount.
+//
+// The kernel raises inotify events only for what is done through the mount, never for what it is told
+// (fuse_lowlevel_notify_*), so a file manager would show an old list until it is reloaded. So a thread of our
+// own does something harmless through the mount, in folders that somebody watches and nowhere else: it sets
+// the time of a name that is new or changed, and makes and removes a name that is gone. Its requests are
+// known by its thread and answered without doing anything.
+//
+// At most kPokesMax names of a folder are poked for one change: a million entries raise no storm. A window
+// that misses the rest shows them when it is reloaded.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "stage_fs.h"
+
+namespace stagefs {
+
+constexpr size_t kPokesMax = 2000;
+
+// The inode of names that are made only to be removed.
+constexpr NodeId kGhostNode = ~NodeId{1};
+
+class WindowPoker {
+ public:
+  WindowPoker(StageFs& fs, std::string mountpoint);
+  // The session must have ended: a request of ours that nobody answers any more has failed then.
+  ~WindowPoker();
+
+  // Folders that others changed, and what is gone from them or changed in them. Never blocks.
+  void Add(std::vector<StageFs::ChangedFolder> changed);
+  // Ends as soon as the request being made is answered.
+  void Stop();
+
+  // Whether a request with this thread id is one of ours.
+  bool Asks(pid_t thread) const { return thread == thread_id_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Names {
+    std::set<std::string> gone, changed;
+  };
+  void Run();
+  void Poke(std::map<FolderId, Names> folders);
+  void PokeFolder(int root, FolderId folder, const Names& names);
+
+  StageFs& fs_;
+  const std::string mountpoint_;
+  std::atomic<pid_t> thread_id_{0};
+  std::atomic<bool> stop_{false};
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::map<FolderId, Names> waiting_;
+  std::thread thread_;
+};
+
+}  // namespace stagefs

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# A program that watches a folder of the mount is told of changes that other processes made.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+cd "$WORK" || exit 1
+stagefs create t/r
+mkdir data && for name in one two three four; do echo $name > data/$name; done
+stagefs put t/r data > sums
+hash_of() { awk -v name="$1" '$2 == name { print $1 }' sums; }
+# stage DIRECTORY NAME HASH-OF…: by another process than the mount's.
+stage() { directory=$1; shift; while [ $# -gt 0 ]; do echo "$(hash_of "$2")  $1"; shift 2; done | stagefs stage t/r:w --directory "$directory" - > /dev/null; }
+mount_w
+stage watched kept one gone two changed three
+eventually test -e "$MNT/watched/kept"
+ls -l "$MNT/watched" > /dev/null
+
+# Starts a program that watches $MNT/watched and writes its events to `events`.
+watch() {
+  inotifywait --quiet --monitor --format '%e %f' "$MNT/watched" >> events 2> watching &
+  DAEMONS=$!
+  eventually sh -c "grep -q '^inotify wd' /proc/$DAEMONS/fdinfo/*"
+}
+unwatch() { kill "$DAEMONS" && wait "$DAEMONS" 2>/dev/null; DAEMONS=; }
+watch
+stage watched new four changed one
+check "a new name is told" eventually grep -q ' new$' events
+check "a changed one is told" eventually grep -q '^ATTRIB changed$' events
+equals "its content is the new one" one "$(cat "$MNT/watched/changed")"
+stagefs rm t/r:w watched/gone > /dev/null
+check "a name that is gone is told" eventually grep -q '^DELETE gone$' events
+refuses "and is gone" "No such file" stat "$MNT/watched/gone"
+stage watched/folder inside one
+check "a new folder is told" eventually grep -qE '^ATTRIB,ISDIR folder$' events
+check "what is kept is left alone" sh -c '! grep -q " kept$" events'
+stage elsewhere other one
+check "another folder's change is there" eventually test -e "$MNT/elsewhere/other"
+check "and not told here" sh -c '! grep -q other events'
+equals "no ghost is left" "changed folder kept new" "$(ls "$MNT/watched" | xargs)"
+equals "nor staged" "A elsewhere/other A watched/changed A watched/folder/inside A watched/kept A watched/new" "$(stagefs status t/r:w | xargs)"
+mtime=$(stat -c %y "$MNT/watched/new")
+stagefs commit t/r:w -m first > /dev/null
+equals "a poke changes no time" "$mtime" "$(stat -c %y "$MNT/watched/new")"
+# A change through the mount itself raises the kernel's own events, once.
+: > events
+echo x > "$MNT/watched/own"
+check "an own change is told by the kernel" eventually grep -q '^CLOSE_WRITE,CLOSE own$' events
+equals "once" 1 "$(grep -c '^CREATE own$' events)"
+
+# Many at once: some are told, the window is not flooded, and everything else goes on.
+: > events
+HASH=$(hash_of one)
+seq -f "$HASH  %06g" 20000 | stagefs stage t/r:w --directory watched - > /dev/null
+check "of many at once some are told" eventually grep -q ' 000001$' events
+equals "all are there" 20005 "$(find "$MNT/watched" -maxdepth 1 -type f | wc -l | xargs -I{} expr {} + 1)"
+equals "the mount answers" one "$(cat "$MNT/watched/020000")"
+stage watched last four
+check "a change after them is told or shown" eventually test -e "$MNT/watched/last"
+told=$(awk '{ print $NF }' events | sort -u | wc -l)
+check "no more than the limit is told at once ($told names)" [ "$told" -le 4100 ]
+unwatch
+check "it can be unmounted at once" unmount_w
