@@ -37,7 +37,7 @@ API := $(if $(filter 1,$(HTTP)),$(wildcard api/*.cc))
 TESTS := $(wildcard tests/*.cc tests/issues/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/http/*.cc))
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
-.PHONY: all deps test demo bench install uninstall clean help check-asan-works
+.PHONY: all deps test test-tools demo bench install uninstall clean help check-asan-works
 .DELETE_ON_ERROR:
 
 all: $(OUT)/stagefs  ## Build the stagefs binary.
@@ -78,6 +78,11 @@ test:  ## Build and run every test.
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/unit_tests
 	@HTTP=$(HTTP) BUILD=$(BUILD) tests/run.sh $(OUT)
+
+test-tools:  ## Run file managers in real windows and the POSIX suites on mounts (minutes).
+	@TOOLS=1 $(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs
+	@TOOLS=1 BUILD=$(BUILD) tests/run.sh $(OUT)
 
 demo:  ## Show what stagefs does on real files (DATA=FOLDER, KEEP=1).
 	@$(MAKE) --no-print-directory deps

@@ -257,7 +257,7 @@ Attributes StageFs::AttributesOf(const Node& node) const {
     case NodeKind::kRecoveredFolder:
       attributes.type = S_IFDIR;
       attributes.permissions = 0755;
-      attributes.links = 2;
+      attributes.links = 1;  // Says nothing of sub-folders, so that no tool counts on it.
       attributes.size_bytes = 4096;
       if (node.kind != NodeKind::kFolder && attributes.mtime_ns == 0) attributes.mtime_ns = started_ns_;
       break;

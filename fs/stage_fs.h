@@ -170,6 +170,7 @@ class StageFs {
   void TouchFolder(FolderId folder);
   Status CheckCurrent(const std::shared_ptr<Node>& node);
   Result<WorkingCopyPlace> PlaceOf(const Node& node);
+  Status CheckNothingIsWrittenIn(FolderId folder);
   Status CheckNewName(const Node& parent, const std::string& name) const;
   Result<std::shared_ptr<OpenFile>> OpenNode(const std::shared_ptr<Node>& node, bool writes, bool empty);
   Status StageManifestOf(const Node& node);

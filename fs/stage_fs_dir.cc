@@ -137,6 +137,15 @@ Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name) {
   return LookedUp{AttributesNow(Remember(slot, entry, true))};
 }
 
+// A new file has no row before it is staged, so that its folder looks empty.
+Status StageFs::CheckNothingIsWrittenIn(FolderId folder) {
+  auto table = table_.Lock();
+  for (const auto& child : table->ChildrenOf(folder)) {
+    if (child->open) return Error(ErrorCode::kNotEmpty, "a file in it is being written");
+  }
+  return {};
+}
+
 Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
   if (any->kind == NodeKind::kInboxFolder) {
@@ -147,10 +156,7 @@ Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
   const Slot slot{folder->folder, name};
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, name));
   if (entry && entry->kind == EntryKind::kFolder) {
-    auto table = table_.Lock();
-    for (const auto& child : table->ChildrenOf(entry->child)) {
-      if (child->open) return Error(ErrorCode::kNotEmpty, "a file in it is being written");
-    }
+    STAGEFS_RETURN_IF_ERROR(CheckNothingIsWrittenIn(entry->child));
   }
   STAGEFS_RETURN_IF_ERROR(workspace_->RemoveFolder(slot));
   TouchFolder(slot.folder);
@@ -239,6 +245,9 @@ Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent
     auto table = table_.Lock();
     source = table->FindSlot(from);
     target = table->FindSlot(to);
+  }
+  if (target && target->kind == NodeKind::kFolder && mode == RenameMode::kReplace && target != source) {
+    STAGEFS_RETURN_IF_ERROR(CheckNothingIsWrittenIn(target->folder));
   }
   // Held until the new names are known: a FLUSH meanwhile must not stage under the old one.
   const auto source_file = FileOf(source);

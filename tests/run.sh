@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test and adds them up. Usage: tests/run.sh BUILD_FOLDER [PATTERN]
+# TOOLS=1 runs the longer tests instead: file managers in real windows, and the POSIX suites.
 # Fails when a test fails, or when a mount, a process or a temporary file is left.
 set -u
 out=$(realpath "$1")
@@ -20,7 +21,9 @@ left() {
 before=$(left)
 log=$(mktemp)
 
-if [ -z "$pattern" ] || [ "$pattern" = unit ]; then
+scripts=(tests/checks/*.sh tests/mount/*.sh tests/http/*.sh)
+[ "${TOOLS:-0}" = 0 ] || scripts=(tests/desktop/*_test.sh tests/posix/*_test.sh)
+if [ "${TOOLS:-0}" = 0 ] && { [ -z "$pattern" ] || [ "$pattern" = unit ]; }; then
   echo "== unit_tests"
   timeout 1800 "$out/unit_tests" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
@@ -29,12 +32,12 @@ if [ -z "$pattern" ] || [ "$pattern" = unit ]; then
   [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
   passed=$((passed + good)) failed=$((failed + bad))
 fi
-for script in tests/checks/*.sh tests/mount/*.sh tests/http/*.sh; do
+for script in "${scripts[@]}"; do
   [ "$(basename "$script")" != asan_works.sh ] || continue
   [ -z "$pattern" ] || [[ $script == *$pattern* ]] || continue
   [ "$HTTP" = 1 ] || [[ $script != tests/http/* ]] || continue
   echo "== $script"
-  timeout 900 bash "$script" 2>&1 | tee "$log"
+  timeout 3600 bash "$script" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
   bad=$(grep -c '^not ok' "$log")
   if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then

@@ -79,6 +79,21 @@ check "names that are not UTF-8 work" sh -c "printf x > \"$MNT/\$(printf 'a\377b
 rm -f "$MNT"/*
 
 # Files that are open while things happen.
+check "a folder with a file being written is not empty" python3 - "$MNT" <<'PY'
+import errno, os, sys
+m = sys.argv[1]
+os.mkdir(m + '/from'); os.mkdir(m + '/full')
+f = open(m + '/full/new', 'w')  # Nothing is staged of it before it is closed.
+for attempt in (lambda: os.rename(m + '/from', m + '/full'), lambda: os.rmdir(m + '/full')):
+    try:
+        attempt()
+        sys.exit('it went')
+    except OSError as error:
+        assert error.errno == errno.ENOTEMPTY, error
+f.write('kept'); f.close()
+assert open(m + '/full/new').read() == 'kept'
+os.remove(m + '/full/new'); os.rmdir(m + '/full'); os.rmdir(m + '/from')
+PY
 check "rename of an open dirty file" python3 - "$MNT" <<'PY'
 import os, sys
 m = sys.argv[1]

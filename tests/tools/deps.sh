@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs what building and testing stagefs needs, asking the package manager once. Without apt it names the
-# packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs.
+# packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs, TOOLS=1 what
+# `make test-tools` runs.
 set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libssl-dev libxxhash-dev nlohmann-json3-dev
 libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
 [ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libpoco-dev libarchive-dev zlib1g-dev openssl"
+[ "${TOOLS:-0}" = 0 ] || packages="$packages thunar tumbler xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme"
 [ "${BENCH:-0}" = 0 ] || packages="$packages bindfs python3"
 if ! command -v dpkg-query >/dev/null; then
   echo "stagefs needs these packages (Debian's names); install them with your package manager:"
@@ -18,6 +20,10 @@ for package in $packages; do
     *) missing="$missing $package" ;;
   esac
 done
+if [ "${TOOLS:-0}" != 0 ] && [ ! -x build/posix/bin/pjdfstest ] && command -v cargo >/dev/null; then
+  echo "Building fsx and pjdfstest with cargo"
+  cargo install --quiet --locked --root build/posix fsx@0.3.2 pjdfstest@0.2.2 || echo "they do not build here: their tests are skipped"
+fi
 [ -n "$missing" ] || exit 0
 echo "Installing with apt-get:$missing"
 sudo=

@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# Sourced by the tests that drive real windows: a display, a session bus, a window manager; mouse and keyboard.
+# Screenshots are kept in build/desktop/.
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+SHOTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/desktop
+mkdir -p "$SHOTS"
+cd "$WORK" || exit 1
+
+# A session of its own, so that nothing of the person who runs the tests is touched.
+start_desktop() {
+  export HOME=$WORK/home XDG_RUNTIME_DIR=$WORK/run XDG_CONFIG_HOME=$WORK/home/.config XDG_CACHE_HOME=$WORK/home/.cache \
+    XDG_DATA_HOME=$WORK/home/.local/share LC_ALL=C.UTF-8 NO_AT_BRIDGE=1
+  mkdir -p "$HOME" "$XDG_RUNTIME_DIR" && chmod 700 "$XDG_RUNTIME_DIR"
+  Xvfb -displayfd 3 -screen 0 1280x800x24 3> display > /dev/null 2>&1 &
+  DAEMONS="$DAEMONS $!"
+  eventually test -s display || return 1
+  DISPLAY=:$(cat display)
+  export DISPLAY
+  dbus-daemon --session --fork --print-address=1 --print-pid=1 > bus || return 1
+  DBUS_SESSION_BUS_ADDRESS=$(head -n 1 bus)
+  export DBUS_SESSION_BUS_ADDRESS
+  DAEMONS="$DAEMONS $(tail -n 1 bus)"
+  openbox > /dev/null 2>&1 &
+  DAEMONS="$DAEMONS $!"
+  eventually xprop -root _NET_SUPPORTING_WM_CHECK
+}
+
+# Everything of the session goes with its display.
+stop_desktop() {
+  for pid in $DAEMONS; do kill "$pid" 2> /dev/null; done
+  for pid in $DAEMONS; do timeout 20 tail --pid="$pid" -f /dev/null; done
+  DAEMONS=
+}
+
+# The window whose title matches; waits for it.
+window() { timeout 30 xdotool search --sync --onlyvisible --name "$1" | tail -n 1; }
+place() { xdotool windowmove --sync "$1" "$2" 40 windowsize --sync "$1" 620 700; }
+focus() { xdotool windowactivate --sync "$1"; }
+key() { xdotool key --clearmodifiers --delay 60 "$@"; }
+type_text() { xdotool type --clearmodifiers --delay 30 "$1"; }
+# drag X1 Y1 X2 Y2: a button press, several moves and a release, as a hand does it.
+drag() {
+  xdotool mousemove "$1" "$2" sleep 0.2 mousedown 1 sleep 0.2
+  for step in 1 2 3 4 5; do
+    xdotool mousemove $(($1 + ($3 - $1) * step / 5)) $(($2 + ($4 - $2) * step / 5)) sleep 0.1
+  done
+  xdotool mousemove "$3" "$4" sleep 0.2 mouseup 1
+}
+# What the right half of the screen shows, as a number.
+view() { import -window root -crop 440x560+820+165 rgb:- | cksum; }
+view_changed() { [ "$(view)" != "$1" ]; }
+# Waits until it shows the same twice in a row: the window has caught up.
+settle() {
+  last=
+  for _ in $(seq 40); do
+    now=$(view)
+    [ "$now" != "$last" ] || return 0
+    last=$now
+    read -r -t 0.3 _ <> <(:) || :
+  done
+}
+shot() { import -window root "$SHOTS/$1.png"; }
+# staged: what status says, in one line, without empty folders.
+staged() { stagefs status t/r:w | grep -v '^E' | xargs; }
+staged_is() { [ "$(staged)" = "$1" ]; }
