@@ -93,6 +93,10 @@ void Init(void* context, fuse_conn_info* connection) {
 }
 
 void LookUp(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  if (IsPoke(request) && ContextOf(request).poker.PretendsAbsent()) {
+    fuse_reply_err(request, ENOENT);
+    return;
+  }
   ReplyEntry(request, "lookup", FsOf(request).LookUp(parent, name));
 }
 
@@ -141,6 +145,7 @@ void ReadLink(fuse_req_t request, fuse_ino_t id) {
 }
 
 void MkDir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t) {
+  if (IsPoke(request)) return ReplyEntry(request, "poke", FsOf(request).LookUp(parent, name));
   ReplyEntry(request, "mkdir", FsOf(request).MakeFolder(parent, name));
 }
 
@@ -201,6 +206,8 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
 
 void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
   if (IsPoke(request)) {
+    const auto found = FsOf(request).LookUp(parent, name);
+    if (found && found->attributes.id != 0) return ReplyEntry(request, "poke", found);
     // A ghost, gone with the next request: the kernel need only remember it until then.
     fuse_entry_param ghost{};
     ghost.ino = kGhostNode;

@@ -189,17 +189,17 @@ std::optional<NodeId> StageFs::NodeOf(FolderId folder) {
   return node ? std::optional(node->id) : std::nullopt;
 }
 
-Result<std::vector<std::string>> StageFs::UnseenNames(FolderId folder, size_t limit) {
-  std::vector<std::string> unseen;
+Result<std::vector<Named<Entry>>> StageFs::Unseen(FolderId folder, size_t limit) {
+  std::vector<Named<Entry>> unseen;
   std::string after;
   while (unseen.size() < limit) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, workspace_->List(folder, after, kUnseenPage));
+    STAGEFS_ASSIGN_OR_RETURN(auto page, workspace_->List(folder, after, kUnseenPage));
     if (page.empty()) break;
-    auto table = table_.Lock();
-    for (const auto& [name, entry] : page) {
-      if (unseen.size() < limit && !table->FindSlot({folder, name})) unseen.push_back(name);
-    }
     after = page.back().name;
+    auto table = table_.Lock();
+    for (Named<Entry>& entry : page) {
+      if (unseen.size() < limit && !table->FindSlot({folder, entry.name})) unseen.push_back(std::move(entry));
+    }
   }
   return unseen;
 }

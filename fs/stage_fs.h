@@ -150,8 +150,8 @@ class StageFs {
 
   // The node of a folder the kernel knows.
   std::optional<NodeId> NodeOf(FolderId folder);
-  // Names in a folder that the kernel has not looked up, at most `limit`.
-  Result<std::vector<std::string>> UnseenNames(FolderId folder, size_t limit);
+  // Entries of a folder that the kernel has not looked up, at most `limit`.
+  Result<std::vector<Named<Entry>>> Unseen(FolderId folder, size_t limit);
 
   // Before the process ends: what is not staged is kept for the next start.
   void KeepUnstaged();

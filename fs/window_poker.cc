@@ -83,15 +83,16 @@ void WindowPoker::Poke(std::map<FolderId, Names> folders) {
 void WindowPoker::PokeFolder(int root, FolderId folder, const Names& names) {
   const auto path = fs_.workspace().PathOf(folder);
   if (!path) return;
-  const std::string prefix = path->empty() ? "" : *path + '/';
+  const UniqueFd at(openat(root, path->empty() ? "." : path->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!at.valid()) return;
   const auto touch = [&](const std::string& name) {
     const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};  // One alone is no event of attributes.
-    (void)utimensat(root, (prefix + name).c_str(), now, AT_SYMLINK_NOFOLLOW);
+    (void)utimensat(at.get(), name.c_str(), now, AT_SYMLINK_NOFOLLOW);
   };
   for (const std::string& name : names.gone) {
     if (stop_) return;
-    if (mknodat(root, (prefix + name).c_str(), S_IFREG | 0600, 0) == 0) {
-      (void)unlinkat(root, (prefix + name).c_str(), 0);
+    if (mknodat(at.get(), name.c_str(), S_IFREG | 0600, 0) == 0) {
+      (void)unlinkat(at.get(), name.c_str(), 0);
     } else {
       touch(name);  // It is there again.
     }
@@ -100,11 +101,16 @@ void WindowPoker::PokeFolder(int root, FolderId folder, const Names& names) {
     if (stop_) return;
     touch(name);
   }
-  const auto unseen = fs_.UnseenNames(folder, kPokesMax);
+  const auto unseen = fs_.Unseen(folder, kPokesMax);
   if (!unseen) return;
-  for (const std::string& name : *unseen) {
+  for (const auto& [name, entry] : *unseen) {
     if (stop_) return;
-    touch(name);
+    pretends_absent_ = true;
+    const bool folder_made = entry.kind == EntryKind::kFolder && mkdirat(at.get(), name.c_str(), 0700) == 0;
+    const bool file_made =
+        entry.kind == EntryKind::kFile && mknodat(at.get(), name.c_str(), S_IFREG | 0600, 0) == 0;
+    pretends_absent_ = false;
+    if (!folder_made && !file_made) touch(name);  // Somebody looked it up meanwhile.
   }
 }
 

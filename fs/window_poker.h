@@ -2,9 +2,9 @@
 //
 // The kernel raises inotify events only for what is done through the mount, never for what it is told
 // (fuse_lowlevel_notify_*), so a file manager would show an old list until it is reloaded. So a thread of our
-// own does something harmless through the mount, in folders that somebody watches and nowhere else: it sets
-// the time of a name that is new or changed, and makes and removes a name that is gone. Its requests are
-// known by its thread and answered without doing anything.
+// own does something harmless through the mount, in folders that somebody watches and nowhere else: it makes
+// a name that is new, sets the time of one that changed, and makes and removes one that is gone. Its requests
+// are known by its thread and answered without doing anything.
 //
 // At most kPokesMax names of a folder are poked for one change: a million entries raise no storm. A window
 // that misses the rest shows them when it is reloaded.
@@ -42,6 +42,8 @@ class WindowPoker {
 
   // Whether a request with this thread id is one of ours.
   bool Asks(pid_t thread) const { return thread == thread_id_.load(std::memory_order_relaxed); }
+  // Whether our look-ups must find nothing, so that the kernel goes on to ask for a name to be made.
+  bool PretendsAbsent() const { return pretends_absent_; }
 
  private:
   struct Names {
@@ -55,6 +57,7 @@ class WindowPoker {
   const std::string mountpoint_;
   std::atomic<pid_t> thread_id_{0};
   std::atomic<bool> stop_{false};
+  std::atomic<bool> pretends_absent_{false};
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable wake_;

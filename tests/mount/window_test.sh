@@ -23,14 +23,14 @@ watch() {
 unwatch() { kill "$DAEMONS" && wait "$DAEMONS" 2>/dev/null; DAEMONS=; }
 watch
 stage watched new four changed one
-check "a new name is told" eventually grep -q ' new$' events
+check "a new name is told" eventually grep -q '^CREATE new$' events
 check "a changed one is told" eventually grep -q '^ATTRIB changed$' events
 equals "its content is the new one" one "$(cat "$MNT/watched/changed")"
 stagefs rm t/r:w watched/gone > /dev/null
 check "a name that is gone is told" eventually grep -q '^DELETE gone$' events
 refuses "and is gone" "No such file" stat "$MNT/watched/gone"
 stage watched/folder inside one
-check "a new folder is told" eventually grep -qE '^ATTRIB,ISDIR folder$' events
+check "a new folder is told" eventually grep -qE '^CREATE,ISDIR folder$' events
 check "what is kept is left alone" sh -c '! grep -q " kept$" events'
 stage elsewhere other one
 check "another folder's change is there" eventually test -e "$MNT/elsewhere/other"
