@@ -23,7 +23,7 @@ start_desktop() {
   DAEMONS="$DAEMONS $(tail -n 1 bus)"
   openbox > /dev/null 2>&1 &
   DAEMONS="$DAEMONS $!"
-  eventually xprop -root _NET_SUPPORTING_WM_CHECK
+  eventually sh -c "xprop -root _NET_SUPPORTED | grep -q _NET_ACTIVE_WINDOW"
 }
 
 # Everything of the session goes with its display.
@@ -33,8 +33,9 @@ stop_desktop() {
   DAEMONS=
 }
 
-# The window whose title matches; waits for it.
-window() { timeout 30 xdotool search --sync --onlyvisible --name "$1" | tail -n 1; }
+# The window whose title matches; waits for it. The search fails where a window goes while it looks.
+window_is_there() { id=$(xdotool search --onlyvisible --name "$1" 2> /dev/null | tail -n 1) && [ -n "$id" ]; }
+window() { eventually window_is_there "$1" && echo "$id"; }
 place() { xdotool windowmove --sync "$1" "$2" 40 windowsize --sync "$1" 620 700; }
 focus() { xdotool windowactivate --sync "$1"; }
 key() { xdotool key --clearmodifiers --delay 60 "$@"; }

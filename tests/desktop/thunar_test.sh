@@ -60,7 +60,7 @@ key ctrl+a ctrl+c ctrl+v
 check "copy and paste copies inside the mount" eventually sh -c "[ \$(ls $MNT/fresh | wc -l) = 2 ]"
 check "with the same content" sh -c "[ \$(sha256sum $MNT/fresh/* | cut -d' ' -f1 | sort -u | wc -l) = 1 ]"
 settle
-key ctrl+a Delete
+key ctrl+a shift+Delete
 shot thunar-delete
 ASK=$(window 'Attention')
 focus "$ASK" && key Return
