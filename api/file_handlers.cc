@@ -7,7 +7,6 @@
 #include "file_type.h"
 #include "handlers.h"
 #include "stagefs/posix_env.h"
-#include "wire_in.h"
 
 namespace stagefs {
 namespace {
@@ -301,18 +300,13 @@ HttpResponse DeleteFile(Call& call) {
 HttpResponse MoveFile(Call& call) {
   const auto target = FindBranchPath(call);
   if (!target) return NoBranchOr(target.error());
-  const auto text = call.Text();
-  if (!text) return ErrorReply(text.error());
-  const auto wanted = WireObject::Parse(*text);
-  const auto new_path = wanted ? wanted->Text("new_path") : Result<std::string>(wanted.error());
-  if (!new_path) return BadStatus(400, new_path.error().message());
-  if (new_path->empty()) return BadStatus(400, "new_path cannot be empty");
-  const auto to = RepoPath::Parse(*new_path);
-  if (!to) return BadRequest(to.error().message());
+  std::optional<WireObject> wanted;
+  RepoPath to;
+  if (auto refused = ReadMove(call, &wanted, &to)) return std::move(*refused);
   const auto found = FindPath(call);
   if (!found) return NotFoundOr(call, found.error());
   if (target->path.is_root()) return BadRequest("the whole tree is not moved");
-  if (found->tree->Find(*to)) return BadStatus(400, "new_path already exists in the repository");
+  if (found->tree->Find(to)) return BadStatus(400, "new_path already exists in the repository");
   std::map<std::string, std::string> fields;
   for (const char* key : {"message", "name", "email"}) {
     const auto value = wanted->OptionalText(key);
@@ -320,8 +314,8 @@ HttpResponse MoveFile(Call& call) {
     if (*value) fields[key] = **value;
   }
   return CommitPathsReply(
-      call, kUpdated, target->branch, {{target->path, std::nullopt, *to}},
-      CommitRequestOf(fields, "Moved '" + target->path.str() + "' to '" + to->str() + "'"));
+      call, kUpdated, target->branch, {{target->path, std::nullopt, to}},
+      CommitRequestOf(fields, "Moved '" + target->path.str() + "' to '" + to.str() + "'"));
 }
 
 HttpResponse ExportZip(Call& call) {

@@ -108,6 +108,29 @@ std::string BranchNotFound(const std::string& name) {
   return "Could not find branch: Branch '" + ToDisplayUtf8(name) + "' not found";
 }
 
+std::optional<HttpResponse> ReadPaths(const Call& call, std::vector<std::string>* paths) {
+  const auto text = call.Text();
+  if (!text) return ErrorReply(text.error());
+  auto parsed = ParseTexts(*text);
+  if (!parsed) return BadStatus(400, parsed.error().message());
+  *paths = std::move(*parsed);
+  return std::nullopt;
+}
+
+std::optional<HttpResponse> ReadMove(const Call& call, std::optional<WireObject>* body, RepoPath* to) {
+  const auto text = call.Text();
+  if (!text) return ErrorReply(text.error());
+  const auto parsed = WireObject::Parse(*text);
+  const auto new_path = parsed ? parsed->Text("new_path") : Result<std::string>(parsed.error());
+  if (!new_path) return BadStatus(400, new_path.error().message());
+  if (new_path->empty()) return BadStatus(400, "new_path cannot be empty");
+  const auto path = RepoPath::Parse(*new_path);
+  if (!path) return BadRequest(path.error().message());
+  *body = *parsed;
+  *to = *path;
+  return std::nullopt;
+}
+
 Result<Form> ReadForm(const Call& call) {
   Form form;
   std::vector<IncomingFile> group;

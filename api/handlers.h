@@ -12,6 +12,7 @@
 #include "stagefs/workspace.h"
 #include "uri.h"
 #include "wire.h"
+#include "wire_in.h"
 
 namespace stagefs {
 
@@ -46,6 +47,12 @@ Result<WorkspaceView> ViewOf(Repository& repository, const WorkspaceInfo& worksp
 Result<BranchView> ViewOf(Repository& repository, const BranchInfo& branch);
 Result<RevisionView> ViewOf(Repository& repository, const Revision& revision);
 std::string BranchNotFound(const std::string& name);
+
+// Bodies that several routes take. An answer where the body is not what it must be.
+// A list of paths.
+std::optional<HttpResponse> ReadPaths(const Call& call, std::vector<std::string>* paths);
+// An object with `new_path`, where something moves to.
+std::optional<HttpResponse> ReadMove(const Call& call, std::optional<WireObject>* body, RepoPath* to);
 
 // Parts of a form: files become versions, other fields are kept as text.
 struct Form {

@@ -1,7 +1,6 @@
 // Repositories, their branches and commits.
 #include "handlers.h"
 #include "multipart.h"
-#include "wire_in.h"
 
 namespace stagefs {
 namespace {

@@ -3,7 +3,6 @@
 #include "handlers.h"
 #include "multipart.h"
 #include "stagefs/posix_env.h"
-#include "wire_in.h"
 
 namespace stagefs {
 namespace {
@@ -163,15 +162,10 @@ HttpResponse GetWorkspaceFile(Call& call) {
 HttpResponse MoveWorkspaceFile(Call& call) {
   const auto from = RepoPath::Parse(call.rest);
   if (!from) return BadRequest(from.error().message());
-  const auto text = call.Text();
-  if (!text) return ErrorReply(text.error());
-  const auto wanted = WireObject::Parse(*text);
-  const auto new_path = wanted ? wanted->Text("new_path") : Result<std::string>(wanted.error());
-  if (!new_path) return BadStatus(400, new_path.error().message());
-  if (new_path->empty()) return BadStatus(400, "new_path cannot be empty");
-  const auto to = RepoPath::Parse(*new_path);
-  if (!to) return BadRequest(to.error().message());
-  const Status moved = call.workspace->MovePath(*from, *to);
+  std::optional<WireObject> wanted;
+  RepoPath to;
+  if (auto refused = ReadMove(call, &wanted, &to)) return std::move(*refused);
+  const Status moved = call.workspace->MovePath(*from, to);
   if (moved) return StatusReply(kUpdated);
   switch (moved.error().code()) {
     case ErrorCode::kExists: return BadStatus(400, "new_path already exists in the repository");
@@ -181,12 +175,10 @@ HttpResponse MoveWorkspaceFile(Call& call) {
 }
 
 HttpResponse RemoveFiles(Call& call) {
-  const auto text = call.Text();
-  if (!text) return ErrorReply(text.error());
-  const auto paths = ParseTexts(*text);
-  if (!paths) return BadStatus(400, paths.error().message());
+  std::vector<std::string> paths;
+  if (auto refused = ReadPaths(call, &paths)) return std::move(*refused);
   std::vector<std::string> failed;
-  for (const std::string& raw : *paths) {
+  for (const std::string& raw : paths) {
     const auto path = RepoPath::Parse(raw);
     const Status removed = path ? call.workspace->RemovePath(*path) : Status(path.error());
     if (removed) continue;

@@ -7,7 +7,6 @@
 #include "multipart.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/uploads.h"
-#include "wire_in.h"
 
 namespace stagefs {
 namespace {

@@ -1,6 +1,5 @@
 // Workspaces: made, listed, looked into, committed.
 #include "handlers.h"
-#include "wire_in.h"
 
 namespace stagefs {
 namespace {
@@ -118,12 +117,10 @@ HttpResponse UnstagePath(Call& call) {
 }
 
 HttpResponse UnstagePaths(Call& call) {
-  const auto text = call.Text();
-  if (!text) return ErrorReply(text.error());
-  const auto paths = ParseTexts(*text);
-  if (!paths) return BadStatus(400, paths.error().message());
+  std::vector<std::string> paths;
+  if (auto refused = ReadPaths(call, &paths)) return std::move(*refused);
   std::vector<std::string> failed;
-  for (const std::string& raw : *paths) {
+  for (const std::string& raw : paths) {
     const auto path = RepoPath::Parse(raw);
     const Status unstaged = path ? call.workspace->Unstage(*path).WithoutValue() : Status(path.error());
     if (!unstaged && unstaged.error().code() != ErrorCode::kNotFound) failed.push_back(raw);
