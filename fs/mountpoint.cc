@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 #include <fstream>
 #include <sstream>
 
@@ -16,6 +17,9 @@
 
 namespace stagefs {
 namespace {
+
+constexpr int kBusyAttempts = 10;
+constexpr auto kBusyPause = std::chrono::milliseconds(100);
 
 // fusermount3 is setuid: it unmounts what its caller mounted.
 Status RunFusermount(const std::string& mountpoint, bool lazy) {
@@ -124,7 +128,12 @@ Status Unmount(const std::string& mountpoint, bool lazy) {
   if (!IsStagefsMount(path)) {
     return Error(ErrorCode::kInvalidArgument, path + " is not a stagefs mount");
   }
-  return Detach(path, lazy ? MNT_DETACH : 0);
+  // The daemon itself is in the mount for moments, while it tells windows of changes.
+  for (int attempt = 1;; ++attempt) {
+    const Status detached = Detach(path, lazy ? MNT_DETACH : 0);
+    if (detached || detached.error().code() != ErrorCode::kBusy || attempt == kBusyAttempts) return detached;
+    std::this_thread::sleep_for(kBusyPause);
+  }
 }
 
 }  // namespace stagefs

@@ -6,6 +6,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "inotify_watches.h"
 #include "stagefs/posix_env.h"
 
@@ -14,6 +16,9 @@ namespace {
 
 // Changes that come within this time are poked together.
 constexpr auto kGather = std::chrono::milliseconds(100);
+// So many names, then out of the mount for a while.
+constexpr size_t kBatch = 50;
+constexpr auto kPause = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -65,53 +70,69 @@ void WindowPoker::Run() {
 }
 
 void WindowPoker::Poke(std::map<FolderId, Names> folders) {
-  // Open only while we poke: it would keep the mount from being unmounted.
-  const auto root = OpenFd(mountpoint_, O_RDONLY | O_DIRECTORY);
-  struct stat top {};
-  struct statfs kind {};
-  if (!root || fstat(root->get(), &top) != 0 || fstatfs(root->get(), &kind) != 0) return;
-  // Unmounted meanwhile: what lies below is not ours.
-  if (top.st_ino != kRootNode || kind.f_type != FUSE_SUPER_MAGIC) return;
-  const std::set<uint64_t> watched = WatchedInodes(top.st_dev);
-  if (watched.empty()) return;
+  std::set<uint64_t> watched;
+  {
+    const auto root = OpenRoot();
+    if (!root) return;
+    watched = WatchedInodes(root->device);
+  }
   for (const auto& [folder, names] : folders) {
     const auto id = fs_.NodeOf(folder);
-    if (id && watched.contains(*id)) PokeFolder(root->get(), folder, names);
+    if (id && watched.contains(*id)) PokeFolder(folder, names);
   }
 }
 
-void WindowPoker::PokeFolder(int root, FolderId folder, const Names& names) {
-  const auto path = fs_.workspace().PathOf(folder);
-  if (!path) return;
-  const UniqueFd at(openat(root, path->empty() ? "." : path->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!at.valid()) return;
-  const auto touch = [&](const std::string& name) {
-    const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};  // One alone is no event of attributes.
-    (void)utimensat(at.get(), name.c_str(), now, AT_SYMLINK_NOFOLLOW);
-  };
-  for (const std::string& name : names.gone) {
-    if (stop_) return;
-    if (mknodat(at.get(), name.c_str(), S_IFREG | 0600, 0) == 0) {
-      (void)unlinkat(at.get(), name.c_str(), 0);
-    } else {
-      touch(name);  // It is there again.
+// std::nullopt once it is unmounted: what lies below is not ours.
+std::optional<WindowPoker::Place> WindowPoker::OpenRoot() {
+  auto root = OpenFd(mountpoint_, O_RDONLY | O_DIRECTORY);
+  struct stat top {};
+  struct statfs kind {};
+  if (!root || fstat(root->get(), &top) != 0 || fstatfs(root->get(), &kind) != 0) return std::nullopt;
+  if (top.st_ino != kRootNode || kind.f_type != FUSE_SUPER_MAGIC) return std::nullopt;
+  return Place{std::move(*root), top.st_dev};
+}
+
+void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
+  std::vector<std::pair<std::string, PokeKind>> pokes;
+  for (const std::string& name : names.gone) pokes.emplace_back(name, PokeKind::kGone);
+  for (const std::string& name : names.changed) pokes.emplace_back(name, PokeKind::kChanged);
+  if (const auto unseen = fs_.Unseen(folder, kPokesMax)) {
+    for (const auto& [name, entry] : *unseen) {
+      pokes.emplace_back(name, entry.kind == EntryKind::kFolder ? PokeKind::kNewFolder : PokeKind::kNewFile);
     }
   }
-  for (const std::string& name : names.changed) {
-    if (stop_) return;
-    touch(name);
+  for (size_t begin = 0; begin < pokes.size(); begin += kBatch) {
+    if (begin > 0) std::this_thread::sleep_for(kPause);
+    // Open for a moment only: it would keep the mount from being unmounted.
+    const auto root = OpenRoot();
+    const auto path = fs_.workspace().PathOf(folder);
+    if (!root || !path) return;
+    const UniqueFd at(
+        openat(root->fd.get(), path->empty() ? "." : path->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    for (size_t i = begin; at.valid() && i < std::min(begin + kBatch, pokes.size()); ++i) {
+      if (stop_) return;
+      PokeName(at.get(), pokes[i].first, pokes[i].second);
+    }
   }
-  const auto unseen = fs_.Unseen(folder, kPokesMax);
-  if (!unseen) return;
-  for (const auto& [name, entry] : *unseen) {
-    if (stop_) return;
-    pretends_absent_ = true;
-    const bool folder_made = entry.kind == EntryKind::kFolder && mkdirat(at.get(), name.c_str(), 0700) == 0;
-    const bool file_made =
-        entry.kind == EntryKind::kFile && mknodat(at.get(), name.c_str(), S_IFREG | 0600, 0) == 0;
-    pretends_absent_ = false;
-    if (!folder_made && !file_made) touch(name);  // Somebody looked it up meanwhile.
+}
+
+void WindowPoker::PokeName(int folder, const std::string& name, PokeKind kind) {
+  bool done = false;
+  pretends_absent_ = kind == PokeKind::kNewFile || kind == PokeKind::kNewFolder;
+  switch (kind) {
+    case PokeKind::kGone:
+      done = mknodat(folder, name.c_str(), S_IFREG | 0600, 0) == 0;
+      if (done) (void)unlinkat(folder, name.c_str(), 0);
+      break;
+    case PokeKind::kNewFile: done = mknodat(folder, name.c_str(), S_IFREG | 0600, 0) == 0; break;
+    case PokeKind::kNewFolder: done = mkdirat(folder, name.c_str(), 0700) == 0; break;
+    case PokeKind::kChanged: break;
   }
+  pretends_absent_ = false;
+  if (done) return;
+  // Changed; or somebody looked it up meanwhile, or it is there again.
+  const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};  // One alone is no event of attributes.
+  (void)utimensat(folder, name.c_str(), now, AT_SYMLINK_NOFOLLOW);
 }
 
 }  // namespace stagefs

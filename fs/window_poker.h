@@ -16,11 +16,13 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 
 #include "stage_fs.h"
+#include "stagefs/posix_env.h"
 
 namespace stagefs {
 
@@ -51,7 +53,14 @@ class WindowPoker {
   };
   void Run();
   void Poke(std::map<FolderId, Names> folders);
-  void PokeFolder(int root, FolderId folder, const Names& names);
+  enum class PokeKind { kGone, kChanged, kNewFile, kNewFolder };
+  struct Place {
+    UniqueFd fd;
+    dev_t device = 0;
+  };
+  std::optional<Place> OpenRoot();
+  void PokeFolder(FolderId folder, const Names& names);
+  void PokeName(int folder, const std::string& name, PokeKind kind);
 
   StageFs& fs_;
   const std::string mountpoint_;
