@@ -79,10 +79,6 @@ Status ForEachEntry(RevisionTree& tree, FolderId folder,
   }
 }
 
-std::string Join(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + '/' + name;
-}
-
 // One page of a folder: folders come before files, each in order.
 struct Listing {
   std::vector<EntryView> entries;

@@ -9,8 +9,6 @@ namespace stagefs {
 namespace {
 
 constexpr int64_t kPageSizeMax = 10'000;
-// Each file of a group is an open descriptor until the group is stored.
-constexpr size_t kGroupFilesMax = 256;
 constexpr size_t kFieldBytesMax = 1 << 20;
 constexpr size_t kFieldsMax = 100;
 
@@ -102,6 +100,10 @@ Result<RevisionView> ViewOf(Repository& repository, const Revision& revision) {
   if (revision.branch) view.branch = BranchView{revision.branch->name, revision.commit.id};
   if (revision.workspace) view.workspace = WorkspaceView{*revision.workspace, view.commit};
   return view;
+}
+
+std::string Join(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : folder + '/' + name;
 }
 
 std::string BranchNotFound(const std::string& name) {

@@ -136,9 +136,9 @@ HttpResponse CreateRepository(Call& call) {
 HttpResponse GetRepository(Call& call) {
   RepositoryView view;
   view.name = call.repository->name();
-  const auto log = call.repository->Log(std::string(kDefaultBranch), 0, 1);
-  if (log && log->total == 1) {
-    const auto tree = call.repository->ListTree(log->commits[0].id, RepoPath(), "", 1);
+  const auto head = call.repository->ResolveRevision(std::string(kDefaultBranch));
+  if (head && head->parent == 0) {
+    const auto tree = call.repository->ListTree(head->id, RepoPath(), "", 1);
     view.empty = tree && tree->empty();
   }
   return JsonReply(200, RepositoryBody(view));

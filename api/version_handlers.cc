@@ -11,7 +11,6 @@
 namespace stagefs {
 namespace {
 
-constexpr size_t kGroupFilesMax = 256;
 constexpr uint64_t kPartBytes = 10 << 20;
 constexpr unsigned kPartWindow = 4;
 constexpr size_t kHashesMax = 100'000;
@@ -88,10 +87,6 @@ std::optional<HttpResponse> StageAt(Call& call, const std::string& workspace_id,
   return std::nullopt;
 }
 
-std::string JoinPath(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : directory + '/' + name;
-}
-
 // The file of a `complete` request.
 struct WantedFile {
   HashRef hash;
@@ -108,7 +103,7 @@ Result<WantedFile> ReadWantedFile(const WireObject& body) {
   STAGEFS_ASSIGN_OR_RETURN(const auto chunks, files[0].OptionalNumber("num_chunks"));
   STAGEFS_ASSIGN_OR_RETURN(auto workspace, body.OptionalText("workspace_id"));
   STAGEFS_ASSIGN_OR_RETURN(const HashRef ref, HashRef::Parse(hash));
-  return WantedFile{ref, JoinPath(directory.value_or(""), name), chunks.value_or(0), std::move(workspace)};
+  return WantedFile{ref, Join(directory.value_or(""), name), chunks.value_or(0), std::move(workspace)};
 }
 
 }  // namespace

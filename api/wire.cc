@@ -146,10 +146,6 @@ std::string ParentOf(const std::string& path) {
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
-bool IsAtOrBelow(const std::string& path, const std::string& top) {
-  return top.empty() || path == top || (path.starts_with(top) && path[top.size()] == '/');
-}
-
 }  // namespace
 
 std::string StatusBody(std::string_view status, std::string_view message) {

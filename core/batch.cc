@@ -148,11 +148,9 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
 Result<VersionInfo> Workspace::KeepReport(const StageReport& report) {
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, repository_.NewIncoming());
   STAGEFS_RETURN_IF_ERROR(WriteReportJson(report, [&](std::string_view text) { return file.Write(text); }));
-  std::vector<IncomingFile> files;
-  files.push_back(std::move(file));
-  STAGEFS_ASSIGN_OR_RETURN(const auto versions, repository_.Adopt(std::move(files)));
-  STAGEFS_RETURN_IF_ERROR(NameReport(versions.front()));
-  return versions.front();
+  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, repository_.Adopt(std::move(file)));
+  STAGEFS_RETURN_IF_ERROR(NameReport(version));
+  return version;
 }
 
 }  // namespace stagefs

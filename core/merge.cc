@@ -111,10 +111,6 @@ Result<Overlay> StageHead(IndexTransaction& transaction, const Sides& sides) {
   return overlay;
 }
 
-bool IsAtOrBelow(const std::string& path, const std::string& top) {
-  return top.empty() || path == top || (path.starts_with(top) && path[top.size()] == '/');
-}
-
 // Whether `commit` changed anything at or below `path`.
 Result<bool> Changed(IndexReader& index, const CommitInfo& commit, const RepoPath& path) {
   STAGEFS_ASSIGN_OR_RETURN(TreeView now, index.ViewOf(commit.seq));

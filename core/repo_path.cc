@@ -114,6 +114,10 @@ bool IsValidUtf8(std::string_view bytes) {
   return true;
 }
 
+bool IsAtOrBelow(std::string_view path, std::string_view top) {
+  return top.empty() || path == top || (path.starts_with(top) && path[top.size()] == '/');
+}
+
 std::string ToDisplayUtf8(std::string_view bytes) {
   std::string text;
   while (!bytes.empty()) {

@@ -343,22 +343,23 @@ Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> fil
   return versions;
 }
 
-Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
-  STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, NewIncoming());
-  STAGEFS_RETURN_IF_ERROR(file.Write(bytes));
+Result<VersionInfo> Repository::Adopt(IncomingFile file) {
   std::vector<IncomingFile> files;
   files.push_back(std::move(file));
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, Adopt(std::move(files)));
   return versions.front();
 }
 
+Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
+  STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, NewIncoming());
+  STAGEFS_RETURN_IF_ERROR(file.Write(bytes));
+  return Adopt(std::move(file));
+}
+
 Result<VersionInfo> Repository::PutFrom(ByteSource& source) {
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, NewIncoming());
   STAGEFS_RETURN_IF_ERROR(file.WriteFrom(source));
-  std::vector<IncomingFile> files;
-  files.push_back(std::move(file));
-  STAGEFS_ASSIGN_OR_RETURN(const auto versions, Adopt(std::move(files)));
-  return versions.front();
+  return Adopt(std::move(file));
 }
 
 Result<VersionInfo> Repository::FindVersion(std::string_view hash) {

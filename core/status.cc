@@ -72,10 +72,6 @@ Result<std::optional<StatusLine>> LineOf(OverlayReader& tree, const StagedAt& at
   return std::optional(std::move(line));
 }
 
-bool IsAtOrBelow(const std::string& path, const std::string& top) {
-  return top.empty() || path == top || (path.starts_with(top) && path[top.size()] == '/');
-}
-
 }  // namespace
 
 std::string_view ToString(StatusLine::Kind kind) {

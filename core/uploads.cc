@@ -8,6 +8,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "stagefs/manifest.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -49,13 +50,7 @@ Status CopyAll(ByteSource& source, int to) {
 
 Status AppendTo(IncomingFile& file, const std::string& piece) {
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(piece, O_RDONLY));
-  std::vector<char> buffer(kBufferBytes);
-  for (uint64_t offset = 0;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd.get(), buffer.data(), buffer.size(), offset));
-    STAGEFS_RETURN_IF_ERROR(file.Write(buffer.data(), got));
-    offset += got;
-    if (got < buffer.size()) return {};
-  }
+  return file.WriteFrom(*NewFileSource(fd.get()));
 }
 
 }  // namespace
@@ -167,12 +162,10 @@ Result<VersionInfo> Uploads::Complete(const std::string& key, const HashRef& cla
     STAGEFS_RETURN_IF_ERROR(Drop(ours));
     return Error(ErrorCode::kInvalidArgument, "the uploaded bytes do not hash to " + claimed.ToString());
   }
-  std::vector<IncomingFile> files;
-  files.push_back(std::move(*file));
-  auto versions = repository_.Adopt(std::move(files));
-  if (!versions) return give_back(versions.error());
+  const auto version = repository_.Adopt(std::move(*file));
+  if (!version) return give_back(version.error());
   STAGEFS_RETURN_IF_ERROR(Drop(ours));
-  return versions->front();
+  return *version;
 }
 
 Status Uploads::Drop(const std::string& key) {

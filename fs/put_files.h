@@ -10,9 +10,6 @@
 
 namespace stagefs {
 
-// Each file of a group is an open descriptor until the group is stored.
-constexpr size_t kGroupFilesMax = 256;
-
 // Copies the files into the repository's incoming folder, hashing them, on all processors. In order of
 // `paths`.
 std::vector<std::optional<Result<IncomingFile>>> CopyGroup(const Repository& repository,

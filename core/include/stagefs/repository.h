@@ -27,6 +27,8 @@ struct RepositoryName {
 
 constexpr std::string_view kDefaultBranch = "main";
 constexpr int64_t kGcKeepDaysDefault = 14;
+// Files of one Adopt() where there are many: each is an open descriptor until then.
+constexpr size_t kGroupFilesMax = 256;
 // The name of a branch or a workspace.
 constexpr size_t kRevisionNameBytesMax = 200;
 
@@ -138,6 +140,7 @@ class Repository {
   // Stores each file, or finds that its content is there already and renews it. In one transaction; when it
   // returns OK all of them survive power loss. The files are gone afterwards.
   Result<std::vector<VersionInfo>> Adopt(std::vector<IncomingFile> files);
+  Result<VersionInfo> Adopt(IncomingFile file);
   Result<VersionInfo> PutBytes(std::string_view bytes);
   Result<VersionInfo> PutFrom(ByteSource& source);
 
@@ -181,17 +184,17 @@ class Repository {
   // its own it moves forward without a new commit. kConflict, listing the paths, and nothing is changed.
   Result<MergeResult> Merge(const std::string& base, const std::string& head, const std::string& message,
                             const Author& author);
-  // Changes paths of a branch in one commit, without a workspace that anybody sees. No commit if the branch has
-  // all of it already.
-  // Errors: kNotFound for the branch or a path that is not there;
-  // kExists where something is moved to; what staging refuses. Nothing is changed then.
+  // Changes paths of a branch in one commit, without a workspace that anybody sees. No commit if the branch
+  // has all of it already. Errors: kNotFound for the branch or a path that is not there; kExists where
+  // something is moved to; what staging refuses. Nothing is changed then.
   struct PathChange {
     RepoPath path;
     std::optional<VersionId> version;  // Put this there;
     std::optional<RepoPath> moved_to;  // or move the path;
   };                                   // or, with neither, remove it.
-  Result<std::optional<CommitInfo>> CommitPaths(const std::string& branch, const std::vector<PathChange>& changes,
-                                 const std::string& message, const Author& author);
+  Result<std::optional<CommitInfo>> CommitPaths(const std::string& branch,
+                                                const std::vector<PathChange>& changes,
+                                                const std::string& message, const Author& author);
   // Puts `files` into the repository's first commit, which must be the only one (else kConflict).
   Result<CommitInfo> Seed(const std::vector<std::pair<RepoPath, VersionId>>& files);
 
