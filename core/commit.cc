@@ -2,11 +2,16 @@
 //
 // A commit on top of the workspace's own base moves the staged rows into the tree as they are. When the
 // branch has moved on, the rows are first laid over its head, path by path; then the same happens.
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "committer.h"
 #include "rebaser.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/working_copy.h"
 #include "workspace_impl.h"
 
 namespace stagefs {
@@ -14,6 +19,11 @@ namespace {
 
 // Everything in the tree may have moved: FolderId 0 stands for all of it.
 constexpr FolderId kEverything = 0;
+
+// A close() of a file that nobody wrote to, or that was written through a mapping, returns before a mount has
+// staged it. A commit waits this long for copies that were touched this recently.
+constexpr auto kCloseWaitMax = std::chrono::milliseconds(200);
+constexpr int64_t kJustTouchedNs = 1'000'000'000;
 
 Result<int64_t> CountCommits(IndexReader& index, CommitSeq head, CommitSeq base) {
   int64_t count = 0;
@@ -23,6 +33,26 @@ Result<int64_t> CountCommits(IndexReader& index, CommitSeq head, CommitSeq base)
     seq = commit->parent;
   }
   return count;
+}
+
+Result<bool> HasJustBeenTouched(Repository& repository, WorkspaceId workspace) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(repository));
+  const int64_t now_ns = NowNs();
+  return std::any_of(places.begin(), places.end(), [&](const WorkingCopyPlace& place) {
+    struct stat st;
+    if (place.workspace != workspace || place.state != WorkingCopyState::kWriting) return false;
+    return stat(place.file.c_str(), &st) == 0 && ToNs(st.st_ctim) > now_ns - kJustTouchedNs;
+  });
+}
+
+Status AwaitCloses(Repository& repository, WorkspaceId workspace) {
+  const auto deadline = std::chrono::steady_clock::now() + kCloseWaitMax;
+  do {
+    STAGEFS_ASSIGN_OR_RETURN(const bool waiting, HasJustBeenTouched(repository, workspace));
+    if (!waiting) return {};
+    std::this_thread::sleep_for(kCloseWaitMax / 40);
+  } while (std::chrono::steady_clock::now() < deadline);
+  return {};
 }
 
 }  // namespace
@@ -65,6 +95,7 @@ Result<int64_t> Workspace::Rebase() {
 Result<CommitResult> Workspace::Commit(const std::string& message, const Author& author,
                                        const std::optional<std::string>& branch_name) {
   if (message.empty()) return Error(ErrorCode::kInvalidArgument, "a commit needs a message");
+  STAGEFS_RETURN_IF_ERROR(AwaitCloses(repository_, id_));
   STAGEFS_ASSIGN_OR_RETURN(const auto mounts, repository_.LiveMounts());
   const bool mounted = std::any_of(mounts.begin(), mounts.end(),
                                    [&](const MountRow& mount) { return mount.workspace == id_; });

@@ -1,5 +1,10 @@
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
 #include "catch.h"
 #include "scene.h"
+#include "stagefs/working_copy.h"
 
 namespace stagefs::test {
 namespace {
@@ -191,6 +196,26 @@ TEST_CASE("Unstage: each kind of change is taken back", "[core][commit]") {
   CHECK(scene.StatusLines() == Lines{"A  new/x"});
   CHECK(Value(scene.workspace().UnstageAll()) == 1);
   CHECK(scene.Tree() == before);
+}
+
+TEST_CASE("Commit: waits for a file whose close is on its way", "[core][commit]") {
+  Scene scene;
+  scene.Stage("written", "1");
+  const auto copies = Value(WorkingCopies::Open(scene.repository()));
+  WorkingCopyPlace place;
+  place.workspace = scene.workspace().id();
+  place.slot = {kRootFolder, "touched"};
+  place.path = "touched";
+  Ok(copies->Create(&place).WithoutValue());
+  std::thread closing([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    scene.Stage("touched", "");
+    std::filesystem::remove(place.file);
+  });
+  const auto result = CommitOf(scene.workspace());
+  closing.join();
+  CHECK(Value(result).entries == 2);
+  Ok(copies->Forget(place, false));
 }
 
 TEST_CASE("Status: lines are sorted by path, whatever the order of staging", "[core][commit]") {

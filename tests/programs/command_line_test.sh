@@ -193,7 +193,6 @@ check "inotifywait sees each local operation once" eventually cmp expected event
 # Many files.
 check "$MANY_FILES files" sh -c "mkdir $MNT/many && cd $MNT/many && seq $MANY_FILES | xargs -n 1000 touch"
 check "are listed" sh -c "test \$(ls -U $MNT/many | wc -l) = $MANY_FILES && test \$(find $MNT/many -type f | wc -l) = $MANY_FILES"
-check "are staged" eventually sh -c "[ \$('$STAGEFS_BINARY' status t/r:w | wc -l) = $MANY_FILES ]"
 check "and commit" stagefs commit t/r:w -m many
 check "rm -r of them" rm -r "$MNT/many"
 equals "stages the removal of each" "$MANY_FILES" "$(stagefs status t/r:w | grep -c '^D')"

@@ -190,7 +190,7 @@ class Workspace {
   Result<int64_t> Unstage(const RepoPath& path);
   Result<int64_t> UnstageAll();
 
-  // Commits what is staged to `branch` (default: the workspace's).
+  // Commits what is staged to `branch` (default: the workspace's). Waits a moment for files being closed.
   // Errors: kInvalidArgument if nothing is staged; kConflict listing the paths both sides changed.
   Result<CommitResult> Commit(const std::string& message, const Author& author,
                               const std::optional<std::string>& branch);
