@@ -206,7 +206,7 @@ Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& ve
   entry.size_bytes = version.size_bytes;
   entry.executable = how.executable.value_or(existing && existing->executable);
   entry.mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
-  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchName(slot.name);
+  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchFile(slot.name, entry.size_bytes);
 
   const bool same = base && SameContent(*base, entry);
   if (same && how.update_timestamp) {
@@ -304,7 +304,7 @@ Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
   const auto arrive = [&](const Slot& slot, Entry entry) -> Status {
     if (entry.kind == EntryKind::kFile) {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
-      entry.scratch = !base && IsScratchName(slot.name);
+      entry.scratch = !base && IsScratchFile(slot.name, entry.size_bytes);
     }
     return Place(slot, entry).WithoutValue();
   };

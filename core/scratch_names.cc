@@ -26,10 +26,12 @@ bool IsVimSwapName(std::string_view name) {
 
 }  // namespace
 
-bool IsScratchName(std::string_view name) {
-  static constexpr std::array<std::string_view, 4> kWhole = {".DS_Store", "Thumbs.db", "desktop.ini", "4913"};
+bool IsScratchFile(std::string_view name, uint64_t size_bytes) {
+  static constexpr std::array<std::string_view, 3> kWhole = {".DS_Store", "Thumbs.db", "desktop.ini"};
   static constexpr std::array<std::string_view, 4> kPrefix = {".goutputstream-", "._", ".nfs",
                                                               ".fuse_hidden"};
+  // With content it is the 4,914th file of somebody who counts.
+  if (name == "4913") return size_bytes == 0;
   if (std::find(kWhole.begin(), kWhole.end(), name) != kWhole.end()) return true;
   for (const std::string_view prefix : kPrefix) {
     if (name.starts_with(prefix) && name.size() > prefix.size()) return true;
@@ -43,7 +45,7 @@ std::string_view ScratchNamesHelp() {
   return "  .goutputstream-*   GLib's unfinished files\n"
          "  .NAME.XXXXXX       rsync's (six letters and digits, not all lower case)\n"
          "  *.part             KIO's and browsers'\n"
-         "  .NAME.sw?  4913    vim's\n"
+         "  .NAME.sw?          vim's; 4913 while it is empty\n"
          "  .~lock.*#          LibreOffice's locks\n"
          "  .DS_Store  ._*  Thumbs.db  desktop.ini   what other desktops leave behind\n"
          "  .nfs*  .fuse_hidden*                     open files that were removed\n"
@@ -62,7 +64,7 @@ bool IsStageManifestName(std::string_view name) {
 }
 
 bool IsInboxManifestName(std::string_view name) {
-  return !name.ends_with(".result.json") && (!IsScratchName(name) || IsStageManifestName(name));
+  return !name.ends_with(".result.json") && (!IsScratchFile(name, 0) || IsStageManifestName(name));
 }
 
 std::string ResultNameOf(std::string_view manifest_name) {

@@ -239,14 +239,15 @@ TEST_CASE("Scratch: the names that are and those that never are", "[core][stagin
         ".~lock.table.ods#", ".DS_Store", "._photo.jpg", "Thumbs.db", "desktop.ini", ".nfs0001",
         ".fuse_hidden0001", "batch.stage.json", "a.stage.csv", "b.stage.sum.result.json"}) {
     INFO(name);
-    CHECK(IsScratchName(name));
+    CHECK(IsScratchFile(name, 0));
   }
   for (const char* name :
        {"index.lock", "tmpabcdefgh", "sedXXXXXX", "notes~", ".hidden", ".eslint.config", "part", ".part",
         "photo.jpg", "stage.json", "49130", ".gitignore", "result.json"}) {
     INFO(name);
-    CHECK_FALSE(IsScratchName(name));
+    CHECK_FALSE(IsScratchFile(name, 0));
   }
+  CHECK_FALSE(IsScratchFile("4913", 1));
 }
 
 TEST_CASE("Link: a target that is content stages it, any other stays a link", "[core][staging]") {

@@ -191,7 +191,7 @@ printf 'CREATE one\nCLOSE_WRITE,CLOSE one\nMOVED_FROM one\nMOVED_TO two\nDELETE 
 check "inotifywait sees each local operation once" eventually cmp expected events
 
 # Many files.
-check "$MANY_FILES files" sh -c "mkdir $MNT/many && cd $MNT/many && seq $MANY_FILES | xargs -n 1000 touch"
+check "$MANY_FILES files" sh -c "mkdir $MNT/many && cd $MNT/many && seq -f file-%05g $MANY_FILES | xargs -n 1000 touch"
 check "are listed" sh -c "test \$(ls -U $MNT/many | wc -l) = $MANY_FILES && test \$(find $MNT/many -type f | wc -l) = $MANY_FILES"
 check "and commit" stagefs commit t/r:w -m many
 check "rm -r of them" rm -r "$MNT/many"

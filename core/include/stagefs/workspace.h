@@ -25,8 +25,8 @@ class Overlay;
 
 // Names that editors, browsers and copy tools give to files that are not finished, and that desktops leave
 // behind. Written through a mount they are scratch: kept, readable, renamable, never staged.
-bool IsScratchName(std::string_view name);
-// The rules of IsScratchName() for people, one a line.
+bool IsScratchFile(std::string_view name, uint64_t size_bytes);
+// The rules of IsScratchFile() for people, one a line.
 std::string_view ScratchNamesHelp();
 // `*.stage.json` and so on: a manifest dropped into the tree, staged into its own folder.
 bool IsStageManifestName(std::string_view name);
