@@ -143,9 +143,8 @@ HttpResponse GetVersions(Call& call) {
   if (!archive) return ErrorReply(archive.error());
   Status written;
   for (size_t i = 0; written && i < versions.size(); ++i) {
-    const auto bytes = call.repository->versions().Open(versions[i].content.sha256);
-    written = bytes ? (*archive)->Add((*hashes)[i], versions[i].stored_ns, **bytes)
-                    : Status(Error(ErrorCode::kCorrupt, bytes.error().message()));
+    const auto bytes = call.repository->OpenVersion(versions[i]);
+    written = bytes ? (*archive)->Add((*hashes)[i], versions[i].stored_ns, **bytes) : Status(bytes.error());
   }
   if (written) written = (*archive)->Finish();
   const auto size = written ? FileSize(fd->get()) : Result<uint64_t>(written.error());

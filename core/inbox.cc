@@ -90,7 +90,7 @@ Result<Workspace::Processed> Workspace::StageStored(const RepoPath& directory, c
     if (!found) return Error(ErrorCode::kStale, "the manifest is gone");
     content = *found;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.versions().Open(content.content.sha256));
+  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.OpenVersion(content));
   ReaderSource source(*bytes);
   ManifestRequest request;
   request.source = &source;

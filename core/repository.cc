@@ -362,6 +362,14 @@ Result<VersionInfo> Repository::PutFrom(ByteSource& source) {
   return Adopt(std::move(file));
 }
 
+Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(const VersionInfo& version) const {
+  auto bytes = versions_->Open(version.content.sha256);
+  if (!bytes && bytes.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kCorrupt, bytes.error().message());
+  }
+  return bytes;
+}
+
 Result<VersionInfo> Repository::FindVersion(std::string_view hash) {
   STAGEFS_ASSIGN_OR_RETURN(const HashRef ref, HashRef::Parse(hash));
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());

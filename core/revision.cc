@@ -114,12 +114,7 @@ Result<std::string> RevisionTree::ChangeOf(const Slot& slot) {
 }
 
 Result<std::unique_ptr<VersionReader>> RevisionTree::OpenVersion(const VersionInfo& version) {
-  auto bytes = state_->repository.versions().Open(version.content.sha256);
-  // The tree names it, so that nothing but damage can have removed it.
-  if (!bytes && bytes.error().code() == ErrorCode::kNotFound) {
-    return Error(ErrorCode::kCorrupt, bytes.error().message());
-  }
-  return bytes;
+  return state_->repository.OpenVersion(version);
 }
 
 }  // namespace stagefs

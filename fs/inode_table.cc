@@ -98,6 +98,10 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
   if (const auto found = by_slot_.find(node->slot); found != by_slot_.end() && found->second == node) {
     by_slot_.erase(found);
   }
+  if (const auto key = keys_.find(node->id); key != keys_.end()) {
+    by_key_.erase(key->second);
+    keys_.erase(key);
+  }
   node->attached = false;
 }
 
@@ -127,10 +131,6 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
 void InodeTable::DropIfUnused(const std::shared_ptr<Node>& node) {
   if (node->lookups > 0 || node->open || node->id == kRootNode) return;
   Detach(node);
-  if (const auto key = keys_.find(node->id); key != keys_.end()) {
-    by_key_.erase(key->second);
-    keys_.erase(key);
-  }
   by_id_.erase(node->id);
 }
 

@@ -49,6 +49,7 @@ struct Node {
   std::shared_ptr<OpenFile> open;   // While it has handles, or waits to be staged.
   uint64_t lookups = 0;             // The kernel's references.
   bool attached = false;            // The slot leads here.
+  bool passed_over = false;         // Others may have changed it while it was open.
   int64_t touched_ns = 0;           // Folders: the newest change made through the mount.
   std::set<std::string> absent;     // Folders: names the kernel was told to remember as missing.
 };
@@ -74,6 +75,7 @@ class InodeTable {
 
   // The slot leads to `node` from now on; whoever was there is detached.
   void Attach(const std::shared_ptr<Node>& node, const Slot& slot);
+  // Neither its slot nor its key lead there any more.
   void Detach(const std::shared_ptr<Node>& node);
   // Nodes attached in `folder`, in order of their names.
   std::vector<std::shared_ptr<Node>> ChildrenOf(FolderId folder) const;

@@ -45,7 +45,7 @@ Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, env_.repository.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto version, reader->GetVersion(entry_.version));
     if (!version) return Error(ErrorCode::kStale, "the version is gone");
-    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, env_.repository.versions().Open(version->content.sha256));
+    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, env_.repository.OpenVersion(*version));
     const int fd = bytes->fd() < 0 ? -1 : fcntl(bytes->fd(), F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return ErrnoError("open version");
     version_fd_ = std::make_shared<SharedFd>(fd);

@@ -118,7 +118,7 @@ void StageFs::Refresh(const Notify& notify) {
     if (parent) notify.entry(parent->id, slot.name);
   }
   const auto info = workspace_->Info();
-  if (!info || info->change_seq == seen_seq_) return;
+  if (!info || (info->change_seq == seen_seq_ && closed_.Lock()->empty())) return;
   const auto reader = repository_.index().Read();
   if (!reader) return;
   const auto folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, writer_);
@@ -127,7 +127,7 @@ void StageFs::Refresh(const Notify& notify) {
   generation_.fetch_add(1);
   const bool everything = std::find(folders->begin(), folders->end(), 0) != folders->end();
 
-  std::vector<std::shared_ptr<Node>> suspects;
+  std::vector<std::shared_ptr<Node>> suspects = std::exchange(*closed_.Lock(), {});
   std::map<FolderId, ChangedFolder> others;
   std::vector<std::pair<NodeId, std::string>> stale;
   std::vector<NodeId> changed_attributes;
@@ -156,7 +156,8 @@ void StageFs::Refresh(const Notify& notify) {
     Slot slot;
     {
       auto table = table_.Lock();
-      if (!node->attached || node->open) continue;  // What is written here is seen here.
+      node->passed_over = node->open != nullptr;  // What is written here is seen here.
+      if (!node->attached || node->open) continue;
       slot = node->slot;
     }
     const auto now = workspace_->LookUp(slot.folder, slot.name);

@@ -170,6 +170,7 @@ class StageFs {
   void TouchFolder(FolderId folder);
   Status CheckCurrent(const std::shared_ptr<Node>& node);
   Result<WorkingCopyPlace> PlaceOf(const Node& node);
+  Status RemoveNode(const std::shared_ptr<Node>& node, const std::function<Status()>& remove);
   Status CheckNothingIsWrittenIn(FolderId folder);
   Status CheckNewName(const Node& parent, const std::string& name) const;
   Result<std::shared_ptr<OpenFile>> OpenNode(const std::shared_ptr<Node>& node, bool writes, bool empty);
@@ -206,8 +207,9 @@ class StageFs {
   std::unique_ptr<WorkingCopies> copies_;
   // Synchronize themselves.
   Guarded<InodeTable> table_;
-  Guarded<std::vector<Slot>> shown_again_;             // Names the kernel must look up anew.
-  Guarded<std::set<std::string>> made_inbox_folders_;  // By mkdir, until unmounted.
+  Guarded<std::vector<Slot>> shown_again_;              // Names the kernel must look up anew.
+  Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Passed over by Refresh() while they were open.
+  Guarded<std::set<std::string>> made_inbox_folders_;   // By mkdir, until unmounted.
   std::atomic<int64_t> generation_{0};  // Counts Refresh(): an answer from before one is not remembered.
   std::atomic<int64_t> operations_{0}, bytes_read_{0}, bytes_written_{0}, staged_{0}, cloned_{0};
   // Guarded by wake_mutex_.

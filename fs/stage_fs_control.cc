@@ -234,7 +234,7 @@ Result<std::string> StageFs::TextOf(const Node& node) {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> report, reader->GetVersion(*info.report));
     if (!report) return std::string("{}\n");
-    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.versions().Open(report->content.sha256));
+    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.OpenVersion(*report));
     text.resize(report->size_bytes);
     STAGEFS_RETURN_IF_ERROR(bytes->ReadAt(text.data(), text.size(), 0).WithoutValue());
   } else if (node.path == "config.json") {
@@ -324,7 +324,7 @@ Status StageFs::RunCommand(const std::string& line) {
   if ((verb != "retry" && verb != "dismiss") || space == std::string::npos) {
     return Error(ErrorCode::kInvalidArgument, "unknown command: use 'retry PATH', 'dismiss PATH' or 'sync'");
   }
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(line.substr(space + 1)));
+  const std::string path = line.substr(space + 1);
   std::vector<std::shared_ptr<Node>> nodes;
   {
     auto table = table_.Lock();
@@ -334,24 +334,25 @@ Status StageFs::RunCommand(const std::string& line) {
     const auto file = FileOf(node);
     if (!file) continue;
     const auto place = PlaceOf(*node);
-    if (!place || place->path != path.str()) continue;
+    if (!place || place->path != path) continue;
     std::unique_lock lock(file->mutex());
     if (!file->refused()) continue;
     if (verb == "retry") {
       file->ForgetRefusal();
       STAGEFS_RETURN_IF_ERROR(StageNode(node, *file));
+      if (IsManifestNode(*node)) STAGEFS_RETURN_IF_ERROR(StageManifestOf(*node));
     } else {
       file->Detach();
+      if (node->kind == NodeKind::kFile) ShowStagedAgain(node);
     }
-    if (verb == "dismiss") ShowStagedAgain(node);
     auto table = table_.Lock();
     if (file->handles == 0) node->open.reset();
     table->DropIfUnused(node);
     return {};
   }
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
-  return verb == "retry" ? RetryRecovered(repository_, info, path.str())
-                         : DismissRecovered(repository_, info, path.str());
+  return verb == "retry" ? RetryRecovered(repository_, info, path)
+                         : DismissRecovered(repository_, info, path);
 }
 
 }  // namespace stagefs

@@ -169,7 +169,8 @@ Status StageFs::Remove(NodeId parent, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
   if (any->kind == NodeKind::kInboxFolder) {
     STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(any->path));
-    return workspace_->RemoveInbox(directory, name);
+    const auto node = table_.Lock()->FindControl("i:" + any->path + '\0' + name);
+    return RemoveNode(node, [&] { return workspace_->RemoveInbox(directory, name); });
   }
   if (any->kind == NodeKind::kRecoveredFolder) {
     STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
@@ -177,26 +178,26 @@ Status StageFs::Remove(NodeId parent, const std::string& name) {
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
   const Slot slot{folder->folder, name};
-  std::shared_ptr<Node> node;
-  std::shared_ptr<OpenFile> file;
-  {
-    auto table = table_.Lock();
-    node = table->FindSlot(slot);
-    if (node) file = node->open;
-  }
+  const auto node = table_.Lock()->FindSlot(slot);
+  STAGEFS_RETURN_IF_ERROR(RemoveNode(node, [&] { return workspace_->Remove(slot); }));
+  TouchFolder(slot.folder);
+  return {};
+}
+
+// Removes what is staged, by `remove`, and what `node` (if any) holds that is not.
+Status StageFs::RemoveNode(const std::shared_ptr<Node>& node, const std::function<Status()>& remove) {
+  const auto file = FileOf(node);
   std::unique_lock<std::mutex> lock;
   if (file) lock = std::unique_lock(file->mutex());
-  const Status removed = workspace_->Remove(slot);
+  const Status removed = remove();
   // A file that was never staged exists here alone.
   if (!removed && !(file && removed.error().code() == ErrorCode::kNotFound)) return removed;
   if (file) file->Detach();
-  TouchFolder(slot.folder);
+  if (!node) return {};
   auto table = table_.Lock();
-  if (node) {
-    table->Detach(node);
-    if (file && file->handles == 0) node->open.reset();  // It waited, refused.
-    table->DropIfUnused(node);
-  }
+  table->Detach(node);
+  if (file && file->handles == 0) node->open.reset();  // It waited, refused.
+  table->DropIfUnused(node);
   return {};
 }
 

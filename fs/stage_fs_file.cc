@@ -272,6 +272,10 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
   if (file->holds_bytes())
     return;  // Refused: it stays visible until it is written again, retried or dismissed.
   if (handle->node->open == file) handle->node->open.reset();
+  if (handle->node->passed_over) {
+    closed_.Lock()->push_back(handle->node);
+    WakeNotifier();
+  }
   table->DropIfUnused(handle->node);
 }
 

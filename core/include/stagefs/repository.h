@@ -155,6 +155,8 @@ class Repository {
 
   // Errors: kInvalidArgument for a malformed hash, kNotFound ("no such version") naming it.
   Result<VersionInfo> FindVersion(std::string_view hash);
+  // Errors: kCorrupt if the bytes are gone, which nothing but damage can do to a version that a row names.
+  Result<std::unique_ptr<VersionReader>> OpenVersion(const VersionInfo& version) const;
 
   // Syncs everything acknowledged so far, bytes first.
   Status SyncAll();
