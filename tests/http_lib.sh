@@ -4,7 +4,6 @@
 # Sourced by the HTTP tests: a server, curl with a token, and checks of answers. They run in $WORK.
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$WORK" || exit 1
 
 # Starts a server with the given options, and sets URL once it says where it is.
@@ -30,14 +29,4 @@ answers() {
   elif ! grep -qF -- "$text" body; then echo "not ok - $what (the body lacks '$text')"; head -c 500 body
   elif ! python3 -c 'import json,sys; json.load(open("body"))' 2>/dev/null; then echo "not ok - $what (not JSON)"
   else echo "ok - $what"; fi
-}
-
-# Makes build/NAME a Python environment with the given packages from PyPI, once. Fails where there is no PyPI.
-python_environment() {
-  name=$1
-  shift
-  [ ! -e "$TOP/build/$name/done" ] || return 0
-  rm -rf "$TOP/build/$name"
-  { python3 -m venv "$TOP/build/$name" && timeout 400 "$TOP/build/$name/bin/pip" -q install "$@"; } > pip.log 2>&1 &&
-    touch "$TOP/build/$name/done"
 }

@@ -3,6 +3,7 @@
 # Each check is one line: `ok - WHAT`, `not ok - WHAT`, `skip - WHAT: WHY`; tests/run.sh adds them up.
 set -u
 : "${STAGEFS_BINARY:?run through tests/run.sh}"
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/stagefs-test-XXXXXX")
 export STAGEFS_ROOT=$WORK/root
@@ -88,4 +89,14 @@ eventually() {
     [ "$(date +%s%N)" -lt $deadline ] || return 1
     read -r -t 0.05 _ <> <(:) || :
   done
+}
+# python_environment NAME PACKAGE…: makes build/NAME a Python environment with packages from PyPI, once. Fails where
+# there is no PyPI.
+python_environment() {
+  name=$1
+  shift
+  [ ! -e "$TOP/build/$name/done" ] || return 0
+  rm -rf "$TOP/build/$name"
+  { python3 -m venv "$TOP/build/$name" && timeout 400 "$TOP/build/$name/bin/pip" -q install "$@"; } > pip.log 2>&1 &&
+    touch "$TOP/build/$name/done"
 }

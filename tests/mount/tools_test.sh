@@ -60,6 +60,8 @@ if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
   check "until it is dismissed" sh -c "echo 'dismiss good' > mnt-small/.stagefs/control"
   check "then the file is what it was" eventually cmp good mnt-small/good
   rm -f mnt-small/blob1
+  refuses "a manifest that does not fit says so" "No space left" sh -c "yes cat | head -c 12000000 > mnt-small/.stagefs/inbox/list.sum"
+  check "and can be removed" sh -c "rm mnt-small/.stagefs/inbox/list.sum && test -z \"\$(ls mnt-small/.stagefs/inbox)\""
   check "the daemon stays up and good files are kept" sh -c "echo small > mnt-small/small && cat mnt-small/small"
   check "unmount it" stagefs unmount mnt-small
   eventually sh -c "! pgrep -f -- 'small mount t/r:w'"
@@ -69,4 +71,6 @@ if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
 else
   skip "a full disk and a read-only root" "tmpfs cannot be mounted here"
 fi
+rm -r root/t/r/versions/*
+refuses "bytes that are gone are an error, not a missing file" "Input/output error" cat "$MNT/cpa/run.sh"
 check "unmount" unmount_w
