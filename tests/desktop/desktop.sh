@@ -33,9 +33,16 @@ stop_desktop() {
   DAEMONS=
 }
 
-# The window whose title matches; waits for it. The search fails where a window goes while it looks.
-window_is_there() { id=$(xdotool search --onlyvisible --name "$1" 2> /dev/null | tail -n 1) && [ -n "$id" ]; }
-window() { eventually window_is_there "$1" && echo "$id"; }
+# The newest window whose title matches; waits for it.
+window_is_there() {
+  id=
+  for candidate in $(xprop -root _NET_CLIENT_LIST | grep -oE '0x[0-9a-f]+'); do
+    title_of=$(xprop -id "$candidate" -notype _NET_WM_NAME WM_NAME 2> /dev/null | sed -n 's/^_*\(NET_\)*WM_NAME = "\(.*\)"$/\2/p')
+    printf '%s\n' "$title_of" | grep -qE "$1" && id=$candidate
+  done
+  [ -n "$id" ]
+}
+window() { { eventually window_is_there "$1" || eventually window_is_there "$1"; } && echo "$id"; }
 place() { xdotool windowmove --sync "$1" "$2" 40 windowsize --sync "$1" 620 700; }
 focus() { xdotool windowactivate --sync "$1"; }
 key() { xdotool key --clearmodifiers --delay 60 "$@"; }
