@@ -37,7 +37,7 @@ API := $(if $(filter 1,$(HTTP)),$(wildcard api/*.cc))
 TESTS := $(wildcard tests/*.cc tests/issues/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/http/*.cc))
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
-.PHONY: all deps test test-tools demo bench install uninstall clean help check-asan-works
+.PHONY: all deps test test-tools demo bench install uninstall install-desktop uninstall-desktop clean help check-asan-works
 .DELETE_ON_ERROR:
 
 all: $(OUT)/stagefs  ## Build the stagefs binary.
@@ -102,6 +102,12 @@ install: all  ## Install below $(DESTDIR)$(PREFIX).
 
 uninstall:  ## Remove what install put there.
 	@tests/tools/install.sh --uninstall "$(DESTDIR)" "$(PREFIX)"
+
+install-desktop:  ## Add actions and an entry to this user's desktop (Thunar, Nautilus, Nemo, Dolphin).
+	@mount_scripts/desktop/install.sh
+
+uninstall-desktop:  ## Remove them again.
+	@mount_scripts/desktop/install.sh --uninstall
 
 clean:  ## Remove everything built.
 	rm -rf build

@@ -80,6 +80,8 @@ class ListWriter {
 
 }  // namespace
 
+std::string JsonString(const std::string& text) { return Dump(text); }
+
 Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const TextSink& write) {
   const char end = style.zero_ended ? '\0' : '\n';
   STAGEFS_RETURN_IF_ERROR(ForEachLine(workspace, style.expand, [&](const StatusLine& line) {

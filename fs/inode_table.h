@@ -50,6 +50,7 @@ struct Node {
   uint64_t lookups = 0;             // The kernel's references.
   bool attached = false;            // The slot leads here.
   bool passed_over = false;         // Others may have changed it while it was open.
+  int64_t found_ns = 0;             // When it was looked up first; 0: it was made through the mount.
   int64_t touched_ns = 0;           // Folders: the newest change made through the mount.
   std::set<std::string> absent;     // Folders: names the kernel was told to remember as missing.
 };

@@ -17,6 +17,8 @@ constexpr size_t kAbsentNamesMax = 256;
 constexpr size_t kUnseenPage = 1024;
 // How often another process's changes are looked for; the promise is one second.
 constexpr auto kLookAgain = std::chrono::milliseconds(250);
+// A name looked up within this time may be newer than the change that is being told of.
+constexpr int64_t kFoundLatelyNs = 1'000'000'000;
 
 }  // namespace
 
@@ -193,13 +195,15 @@ std::optional<NodeId> StageFs::NodeOf(FolderId folder) {
 Result<std::vector<Named<Entry>>> StageFs::Unseen(FolderId folder, size_t limit) {
   std::vector<Named<Entry>> unseen;
   std::string after;
+  const int64_t lately = NowNs() - kFoundLatelyNs;
   while (unseen.size() < limit) {
     STAGEFS_ASSIGN_OR_RETURN(auto page, workspace_->List(folder, after, kUnseenPage));
     if (page.empty()) break;
     after = page.back().name;
     auto table = table_.Lock();
     for (Named<Entry>& entry : page) {
-      if (unseen.size() < limit && !table->FindSlot({folder, entry.name})) unseen.push_back(std::move(entry));
+      const auto node = table->FindSlot({folder, entry.name});
+      if (unseen.size() < limit && (!node || node->found_ns > lately)) unseen.push_back(std::move(entry));
     }
   }
   return unseen;
@@ -233,6 +237,7 @@ std::shared_ptr<Node> StageFs::Remember(const Slot& slot, const Entry& entry, bo
   } else {
     node = entry.kind == EntryKind::kFolder ? table->AddFolder(entry.child) : table->Add(KindOf(entry.kind));
     node->entry = entry;
+    node->found_ns = NowNs();
     table->Attach(node, slot);
   }
   if (count_lookup) ++node->lookups;

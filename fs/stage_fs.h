@@ -150,7 +150,7 @@ class StageFs {
 
   // The node of a folder the kernel knows.
   std::optional<NodeId> NodeOf(FolderId folder);
-  // Entries of a folder that the kernel has not looked up, at most `limit`.
+  // Entries of a folder that the kernel has not looked up, or only just now; at most `limit`.
   Result<std::vector<Named<Entry>>> Unseen(FolderId folder, size_t limit);
 
   // Before the process ends: what is not staged is kept for the next start.

@@ -238,9 +238,12 @@ Result<std::string> StageFs::TextOf(const Node& node) {
     text.resize(report->size_bytes);
     STAGEFS_RETURN_IF_ERROR(bytes->ReadAt(text.data(), text.size(), 0).WithoutValue());
   } else if (node.path == "config.json") {
-    return "{\"version\":\"" STAGEFS_VERSION "\",\"repository\":\"" + repository_.name().ToString() +
-           "\",\"workspace\":\"" + info.uid + "\",\"branch\":\"" + info.branch +
-           "\",\"read_only\":" + (options_.read_only ? "true" : "false") +
+    const std::string name = repository_.name().ToString();
+    const std::string& folder = repository_.folder();
+    return "{\"version\":\"" STAGEFS_VERSION "\",\"root\":" +
+           JsonString(folder.substr(0, folder.size() - name.size() - 1)) + ",\"repository\":\"" + name +
+           "\",\"workspace\":\"" + info.uid + "\",\"branch\":" + JsonString(info.branch) +
+           ",\"read_only\":" + (options_.read_only ? "true" : "false") +
            ",\"show_control\":" + (options_.show_control ? "true" : "false") +
            ",\"uid\":" + std::to_string(options_.uid) + ",\"gid\":" + std::to_string(options_.gid) +
            ",\"schema\":" + std::to_string(kSchemaVersion) + "}\n";

@@ -13,6 +13,7 @@ mount_w
 stage watched kept one gone two changed three
 eventually test -e "$MNT/watched/kept"
 ls -l "$MNT/watched" > /dev/null
+eventually sh -c "[ \$(date +%s%N) -gt $(($(date +%s%N) + 1000000000)) ]"  # What was found within the last second counts as new.
 
 # Starts a program that watches $MNT/watched and writes its events to `events`.
 watch() {
@@ -40,6 +41,12 @@ equals "nor staged" "A elsewhere/other A watched/changed A watched/folder/inside
 mtime=$(stat -c %y "$MNT/watched/new")
 stagefs commit t/r:w -m first > /dev/null
 equals "a poke changes no time" "$mtime" "$(stat -c %y "$MNT/watched/new")"
+(until [ -e "$MNT/watched/early" ]; do :; done) &
+asking=$!
+stage watched early four
+wait $asking
+check "a new name that somebody else found first is told" eventually grep -qE '^(CREATE|ATTRIB) early$' events
+rm "$MNT/watched/early"
 # A change through the mount itself raises the kernel's own events, once.
 : > events
 echo x > "$MNT/watched/own"

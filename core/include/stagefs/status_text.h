@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "stagefs/workspace.h"
@@ -30,5 +31,8 @@ Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const Tex
 // {"workspace": {…}, "staged_entries": [{"path", "status", "sha256", …}], "being_written": [{"path"}],
 //  "refused": […], "recovered": […], "counts": {"added": 1, …}}
 Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write);
+
+// As a JSON string, quotation marks included; U+FFFD stands for what is not UTF-8.
+std::string JsonString(const std::string& text);
 
 }  // namespace stagefs
