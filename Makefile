@@ -79,7 +79,7 @@ test:  ## Build and run every test.
 	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/unit_tests
 	@HTTP=$(HTTP) BUILD=$(BUILD) tests/run.sh $(OUT)
 
-test-tools:  ## Run file managers in real windows and the POSIX suites on mounts (minutes).
+test-tools:  ## Run programs, file managers in real windows and POSIX suites on mounts (minutes).
 	@TOOLS=1 $(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs
 	@TOOLS=1 BUILD=$(BUILD) tests/run.sh $(OUT)

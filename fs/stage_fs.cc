@@ -193,7 +193,7 @@ std::optional<NodeId> StageFs::NodeOf(FolderId folder) {
 }
 
 Result<std::vector<Named<Entry>>> StageFs::Unseen(FolderId folder, size_t limit) {
-  std::vector<Named<Entry>> unseen;
+  std::vector<Named<Entry>> unseen, seen_lately;
   std::string after;
   const int64_t lately = NowNs() - kFoundLatelyNs;
   while (unseen.size() < limit) {
@@ -203,9 +203,14 @@ Result<std::vector<Named<Entry>>> StageFs::Unseen(FolderId folder, size_t limit)
     auto table = table_.Lock();
     for (Named<Entry>& entry : page) {
       const auto node = table->FindSlot({folder, entry.name});
-      if (unseen.size() < limit && (!node || node->found_ns > lately)) unseen.push_back(std::move(entry));
+      if (node && node->found_ns <= lately) continue;
+      auto& names = node ? seen_lately : unseen;
+      if (names.size() < limit) names.push_back(std::move(entry));
     }
   }
+  const size_t room = std::min(limit - unseen.size(), seen_lately.size());
+  std::move(seen_lately.begin(), seen_lately.begin() + static_cast<ptrdiff_t>(room),
+            std::back_inserter(unseen));
   return unseen;
 }
 

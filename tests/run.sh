@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test and adds them up. Usage: tests/run.sh BUILD_FOLDER [PATTERN]
-# TOOLS=1 runs the longer tests instead: file managers in real windows, and the POSIX suites.
+# TOOLS=1 runs the longer tests instead: programs, file managers in real windows, and the POSIX suites.
 # Fails when a test fails, or when a mount, a process or a temporary file is left.
 set -u
 out=$(realpath "$1")
@@ -22,7 +22,7 @@ before=$(left)
 log=$(mktemp)
 
 scripts=(tests/checks/*.sh tests/mount/*.sh tests/http/*.sh)
-[ "${TOOLS:-0}" = 0 ] || scripts=(tests/desktop/*_test.sh tests/posix/*_test.sh)
+[ "${TOOLS:-0}" = 0 ] || scripts=(tests/programs/*_test.sh tests/desktop/*_test.sh tests/posix/*_test.sh)
 if [ "${TOOLS:-0}" = 0 ] && { [ -z "$pattern" ] || [ "$pattern" = unit ]; }; then
   echo "== unit_tests"
   timeout 1800 "$out/unit_tests" 2>&1 | tee "$log"

@@ -3,7 +3,7 @@
 # shellcheck source=tests/desktop/story.sh
 . "$(dirname "$0")/story.sh"
 command -v zenity > /dev/null || { skip "desktop actions" "zenity is not installed"; exit 0; }
-mkdir -p home bin data/deep && ln -s "$STAGEFS_BINARY" bin/stagefs
+mkdir -p home bin data && ln -s "$STAGEFS_BINARY" bin/stagefs
 export HOME=$WORK/home PATH=$WORK/bin:$PATH
 echo cat > data/cat.jpg
 stagefs create t/r
@@ -54,15 +54,13 @@ if command -v thunar > /dev/null; then
   settle
   close_window "$shown"
 fi
-stagefs rm t/r:w to/cat.jpg > /dev/null 2>&1
-stagefs unstage t/r:w --all > /dev/null 2>&1
 if command -v dolphin > /dev/null; then
   open_window() { dolphin --new-window "$1"; }
   title() { echo "^$1 .*Dolphin"; }
   ICON="325 187"
   mkdir "$MNT/dolphin" && cp list.sum "$MNT/dolphin/"
   show $RIGHT "$MNT/dolphin"
-  menu $RIGHT Up Up Up Right Return
+  menu $RIGHT Up Up Up Right Down Down Return
   check "Dolphin stages a manifest" eventually cmp data/cat.jpg "$MNT/dolphin/cat.jpg"
   answer dolphin-stage Return
 fi
@@ -72,8 +70,16 @@ if command -v nautilus > /dev/null; then
   ICON="345 125"
   mkdir "$MNT/nautilus" && cp list.sum "$MNT/nautilus/"
   show $LEFT "$MNT/nautilus"
-  menu $LEFT Up
-  shot actions-nautilus-menu
+  in_window $LEFT "$shown" && key ctrl+a shift+F10
+  settle
+  for place in "320 333" "300 300" "330 364"; do  # Scripts, stagefs, Stage this manifest here.
+    shot actions-nautilus-menu
+    # shellcheck disable=SC2086 # Two numbers.
+    xdotool mousemove $place click 1
+    settle
+  done
+  check "Nautilus stages a manifest" eventually cmp data/cat.jpg "$MNT/nautilus/cat.jpg"
+  answer nautilus-stage Return
 fi
 stop_desktop
 check "the mount ends" unmount_w

@@ -256,6 +256,26 @@ check "what another process stages while a file is read is seen after it" sh -c 
   echo \$(sha256sum < data/big | cut -d' ' -f1) '' read | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w - > /dev/null && sleep 1 && exec 8<&- &&
   for i in \$(seq 100); do test \$(stat -c %s $MNT/read) = 3000000 && exit; sleep 0.1; done; exit 1"
 rm "$MNT/read"
+check "what another process stages while a file is read is seen after it" sh -c "
+  cp data/cat $MNT/read && exec 8< $MNT/read && head -c 1 <&8 > /dev/null &&
+  echo \$(sha256sum < data/big | cut -d' ' -f1) '' read | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w - > /dev/null && sleep 1 && exec 8<&- &&
+  for i in \$(seq 100); do test \$(stat -c %s $MNT/read) = 3000000 && exit; sleep 0.1; done; exit 1"
+rm "$MNT/read"
+check "what another process stages while a file is read is seen after it" sh -c "
+  cp data/cat $MNT/read && exec 8< $MNT/read && head -c 1 <&8 > /dev/null &&
+  echo \$(sha256sum < data/big | cut -d' ' -f1) '' read | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w - > /dev/null && sleep 1 && exec 8<&- &&
+  for i in \$(seq 100); do test \$(stat -c %s $MNT/read) = 3000000 && exit; sleep 0.1; done; exit 1"
+rm "$MNT/read"
+check "what another process stages while a file is read is seen after it" sh -c "
+  cp data/cat $MNT/read && exec 8< $MNT/read && head -c 1 <&8 > /dev/null &&
+  echo \$(sha256sum < data/big | cut -d' ' -f1) '' read | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w - > /dev/null && sleep 1 && exec 8<&- &&
+  for i in \$(seq 100); do test \$(stat -c %s $MNT/read) = 3000000 && exit; sleep 0.1; done; exit 1"
+rm "$MNT/read"
+check "what another process stages while a file is read is seen after it" sh -c "
+  cp data/cat $MNT/read && exec 8< $MNT/read && head -c 1 <&8 > /dev/null &&
+  echo \$(sha256sum < data/big | cut -d' ' -f1) '' read | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w - > /dev/null && sleep 1 && exec 8<&- &&
+  for i in \$(seq 100); do test \$(stat -c %s $MNT/read) = 3000000 && exit; sleep 0.1; done; exit 1"
+rm "$MNT/read"
 check "what another process stages appears" sh -c "ls $MNT/fresh 2>/dev/null; echo $CAT '' fresh | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w -"
 check "within a second" eventually cmp data/cat "$MNT/fresh"
 check "what it replaces is replaced" sh -c "cat $MNT/fresh >/dev/null; echo $DOG3 '' fresh | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w -"

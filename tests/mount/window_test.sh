@@ -66,3 +66,16 @@ told=$(awk '{ print $NF }' events | sort -u | wc -l)
 check "no more than the limit is told at once ($told names)" [ "$told" -le 4100 ]
 unwatch
 check "it can be unmounted at once" unmount_w
+
+if [ "${HTTP:-1}" = 1 ]; then
+  : > events
+  mount_w --listen 127.0.0.1:0 --insecure-no-auth 2> said
+  url=$(grep -oE 'http://[0-9.:]+' said)
+  ls -l "$MNT/watched" > /dev/null  # As a file manager does.
+  watch
+  check "a batch by HTTP" curl -sSf -o /dev/null -H 'content-type: application/json' -d "[{\"hash\": \"$HASH\", \"path\": \"by-http\"}]" \
+    "$url/api/repos/t/r/workspaces/w/files/batch/watched"
+  check "is told" eventually grep -qE '^(CREATE|ATTRIB) by-http$' events
+  unwatch
+  check "and ends" unmount_w
+fi

@@ -6,7 +6,9 @@ set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libssl-dev libxxhash-dev nlohmann-json3-dev
 libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
 [ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libpoco-dev libarchive-dev zlib1g-dev openssl"
-[ "${TOOLS:-0}" = 0 ] || packages="$packages thunar pcmanfm tumbler xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme"
+[ "${TOOLS:-0}" = 0 ] || packages="$packages thunar pcmanfm pcmanfm-qt nautilus dolphin tumbler zenity mousepad libreoffice-calc
+xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-utils vim nano ed perl zip unzip wget
+python3-torchvision python3-pil"
 [ "${BENCH:-0}" = 0 ] || packages="$packages bindfs python3"
 if ! command -v dpkg-query >/dev/null; then
   echo "stagefs needs these packages (Debian's names); install them with your package manager:"
