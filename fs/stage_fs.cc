@@ -144,7 +144,7 @@ void StageFs::Refresh(const Notify& notify) {
     };
     if (everything) {
       for (const auto& node : table->All()) {
-        if (node->attached) suspects.push_back(node);
+        if (node->attached && node->slot.folder != 0) suspects.push_back(node);  // Of the tree.
         if (node->kind == NodeKind::kFolder) suspect_folder(*node);
       }
     } else {
