@@ -71,6 +71,8 @@ if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
 else
   skip "a full disk and a read-only root" "tmpfs cannot be mounted here"
 fi
+check "unmount" unmount_w
 rm -r root/t/r/versions/*
+mount_w
 refuses "bytes that are gone are an error, not a missing file" "Input/output error" cat "$MNT/cpa/run.sh"
 check "unmount" unmount_w
