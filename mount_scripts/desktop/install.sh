@@ -18,7 +18,13 @@ commit|Commit…|document-save|both'
 remove() {
   rm -f "$program" "$data/applications/stagefs.desktop" "$data/kio/servicemenus/stagefs.desktop" "$data"/nemo/actions/stagefs-*.nemo_action
   rm -rf "$data/nautilus/scripts/stagefs"
-  [ ! -f "$uca" ] || sed -i '/<action><!-- stagefs -->/,/<\/action>/d' "$uca"
+  [ -f "$uca" ] || return 0
+  # Thunar writes this file anew when its user edits actions: ours are known by their ids alone.
+  awk '/<action>/ { inside = 1; action = "" }
+    !inside { print; next }
+    { action = action $0 "\n" }
+    /<\/action>/ { inside = 0; if (action !~ /<unique-id>stagefs-/) printf "%s", action }' "$uca" > "$uca.new"
+  mv "$uca.new" "$uca"
 }
 
 add_thunar_actions() {
@@ -35,7 +41,7 @@ add_thunar_actions() {
   while IFS='|' read -r action label icon what; do
     local folders='<directories/>'
     [ "$what" = both ] || folders=''
-    ours+="<action><!-- stagefs -->
+    ours+="<action>
 <icon>$icon</icon>
 <name>$label</name>
 <unique-id>stagefs-$action</unique-id>
