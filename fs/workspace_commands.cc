@@ -248,7 +248,8 @@ ExitStatus Commands::Commit() {
                            "\",\"entries\":" + std::to_string(result->entries) +
                            ",\"others\":" + std::to_string(result->others) + "}\n"));
     }
-    (void)PrintOut(result->commit.id + "  " + std::to_string(result->entries) + " entries\n");
+    (void)PrintOut(result->commit.id + "  " + std::to_string(result->entries) +
+                   (result->entries == 1 ? " entry\n" : " entries\n"));
     if (result->others > 0) {
       (void)PrintOut("on top of " + std::to_string(result->others) +
                      " commits of others, which are shown now\n");
