@@ -155,17 +155,19 @@ check "also for everybody else" sh -c "'$STAGEFS_BINARY' diff t/r:w | grep -q $(
 rm "$MNT/shared"
 
 # The laptop is closed: everything waits, and goes on.
+mkdir "$MNT/aside"  # Another folder: whoever makes a file in one keeps look-ups there waiting, beyond any signal.
 daemon=$(daemon_pid)
 kill -STOP "$daemon"
 cp blob "$MNT/asleep" &
 copy=$!
-timeout 1 stat "$MNT/never looked up" > /dev/null 2>&1
+timeout 1 stat "$MNT/aside/never looked up" > /dev/null 2>&1
 equals "a stopped daemon makes programs wait" 124 $?
 check "commands on the repository still work" sh -c "'$STAGEFS_BINARY' status t/r:w && '$STAGEFS_BINARY' put t/r good"
 stagefs put t/r good | sed 's/good$/meanwhile/' | stagefs stage t/r:w - > /dev/null
 kill -CONT "$daemon"
 wait "$copy"
 equals "when it goes on, the copy ends well" 0 $?
+rmdir "$MNT/aside"
 check "and is whole" cmp blob "$MNT/asleep"
 check "what others staged meanwhile is seen" eventually cmp good "$MNT/meanwhile"
 equals "status tells both" "A  asleep
