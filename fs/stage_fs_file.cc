@@ -335,7 +335,9 @@ void StageFs::KeepUnstaged() {
     const auto file = FileOf(node);
     if (!file) continue;
     std::lock_guard lock(file->mutex());
-    if (!file->dirty() && !file->refused()) continue;
+    // The kernel drops the RELEASE of a last close that ends a lazy unmount: new files wait for it.
+    const bool created = file->fresh() && file->version() == 0;
+    if (!file->dirty() && !file->refused() && !created) continue;
     if (!file->refused() && StageNode(node, *file)) continue;
     file->KeepForNextStart(PlacerOf(node));
   }

@@ -71,7 +71,11 @@ if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
 else
   skip "a full disk and a read-only root" "tmpfs cannot be mounted here"
 fi
-check "unmount" unmount_w
+pid=$(daemon_pid)
+exec 8> "$MNT/nobody wrote to it"
+kill "$pid" && timeout 60 tail --pid="$pid" -f /dev/null
+exec 8>&-
+equals "a new file outlives a stop" "A  nobody wrote to it" "$(stagefs status t/r:w | grep 'nobody wrote')"
 rm -r root/t/r/versions/*
 mount_w
 refuses "bytes that are gone are an error, not a missing file" "Input/output error" cat "$MNT/cpa/run.sh"
