@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,17 +58,6 @@ std::string Unescape(const std::string& text) {
   return plain;
 }
 
-bool IsStagefsMount(const std::string& path) {
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream fields(line);
-    std::string field, mountpoint;
-    for (int i = 1; i <= 5; ++i) fields >> (i == 5 ? mountpoint : field);
-    if (Unescape(mountpoint) == path && line.find(" - fuse.stagefs ") != std::string::npos) return true;
-  }
-  return false;
-}
-
 bool IsInside(const std::string& path, const std::string& folder) {
   return path == folder || path.starts_with(folder == "/" ? folder : folder + '/');
 }
@@ -84,6 +74,21 @@ Result<std::string> RealPath(const std::string& path) {
 }
 
 }  // namespace
+
+std::optional<dev_t> DeviceOfMount(const std::string& mountpoint) {
+  std::optional<dev_t> device;
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    if (line.find(" - fuse.stagefs ") == std::string::npos) continue;
+    std::istringstream fields(line);
+    std::string id, parent, root, path;
+    unsigned major_number = 0, minor_number = 0;
+    char colon = 0;
+    fields >> id >> parent >> major_number >> colon >> minor_number >> root >> path;
+    if (Unescape(path) == mountpoint) device = makedev(major_number, minor_number);
+  }
+  return device;
+}
 
 Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::string& root,
                                       bool allow_nonempty) {
@@ -104,7 +109,7 @@ Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::
   std::error_code error;
   path = std::filesystem::canonical(path, error).string();
   if (error) return Error(ErrorCode::kIo, mountpoint + ": " + error.message());
-  if (IsStagefsMount(path)) {
+  if (DeviceOfMount(path)) {
     return Error(ErrorCode::kBusy, path + " is a stagefs mount already: stagefs unmount " + path);
   }
   const std::string real_root = std::filesystem::weakly_canonical(root, error).string();
@@ -125,7 +130,7 @@ Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::
 
 Status Unmount(const std::string& mountpoint, bool lazy) {
   STAGEFS_ASSIGN_OR_RETURN(const std::string path, RealPath(mountpoint));
-  if (!IsStagefsMount(path)) {
+  if (!DeviceOfMount(path)) {
     return Error(ErrorCode::kInvalidArgument, path + " is not a stagefs mount");
   }
   // The daemon itself is in the mount for moments, while it tells windows of changes.

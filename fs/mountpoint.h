@@ -1,6 +1,9 @@
 // Where a workspace may be mounted, and how what a dead daemon left is cleared away.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "stagefs/result.h"
@@ -15,6 +18,10 @@ namespace stagefs {
 // says what to do.
 Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::string& root,
                                       bool allow_nonempty);
+
+// The device number (st_dev) of the stagefs mount at the real path `mountpoint`, without asking that mount;
+// std::nullopt where there is none.
+std::optional<dev_t> DeviceOfMount(const std::string& mountpoint);
 
 // Unmounts the stagefs mount at `mountpoint`; with `lazy` also while it is in use.
 Status Unmount(const std::string& mountpoint, bool lazy);

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "inotify_watches.h"
+#include "mountpoint.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -70,12 +71,9 @@ void WindowPoker::Run() {
 }
 
 void WindowPoker::Poke(std::map<FolderId, Names> folders) {
-  std::set<uint64_t> watched;
-  {
-    const auto root = OpenRoot();
-    if (!root) return;
-    watched = WatchedInodes(root->device);
-  }
+  const auto device = DeviceOfMount(mountpoint_);
+  if (!device) return;
+  const std::set<uint64_t> watched = WatchedInodes(*device);
   for (const auto& [folder, names] : folders) {
     const auto id = fs_.NodeOf(folder);
     if (id && watched.contains(*id)) PokeFolder(folder, names);
@@ -83,13 +81,13 @@ void WindowPoker::Poke(std::map<FolderId, Names> folders) {
 }
 
 // std::nullopt once it is unmounted: what lies below is not ours.
-std::optional<WindowPoker::Place> WindowPoker::OpenRoot() {
+std::optional<UniqueFd> WindowPoker::OpenRoot() {
   auto root = OpenFd(mountpoint_, O_RDONLY | O_DIRECTORY);
   struct stat top {};
   struct statfs kind {};
   if (!root || fstat(root->get(), &top) != 0 || fstatfs(root->get(), &kind) != 0) return std::nullopt;
   if (top.st_ino != kRootNode || kind.f_type != FUSE_SUPER_MAGIC) return std::nullopt;
-  return Place{std::move(*root), top.st_dev};
+  return std::move(*root);
 }
 
 void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
@@ -108,7 +106,7 @@ void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
     const auto path = fs_.workspace().PathOf(folder);
     if (!root || !path) return;
     const UniqueFd at(
-        openat(root->fd.get(), path->empty() ? "." : path->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        openat(root->get(), path->empty() ? "." : path->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     for (size_t i = begin; at.valid() && i < std::min(begin + kBatch, pokes.size()); ++i) {
       if (stop_) return;
       PokeName(at.get(), pokes[i].first, pokes[i].second);

@@ -54,11 +54,7 @@ class WindowPoker {
   void Run();
   void Poke(std::map<FolderId, Names> folders);
   enum class PokeKind { kGone, kChanged, kNewFile, kNewFolder };
-  struct Place {
-    UniqueFd fd;
-    dev_t device = 0;
-  };
-  std::optional<Place> OpenRoot();
+  std::optional<UniqueFd> OpenRoot();
   void PokeFolder(FolderId folder, const Names& names);
   void PokeName(int folder, const std::string& name, PokeKind kind);
 
