@@ -3,7 +3,7 @@
 # Screenshots are kept in build/desktop/.
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
-SHOTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/desktop
+SHOTS=$TOP/build/desktop
 mkdir -p "$SHOTS"
 cd "$WORK" || exit 1
 

@@ -33,7 +33,7 @@ if command -v soffice > /dev/null; then
   stagefs commit t/r:w -m ods > /dev/null
   soffice -env:UserInstallation="file://$WORK/office" --norestore --nologo "$MNT/table.ods" > office.log 2>&1 &
   DAEMONS="$DAEMONS $!"
-  id=$(window 'table.ods' || window 'table.ods')
+  id=$(window 'table.ods')
   place "$id" 0 && focus "$id" && settle
   shot soffice-open
   key Escape ctrl+Home && type_text "changed" && key Return && key ctrl+s
