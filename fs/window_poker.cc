@@ -2,15 +2,18 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <new>
 
 #include "inotify_watches.h"
 #include "mountpoint.h"
-#include "stagefs/posix_env.h"
 
 namespace stagefs {
 namespace {
@@ -21,20 +24,30 @@ constexpr auto kGather = std::chrono::milliseconds(100);
 constexpr size_t kBatch = 50;
 constexpr auto kPause = std::chrono::milliseconds(20);
 
+void* SharedMemory(size_t size_bytes) {
+  void* memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return memory;
+}
+
 }  // namespace
 
 WindowPoker::WindowPoker(StageFs& fs, std::string mountpoint)
-    : fs_(fs), mountpoint_(std::move(mountpoint)), thread_([this] { Run(); }) {}
+    : fs_(fs),
+      mountpoint_(std::move(mountpoint)),
+      shared_(*new (SharedMemory(sizeof(Shared))) Shared),
+      thread_([this] { Run(); }) {}
 
 WindowPoker::~WindowPoker() {
   Stop();
   thread_.join();
+  munmap(&shared_, sizeof(Shared));
 }
 
 void WindowPoker::Stop() {
   {
     const std::lock_guard lock(mutex_);
-    stop_ = true;
+    shared_.stop = true;
   }
   wake_.notify_all();
 }
@@ -57,12 +70,11 @@ void WindowPoker::Add(std::vector<StageFs::ChangedFolder> changed) {
 }
 
 void WindowPoker::Run() {
-  thread_id_ = gettid();
   std::unique_lock lock(mutex_);
-  while (!stop_) {
-    wake_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
-    wake_.wait_for(lock, kGather, [this] { return stop_.load(); });
-    if (stop_) return;
+  while (!shared_.stop) {
+    wake_.wait(lock, [this] { return shared_.stop || !waiting_.empty(); });
+    wake_.wait_for(lock, kGather, [this] { return shared_.stop.load(); });
+    if (shared_.stop) return;
     std::map<FolderId, Names> folders = std::exchange(waiting_, {});
     lock.unlock();
     Poke(std::move(folders));
@@ -80,18 +92,8 @@ void WindowPoker::Poke(std::map<FolderId, Names> folders) {
   }
 }
 
-// std::nullopt once it is unmounted: what lies below is not ours.
-std::optional<UniqueFd> WindowPoker::OpenRoot() {
-  auto root = OpenFd(mountpoint_, O_RDONLY | O_DIRECTORY);
-  struct stat top {};
-  struct statfs kind {};
-  if (!root || fstat(root->get(), &top) != 0 || fstatfs(root->get(), &kind) != 0) return std::nullopt;
-  if (top.st_ino != kRootNode || kind.f_type != FUSE_SUPER_MAGIC) return std::nullopt;
-  return std::move(*root);
-}
-
 void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
-  std::vector<std::pair<std::string, PokeKind>> pokes;
+  std::vector<NamePoke> pokes;
   for (const std::string& name : names.gone) pokes.emplace_back(name, PokeKind::kGone);
   for (const std::string& name : names.changed) pokes.emplace_back(name, PokeKind::kChanged);
   if (const auto unseen = fs_.Unseen(folder, kPokesMax)) {
@@ -99,38 +101,61 @@ void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
       pokes.emplace_back(name, entry.kind == EntryKind::kFolder ? PokeKind::kNewFolder : PokeKind::kNewFile);
     }
   }
-  for (size_t begin = 0; begin < pokes.size(); begin += kBatch) {
+  for (size_t begin = 0; begin < pokes.size() && !shared_.stop; begin += kBatch) {
     if (begin > 0) std::this_thread::sleep_for(kPause);
-    // Open for a moment only: it would keep the mount from being unmounted.
-    const auto root = OpenRoot();
     const auto path = fs_.workspace().PathOf(folder);
-    if (!root || !path) return;
-    const UniqueFd at(
-        openat(root->get(), path->empty() ? "." : path->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    for (size_t i = begin; at.valid() && i < std::min(begin + kBatch, pokes.size()); ++i) {
-      if (stop_) return;
-      PokeName(at.get(), pokes[i].first, pokes[i].second);
+    if (!path) return;
+    const auto batch = std::span(pokes).subspan(begin, std::min(kBatch, pokes.size() - begin));
+    const pid_t asker = fork();
+    if (asker < 0) return;
+    if (asker == 0) {
+      closefrom(0);  // Whoever holds /dev/fuse keeps the mount from ending.
+      shared_.asker = getpid();
+      PokeNames(path->empty() ? "." : path->c_str(), batch);
+      _exit(0);
     }
+    TEMP_FAILURE_RETRY(waitpid(asker, nullptr, 0));
+    shared_.asker = 0;
   }
 }
 
-void WindowPoker::PokeName(int folder, const std::string& name, PokeKind kind) {
+// Open for a moment only: it would keep the mount from being unmounted. -1 once it is: what lies below is not
+// ours.
+int WindowPoker::OpenFolder(const char* path) {
+  const int root = open(mountpoint_.c_str(), O_RDONLY | O_DIRECTORY);
+  struct stat top {};
+  struct statfs kind {};
+  if (root < 0 || fstat(root, &top) != 0 || fstatfs(root, &kind) != 0) return -1;
+  if (top.st_ino != kRootNode || kind.f_type != FUSE_SUPER_MAGIC) return -1;
+  return openat(root, path, O_PATH | O_DIRECTORY);
+}
+
+void WindowPoker::PokeNames(const char* path, std::span<const NamePoke> pokes) {
+  const int folder = OpenFolder(path);
+  if (folder < 0) return;
+  for (const auto& [name, kind] : pokes) {
+    if (shared_.stop) return;
+    PokeName(folder, name.c_str(), kind);
+  }
+}
+
+void WindowPoker::PokeName(int folder, const char* name, PokeKind kind) {
   bool done = false;
-  pretends_absent_ = kind == PokeKind::kNewFile || kind == PokeKind::kNewFolder;
+  shared_.pretends_absent = kind == PokeKind::kNewFile || kind == PokeKind::kNewFolder;
   switch (kind) {
     case PokeKind::kGone:
-      done = mknodat(folder, name.c_str(), S_IFREG | 0600, 0) == 0;
-      if (done) (void)unlinkat(folder, name.c_str(), 0);
+      done = mknodat(folder, name, S_IFREG | 0600, 0) == 0;
+      if (done) (void)unlinkat(folder, name, 0);
       break;
-    case PokeKind::kNewFile: done = mknodat(folder, name.c_str(), S_IFREG | 0600, 0) == 0; break;
-    case PokeKind::kNewFolder: done = mkdirat(folder, name.c_str(), 0700) == 0; break;
+    case PokeKind::kNewFile: done = mknodat(folder, name, S_IFREG | 0600, 0) == 0; break;
+    case PokeKind::kNewFolder: done = mkdirat(folder, name, 0700) == 0; break;
     case PokeKind::kChanged: break;
   }
-  pretends_absent_ = false;
+  shared_.pretends_absent = false;
   if (done) return;
   // Changed; or somebody looked it up meanwhile, or it is there again.
   const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};  // One alone is no event of attributes.
-  (void)utimensat(folder, name.c_str(), now, AT_SYMLINK_NOFOLLOW);
+  (void)utimensat(folder, name, now, AT_SYMLINK_NOFOLLOW);
 }
 
 }  // namespace stagefs

@@ -3,8 +3,9 @@
 // The kernel raises inotify events only for what is done through the mount, never for what it is told
 // (fuse_lowlevel_notify_*), so a file manager would show an old list until it is reloaded. So a thread of our
 // own does something harmless through the mount, in folders that somebody watches and nowhere else: it makes
-// a name that is new, sets the time of one that changed, and makes and removes one that is gone. Its requests
-// are known by its thread and answered without doing anything.
+// a name that is new, sets the time of one that changed, and makes and removes one that is gone. A process of
+// its own asks for that, known by its id and answered without doing anything: a daemon that asked itself and
+// is killed meanwhile would wait for an answer for ever, and every program on the mount with it.
 //
 // At most kPokesMax names of a folder are poked for one change: a million entries raise no storm. A window
 // that misses the rest shows them when it is reloaded.
@@ -16,13 +17,12 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 
 #include "stage_fs.h"
-#include "stagefs/posix_env.h"
 
 namespace stagefs {
 
@@ -42,10 +42,10 @@ class WindowPoker {
   // Ends as soon as the request being made is answered.
   void Stop();
 
-  // Whether a request with this thread id is one of ours.
-  bool Asks(pid_t thread) const { return thread == thread_id_.load(std::memory_order_relaxed); }
+  // Whether a request of this process is one of ours.
+  bool Asks(pid_t process) const { return process == shared_.asker.load(std::memory_order_relaxed); }
   // Whether our look-ups must find nothing, so that the kernel goes on to ask for a name to be made.
-  bool PretendsAbsent() const { return pretends_absent_; }
+  bool PretendsAbsent() const { return shared_.pretends_absent; }
 
  private:
   struct Names {
@@ -53,16 +53,24 @@ class WindowPoker {
   };
   void Run();
   void Poke(std::map<FolderId, Names> folders);
-  enum class PokeKind { kGone, kChanged, kNewFile, kNewFolder };
-  std::optional<UniqueFd> OpenRoot();
   void PokeFolder(FolderId folder, const Names& names);
-  void PokeName(int folder, const std::string& name, PokeKind kind);
+
+  enum class PokeKind { kGone, kChanged, kNewFile, kNewFolder };
+  using NamePoke = std::pair<std::string, PokeKind>;
+  // In the process that asks, a copy of one with many threads: no locks and no memory may be taken.
+  int OpenFolder(const char* path);
+  void PokeNames(const char* path, std::span<const NamePoke> pokes);
+  void PokeName(int folder, const char* name, PokeKind kind);
+
+  // In memory that both processes see.
+  struct Shared {
+    std::atomic<pid_t> asker{0};
+    std::atomic<bool> stop{false}, pretends_absent{false};
+  };
 
   StageFs& fs_;
   const std::string mountpoint_;
-  std::atomic<pid_t> thread_id_{0};
-  std::atomic<bool> stop_{false};
-  std::atomic<bool> pretends_absent_{false};
+  Shared& shared_;
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -67,6 +67,21 @@ check "no more than the limit is told at once ($told names)" [ "$told" -le 4100 
 unwatch
 check "it can be unmounted at once" unmount_w
 
+# kill -9 at moments when names are being told: each mount tells the first 2,000 again.
+killed=0
+while [ $killed -lt 30 ]; do
+  mount_w || break
+  : > events
+  watch
+  echo "$HASH  again-$killed" | stagefs stage t/r:w --directory watched - > /dev/null
+  eventually test -s events || break
+  kill -9 "$(daemon_pid)"
+  eventually sh -c "timeout 5 stat -f '$MNT' 2>&1 | grep -q 'not connected'" || break
+  unwatch
+  killed=$((killed + 1))
+done
+equals "a daemon that is killed while it tells a window ends" 30 $killed
+
 if [ "${HTTP:-1}" = 1 ]; then
   : > events
   mount_w --listen 127.0.0.1:0 --insecure-no-auth 2> said
