@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <new>
 
 #include "inotify_watches.h"
@@ -26,7 +27,7 @@ constexpr auto kPause = std::chrono::milliseconds(20);
 
 void* SharedMemory(size_t size_bytes) {
   void* memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
+  if (memory == MAP_FAILED) std::terminate();  // As `new` without memory does.
   return memory;
 }
 

@@ -58,14 +58,15 @@ drag() {
 # What the right half of the screen shows, as a number.
 view() { import -window root -crop 440x560+820+165 rgb:- | cksum; }
 view_changed() { [ "$(view)" != "$1" ]; }
-# Waits until the screen shows the same twice in a row: the windows have caught up. Not for long: a cursor may blink.
+# settle [ROUNDS [SECONDS]]: waits until the screen shows the same twice in a row: the windows have caught up. Not for
+# long: a cursor may blink.
 settle() {
   last=
-  for _ in $(seq 15); do
+  for _ in $(seq "${1:-15}"); do
     now=$(import -window root rgb:- | cksum)
     [ "$now" != "$last" ] || return 0
     last=$now
-    read -r -t 0.3 _ <> <(:) || :
+    read -r -t "${2:-0.3}" _ <> <(:) || :
   done
 }
 shot() { import -window root "$SHOTS/$1.png"; }

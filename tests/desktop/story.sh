@@ -33,7 +33,7 @@ show() {
   DAEMONS="$DAEMONS $!"
   shown=$(window "$(title "$(basename "$2")")")
   place "$shown" "$1"
-  settle
+  settle 30 1  # No cursor yet; a slow machine may take long to show two hundred names.
 }
 # Screen places.
 icon() { read -r x y <<< "$ICON" && echo "$(($1 + x)) $((40 + y))"; }
@@ -85,7 +85,7 @@ story() {
   settle
   shot "$1-drop"
   show $LEFT "$WORK/many" && many=$shown
-  in_window $LEFT "$many" && key ctrl+a && copy_it
+  in_window $LEFT "$many" && key ctrl+a && settle && copy_it && settle
   in_window $RIGHT "$mount" && paste_here
   check "a folder of 200 is copied by paste" eventually sh -c "[ \$('$STAGEFS_BINARY' status t/r:w | wc -l) = 201 ]"
   check "as they were" diff -r many/set "$MNT/set"
@@ -123,11 +123,11 @@ story() {
   mkdir "$MNT/from" "$MNT/to" && mv "$MNT/pic.jpg" "$MNT/from/" && stagefs commit t/r:w -m "two folders" > /dev/null
   show $LEFT "$MNT/from" && from=$shown
   show $RIGHT "$MNT/to" && to=$shown
-  in_window $LEFT "$from" && key ctrl+a && cut_it
+  in_window $LEFT "$from" && key ctrl+a && settle && cut_it && settle
   in_window $RIGHT "$to" && paste_here
   check "cut and paste moves inside the mount" eventually staged_is "D from/pic.jpg A to/pic.jpg"
   settle
-  in_window $RIGHT "$to" && key ctrl+a && copy_it
+  in_window $RIGHT "$to" && key ctrl+a && settle && copy_it && settle
   in_window $LEFT "$from" && paste_here
   check "copy and paste copies inside the mount" eventually staged_is "A to/pic.jpg"
   rm "$MNT/to/pic.jpg"
