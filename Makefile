@@ -35,6 +35,7 @@ CORE := $(wildcard core/*.cc)
 FS := $(filter-out fs/main.cc,$(wildcard fs/*.cc))
 API := $(if $(filter 1,$(HTTP)),$(wildcard api/*.cc))
 TESTS := $(wildcard tests/*.cc tests/issues/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/http/*.cc))
+BENCHES := $(addprefix $(OUT)/,stage_bench fs_bench null_link)
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
 .PHONY: all deps test test-tools demo bench install uninstall install-desktop uninstall-desktop clean help check-asan-works
@@ -51,6 +52,9 @@ $(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TESTS))
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS) $(CATCH_LIBS)
 
 $(OUT)/stage_bench: $(call objects,$(CORE) tests/bench/stage_bench.cc)
+$(OUT)/fs_bench: $(call objects,tests/bench/fs_bench.cc)
+$(OUT)/null_link: $(call objects,tests/bench/null_link.cc)
+$(BENCHES):
 	@echo "  LD  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -89,10 +93,10 @@ demo:  ## Show what stagefs does on real files (DATA=FOLDER, KEEP=1).
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@KEEP="$(KEEP)" HTTP=$(HTTP) tests/demo.sh $(OUT)/stagefs $(DATA)
 
-bench:  ## Measure beside git, bindfs and SQLite; see tests/bench/README.md.
+bench:  ## Measure beside git, SQLite, bindfs, mergerfs and passthrough_hp (SECTIONS=…); see tests/bench/README.md.
 	@BENCH=1 $(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/stage_bench
-	@tests/bench/run.sh $(OUT)
+	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(BENCHES)
+	@tests/bench/bench.py $(OUT) $(SECTIONS)
 
 check-asan-works:  ## Plant a fault and expect AddressSanitizer to tell.
 	@tests/checks/asan_works.sh
@@ -116,4 +120,4 @@ help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  BUILD=release|debug|asan|tsan   HTTP=1|0   PREFIX=$(PREFIX)   DESTDIR='
 
--include $(patsubst %.o,%.d,$(call objects,$(CORE) $(FS) $(API) $(TESTS) fs/main.cc tests/bench/stage_bench.cc))
+-include $(patsubst %.o,%.d,$(call objects,$(CORE) $(FS) $(API) $(TESTS) fs/main.cc tests/bench/stage_bench.cc tests/bench/fs_bench.cc tests/bench/null_link.cc))

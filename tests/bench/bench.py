@@ -1,130 +1,458 @@
 #!/usr/bin/env python3
-"""The benchmarks behind `make bench`. Usage: bench.py BUILD_FOLDER ENTRIES LINKS"""
+"""The benchmarks behind `make bench`. Usage: bench.py [--quick] BUILD_FOLDER [SECTION…]
+
+Each line: what was done, its rate (best round, the worst in brackets), the ratio to what it is measured beside in the
+same round (median of the rounds, the range in brackets), and the ratio to reach. --quick makes everything ten times smaller.
+BENCH_FOLDER is where the files go. As root, caches are dropped before what is said to be cold.
+"""
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-out, entries, links = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-million = 10 * entries
-stagefs, bench = f"{out}/stagefs", f"{out}/stage_bench"
-work = tempfile.mkdtemp(prefix="stagefs-bench-", dir=os.environ.get("BENCH_FOLDER"))
-root, mnt = f"{work}/root", f"{work}/mnt"
-os.environ["STAGEFS_ROOT"] = root
+arguments = sys.argv[1:]
+SCALE = 10 if "--quick" in arguments else 1
+arguments = [argument for argument in arguments if argument != "--quick"]
+OUT, chosen = os.path.realpath(arguments[0]), arguments[1:]
+STAGEFS, STAGE_BENCH, FS_BENCH, NULL_LINK = (f"{OUT}/{name}" for name in ("stagefs", "stage_bench", "fs_bench", "null_link"))
+PASSTHROUGH = os.path.realpath(f"{OUT}/../peers/passthrough_hp")
+WORK = tempfile.mkdtemp(prefix="stagefs-bench-", dir=os.environ.get("BENCH_FOLDER"))
+ROOT = f"{WORK}/root"
+os.environ["STAGEFS_ROOT"] = ROOT
 ROUNDS = 3
+SECTIONS = {}
+
+
+def section(function):
+    SECTIONS[function.__name__] = function
+    return function
 
 
 def run(*command, **kwargs):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, **kwargs).stdout.decode()
+    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, **kwargs).stdout.decode()
 
 
-def timed(function):
+def timed(function, *args, **kwargs):
     start = time.monotonic()
-    function()
+    function(*args, **kwargs)
     return time.monotonic() - start
 
 
-def row(name, seconds, operations, peer=None):
-    best, worst = min(seconds), max(seconds)
-    text = f"{name:44} {operations / best:10.0f}/s  ({operations / worst:.0f} to {operations / best:.0f})"
-    if peer:
-        text += f"   {min(peer) / best:5.2f} times the peer"
-    print(text, flush=True)
+def fs_bench(*args):
+    """Seconds; of a write, those before and after its close."""
+    seconds = [float(text) for text in run(FS_BENCH, *args).split()]
+    return seconds[0] if len(seconds) == 1 else seconds
+
+
+def drop_caches():
+    if os.geteuid() == 0:
+        os.sync()
+        with open("/proc/sys/vm/drop_caches", "w") as file:
+            file.write("3")
+
+
+def short(rate):
+    return f"{rate:.0f}" if rate >= 100 else f"{rate:.2f}"
+
+
+def show(name, seconds, amount, unit="/s", beside=None, goal=None):
+    """One line; `beside` is a list of seconds for the same amount, round by round."""
+    line = f"| {name} | {short(amount / min(seconds))}{unit} ({short(amount / max(seconds))}) |"
+    if beside:
+        ratios = [peer / own for own, peer in zip(seconds, beside)]
+        line += f" {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
+    else:
+        line += " |"
+    line += f" {goal} |" if goal else " |"
+    print(line, flush=True)
 
 
 def hash_of(number):
     return hashlib.sha256(f"{number}\n".encode()).hexdigest()
 
 
-def resident_kib(pid):
-    status = open(f"/proc/{pid}/status").read()
-    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+def high_water_mib(pid):
+    return int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) // 1024
 
 
-print(f"{os.cpu_count()} processors, {os.uname().sysname} {os.uname().release}, {entries} entries, {links} links")
+def is_mount(path):
+    return any(line.split()[1] == path for line in open("/proc/self/mounts"))
+
+
+def new_folder(name):
+    path = tempfile.mkdtemp(prefix=f"{name}-", dir=WORK)
+    return path
+
+
+@contextlib.contextmanager
+def mounted(name, below=None, options=()):
+    """A mount of `name` ("stagefs:WORKSPACE", "bindfs", …) over `below`; "native" is the folder itself."""
+    if name == "native":
+        yield below
+        return
+    at = new_folder("mnt")
+    process = None
+    if name.startswith("stagefs:"):
+        run(STAGEFS, "mount", f"b/{name.split(':', 1)[1]}", at, "--create", *options)
+    elif name == "bindfs":
+        run("bindfs", below, at)
+    elif name == "mergerfs":
+        run("mergerfs", "-o", "cache.files=auto-full,cache.entry=600,cache.attr=600", below, at)
+    elif name == "passthrough_hp":
+        process = subprocess.Popen([PASSTHROUGH, "--foreground", below, at], stderr=subprocess.DEVNULL)
+    elif name == "null_link":
+        process = subprocess.Popen([NULL_LINK, at])
+    while not is_mount(at):
+        if process and process.poll() is not None:
+            raise SystemExit(f"{name} did not start")
+        time.sleep(0.01)
+    try:
+        yield at
+    finally:
+        run(STAGEFS, "unmount", at) if name.startswith("stagefs:") else run("fusermount3", "-u", at)
+        if process:
+            process.wait()
+        while any(at in line for line in open("/proc/self/mounts")):
+            time.sleep(0.01)
+
+
+def peers():
+    return [name for name in ("bindfs", "mergerfs") if shutil.which(name)] + (
+        ["passthrough_hp"] if os.path.exists(PASSTHROUGH) else [])
+
+
+@contextlib.contextmanager
+def serving():
+    server = subprocess.Popen([STAGEFS, "serve", "--listen", ":0", "--insecure-no-auth"], stderr=subprocess.PIPE, text=True)
+    try:
+        yield server.stderr.readline().split()[-1], server.pid
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def compare(name, ours, beside, amount, goal=None):
+    """`ours` and each of `beside` ({name: function}) run in turn, round by round."""
+    seconds, others = [], {other: [] for other in beside}
+    for _ in range(ROUNDS):
+        for other, function in beside.items():
+            others[other].append(function())
+        seconds.append(ours())
+    for other in beside:
+        show(f"{name}, {other}", others[other], amount)
+    for other in beside:
+        show(f"{name}, stagefs beside {other}", seconds, amount, beside=others[other], goal=goal and goal.get(other, goal.get("*")))
+
+
+@section
+def batch():
+    for entries in (100_000 // SCALE, 1_000_000 // SCALE):
+        repository = f"b/batch{entries}"
+        run(STAGEFS, "create", repository)
+        run(STAGE_BENCH, "know", ROOT, repository, entries)
+        paths = [f"images/{i % 1000:03d}/{i:07d}.jpg" for i in range(entries)]
+        sums, body, index = (f"{WORK}/list{entries}.{kind}" for kind in ("sum", "json", "index"))
+        hashes = [hash_of(i) for i in range(entries)]
+        with open(sums, "w") as file:
+            file.writelines(f"{digest}  {path}\n" for digest, path in zip(hashes, paths))
+        with open(body, "w") as file:
+            json.dump([{"hash": digest, "path": path} for digest, path in zip(hashes, paths)], file)
+        with open(index, "w") as file:
+            file.writelines(f"100644 {hashlib.sha1(path.encode()).hexdigest()}\t{path}\n" for path in paths)
+        git, rows, http, command, inbox = [], [], [], [], []
+        with serving() as (url, server):
+            for number in range(ROUNDS):
+                own = new_folder("git")
+                run("git", "init", "-q", own)
+                git.append(timed(run, "git", "-C", own, "update-index", "--index-info", stdin=open(index)))
+                shutil.rmtree(own)
+                own = new_folder("rows")
+                rows.append(float(run(STAGE_BENCH, "rows", own, sums).split()[2]))
+                shutil.rmtree(own)
+                for name in ("http", "command"):
+                    run(STAGEFS, "workspace", "create", f"{repository}:{name}{number}")
+                http.append(timed(run, "curl", "-sSf", "-o", "/dev/null", "-H", "content-type: application/json", "-H", "expect:",
+                                  "-T", body, "-X", "POST",
+                                  f"{url}/api/repos/{repository}/workspaces/http{number}/files/batch/data"))
+                command.append(timed(run, STAGEFS, "stage", f"{repository}:command{number}", sums))
+                with mounted(f"stagefs:{repository[2:]}:inbox{number}") as mnt:
+                    inbox.append(timed(shutil.copyfile, sums, f"{mnt}/.stagefs/inbox/list.sum"))
+            print(f"| memory of the server at most | {high_water_mib(server)} MiB | | |")
+        show(f"git update-index --index-info, {entries} entries", git, entries)
+        show("the rows alone, SQLite", rows, entries)
+        show("HTTP batch, beside git", http, entries, beside=git, goal=1.5)
+        show("HTTP batch, beside the rows alone", http, entries, beside=rows, goal=0.5)
+        show("stagefs stage, beside git", command, entries, beside=git)
+        show("manifest in the inbox, beside HTTP", inbox, entries, beside=http, goal=0.9)
+
+
+@section
+def link():
+    run(STAGEFS, "create", "b/link")
+    with open(f"{WORK}/source", "w") as file:
+        file.write("0\n")
+    run(STAGEFS, "put", "b/link", f"{WORK}/source")
+    links = 100_000 // SCALE
+    for threads in (1, 8):
+        def ours():
+            with mounted(f"stagefs:link:w{time.monotonic_ns()}") as mnt:
+                os.mkdir(f"{mnt}/l")
+                return fs_bench("link", threads, links, f"{mnt}/.stagefs/versions/{hash_of(0)}", f"{mnt}/l")
+
+        def null():
+            with mounted("null_link") as mnt:
+                return fs_bench("link", threads, links, f"{mnt}/source", mnt)
+
+        def peer(name):
+            below = new_folder("below")
+            shutil.copy(f"{WORK}/source", below)
+            os.mkdir(f"{below}/l")
+            with mounted(name, below) as mnt:
+                seconds = fs_bench("link", threads, links // 2, f"{mnt}/source", f"{mnt}/l") * 2  # ext4: 65,000 links.
+            shutil.rmtree(below)
+            return seconds
+        compare(f"link, {threads} thread{'s'[:threads - 1]}", ours,
+                {"null_link": null, **{name: (lambda name=name: peer(name)) for name in peers() + ["native"]}}, links,
+                {"null_link": 0.6, "bindfs": 1, "mergerfs": 1})
+
+
+@section
+def create():
+    run(STAGEFS, "create", "b/create")
+    files = 20_000 // SCALE
+
+    def ours():
+        with mounted(f"stagefs:create:w{time.monotonic_ns()}") as mnt:
+            return fs_bench("create", 1, files, 4096, mnt)
+
+    def peer(name):
+        below = new_folder("below")
+        with mounted(name, below) as mnt:
+            seconds = fs_bench("create", 1, files, 4096, mnt)
+        shutil.rmtree(below)
+        return seconds
+    compare("create, write 4 KiB, close", ours, {name: (lambda name=name: peer(name)) for name in peers() + ["native"]}, files,
+            {name: 1 for name in peers()})
+
+
+@section
+def names():
+    for count in (100_000 // SCALE, 1_000_000 // SCALE):
+        repository = f"b/names{count}"
+        run(STAGEFS, "create", repository)
+        run(STAGE_BENCH, "know", ROOT, repository, 1)
+        below = new_folder("below")
+        fs_bench("create", 1, count, 8, below)
+        lines = "".join(f"{hash_of(0)}  {i:07d}\n" for i in range(count))
+        run(STAGEFS, "workspace", "create", f"{repository}:w")
+        run(STAGEFS, "stage", f"{repository}:w", "-", input=lines.encode())
+        run(STAGEFS, "commit", f"{repository}:w", "-m", "names")
+        cold, warm, stat = {}, {}, {}
+        every = ["stagefs:" + repository[2:] + ":w"] + peers() + ["native"]
+        for _ in range(ROUNDS):
+            for name in every:
+                drop_caches()
+                with mounted(name, below) as mnt:
+                    cold.setdefault(name, []).append(fs_bench("list", mnt))
+                    warm.setdefault(name, []).append(fs_bench("list", mnt))
+                    stat.setdefault(name, []).append(fs_bench("stat", count, mnt))
+        own = every[0]
+        for work, seconds in (("readdir and stat, cold", cold), ("readdir and stat, warm", warm), ("stat, warm", stat)):
+            for name in every[1:]:
+                show(f"{work}, {count} names, {name}", seconds[name], count)
+            for name in every[1:]:
+                goal = 1 if name != "native" or "warm" in work else None
+                show(f"{work}, {count} names, stagefs beside {name}", seconds[own], count, beside=seconds[name], goal=goal)
+        shutil.rmtree(below)
+        with mounted(own) as mnt:
+            run("sh", "-c", f"ls -l {mnt} > /dev/null")
+            pid = run("pgrep", "-f", f"mount .* {mnt}").split()[0]
+            print(f"| memory after a listing of {count} names | {high_water_mib(pid)} MiB | | 200 MiB |")
+
+
+@section
+def large():
+    run(STAGEFS, "create", "b/large")
+    size = (4 << 30) // SCALE
+    pages = 200_000 // SCALE
+    results = {}
+    below = new_folder("below")
+    for number in range(ROUNDS):
+        for name in ["native"] + (["passthrough_hp"] if os.path.exists(PASSTHROUGH) else []) + [f"stagefs:large:w{number}"]:
+            kind = name.split(":")[0]
+            with mounted(name, below) as mnt:
+                path = f"{mnt}/big"
+                written, closed = fs_bench("write", 1 << 20, size, path)
+            with mounted(name, below) as mnt:
+                path = f"{mnt}/big"
+                own = {"write": written, "write and close": closed}
+                drop_caches()
+                own["read, cold"] = fs_bench("read", 1 << 20, path)
+                own["read, warm"] = fs_bench("read", 1 << 20, path)
+                own["random 4 KiB reads"] = fs_bench("random_read", pages, path)
+                own["mmap"] = fs_bench("map_read", path)
+                own["random 4 KiB writes"] = fs_bench("random_write", pages, path)[0]
+            for work, seconds in own.items():
+                results.setdefault(work, {}).setdefault(kind, []).append(seconds)
+        source = f"{below}/big"
+        results.setdefault("cp and sha256sum", {}).setdefault("native", []).append(
+            timed(run, "sh", "-c", f"cp {source} {source}.copy && sha256sum {source}.copy"))
+        os.unlink(f"{source}.copy")
+    results["write and close"]["cp and sha256sum"] = results.pop("cp and sha256sum")["native"]
+    goals = {"write": 0.8, "read, cold": 0.9, "read, warm": 0.9, "random 4 KiB reads": 0.9, "mmap": 0.9,
+             "random 4 KiB writes": 0.8}
+    for work, by in results.items():
+        amount, unit = (pages, "/s") if "random" in work else (size / 1e6, " MB/s")
+        for name in by:
+            if name != "stagefs":
+                show(f"{work}, {name}", by[name], amount, unit)
+        for name in by:
+            if name != "stagefs":
+                goal = 0.8 if name.startswith("cp") else goals.get(work) if name == "native" else None
+                show(f"{work}, stagefs beside {name}", by["stagefs"], amount, unit, beside=by[name], goal=goal)
+
+
+@section
+def put():
+    for count, size, goal in ((20_000 // SCALE, 4096, 1.0), (4, (1 << 30) // SCALE, 0.8)):
+        ours, other = [], []
+        for number in range(ROUNDS):
+            source = new_folder("source")
+            for i in range(count):
+                fs_bench("write", min(size, 1 << 20), size, f"{source}/{i}") if size > 4096 else None
+            if size <= 4096:
+                fs_bench("create", 1, count, size, source)
+            run(STAGEFS, "create", f"b/put{size}x{number}")
+            run("sync", "-f", WORK)
+            other.append(timed(run, "sh", "-c", f"find {source} -type f -exec sha256sum {{}} + > {WORK}/sums && "
+                                                f"cp -r {source} {source}.copy && sync -f {WORK}"))
+            shutil.rmtree(f"{source}.copy")
+            run("sync", "-f", WORK)
+            ours.append(timed(run, STAGEFS, "put", f"b/put{size}x{number}", source))
+            shutil.rmtree(source)
+        show(f"sha256sum, cp, sync -f: {count} files of {size} bytes", other, count)
+        show(f"stagefs put of {count} files of {size} bytes", ours, count, beside=other, goal=goal)
+
+
+@section
+def trees():
+    source = new_folder("source")
+    for folder in range(100):
+        os.mkdir(f"{source}/{folder}")
+        for i in range(100 // SCALE):
+            with open(f"{source}/{folder}/{i}.c", "w") as file:
+                file.write(f"int f{folder}_{i}(void);\n" * (1 + (folder * i) % 400))
+    run("tar", "-C", source, "-cf", f"{WORK}/tree.tar", ".")
+    run("git", "-C", source, "init", "-q")
+    run("git", "-C", source, "add", ".")
+    run("git", "-C", source, "-c", "user.name=b", "-c", "user.email=b@b", "commit", "-q", "-m", "tree")
+    run(STAGEFS, "create", "b/trees")
+    files = 100 * (100 // SCALE)
+
+    def on(name, work):
+        below = new_folder("below")
+        with mounted(f"{name}:trees:w{time.monotonic_ns()}" if name == "stagefs" else name, below) as mnt:
+            seconds = timed(run, "tar", "-C", mnt, "-xf", f"{WORK}/tree.tar") if work == "untar" else timed(
+                run, "git", "clone", "-q", source, f"{mnt}/clone")
+        shutil.rmtree(below)
+        return seconds
+    for work in ("untar", "git clone"):
+        compare(work, lambda work=work: on("stagefs", work),
+                {name: (lambda name=name, work=work: on(name, work)) for name in peers() + ["native"]}, files,
+                {"passthrough_hp": 1})
+
+
+@section
+def posts():
+    if not shutil.which("wrk"):
+        print("| one-entry posts | wrk is not installed | | |")
+        return
+    run(STAGEFS, "create", "b/posts")
+    run(STAGE_BENCH, "know", ROOT, "b/posts", 1)
+    script = f"{WORK}/post.lua"
+    with open(script, "w") as file:
+        file.write(f'''local thread = 0
+function setup(t) t:set("id", thread); thread = thread + 1 end
+local n = 0
+request = function()
+  n = n + 1
+  local body = string.format('[{{"hash": "{hash_of(0)}", "path": "%d/%d/%d"}}]', id, n % 100, n)
+  return wrk.format("POST", nil, {{["content-type"] = "application/json"}}, body)
+end''')
+    ours, syncs = [], []
+    with serving() as (url, _):
+        for number in range(ROUNDS):
+            run(STAGEFS, "workspace", "create", f"b/posts:w{number}")
+            with open(f"{WORK}/sync", "wb") as file:
+                def one():
+                    os.pwrite(file.fileno(), os.urandom(4096), 0)
+                    os.fdatasync(file.fileno())
+                syncs.append(sum(timed(one) for _ in range(500)) / 500 / 32)
+            said = run("wrk", "-t2", "-c64", f"-d{5 if SCALE == 1 else 2}s", "-s", script,
+                       f"{url}/api/repos/b/posts/workspaces/w{number}/files/batch/d")
+            if "Non-2xx" in said:
+                raise SystemExit(said)
+            ours.append(1 / float(re.search(r"Requests/sec:\s+([\d.]+)", said).group(1)))
+    show("32 times the disk's fdatasync rate", syncs, 1)
+    show("one-entry durable posts, 64 connections", ours, 1, beside=syncs, goal=0.5)
+
+
+@section
+def bases():
+    small, big, staged = 1000, 5_000_000 // SCALE, 1000
+    seconds = {}
+    for base in (small, big):
+        repository = f"b/base{base}"
+        run(STAGEFS, "create", repository)
+        run(STAGE_BENCH, "know", ROOT, repository, 1000)
+        run(STAGEFS, "workspace", "create", f"{repository}:w")
+        sums = f"{WORK}/base.sum"
+        with open(sums, "w") as file:
+            for i in range(base):
+                file.write(f"{hash_of(i % 1000)}  all/{i // 1000:04d}/{i % 1000:04d}.jpg\n")
+        stage = subprocess.Popen([STAGEFS, "stage", f"{repository}:w", sums], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(stage.pid, 0)
+        assert status == 0
+        print(f"| memory of stagefs stage, {base} entries | {usage.ru_maxrss // 1024} MiB | | 200 MiB |", flush=True)
+        run(STAGEFS, "commit", f"{repository}:w", "-m", "base")
+    for number in range(2 * ROUNDS + 1):
+        for base in (small, big):
+            lines = "".join(f"{hash_of(i)}  all/{(number * 7 + i) % (base // 1000):04d}/new-{number}-{i}.jpg\n" for i in range(staged))
+            target = f"b/base{base}:w"
+            own = {"stage": timed(run, STAGEFS, "stage", target, "-", input=lines.encode()),
+                   "status": timed(run, STAGEFS, "status", target),
+                   "commit": timed(run, STAGEFS, "commit", target, "-m", "more")}
+            if number > 0:  # The first reads what is not cached yet.
+                for work, took in own.items():
+                    seconds.setdefault(work, {}).setdefault(base, []).append(took)
+    for work, goal in (("stage", 1.3), ("status", 1.5), ("commit", 1.5)):
+        show(f"{work} of {staged} entries, base of {small}", seconds[work][small], 1)
+        show(f"{work} of {staged} entries, base of {big}", seconds[work][big], 1, beside=seconds[work][small], goal=f"{1 / goal:.2f}")
+
+
+@section
+def idle():
+    run(STAGEFS, "create", "b/idle")
+    with mounted("stagefs:idle:w") as mnt:
+        run("ls", mnt)
+        pid = run("pgrep", "-f", f"mount .* {mnt}").split()[0]
+        print(f"| memory of an idle mount | {high_water_mib(pid)} MiB | | 30 MiB |")
+
+
+print(f"{os.cpu_count()} processors, {os.uname().sysname} {os.uname().release}; {'sizes a tenth, ' if SCALE > 1 else ''}"
+      f"{ROUNDS} rounds\n\n| work | rate (worst) | beside the peer (range) | to reach |\n|---|---|---|---|")
 try:
-    run(stagefs, "create", "b/r")
-    print(run(bench, "fill", root, "b/r", str(entries)).strip())
-    paths = [f"images/{i % 1000:03d}/{i:07d}.jpg" for i in range(entries)]
-    sums, body = f"{work}/list.sum", f"{work}/list.json"
-    with open(sums, "w") as file:
-        file.writelines(f"{hash_of(i)}  {path}\n" for i, path in enumerate(paths))
-    with open(body, "w") as file:
-        json.dump([{"hash": hash_of(i), "path": path} for i, path in enumerate(paths)], file)
-    index = f"{work}/list.index"
-    with open(index, "w") as file:
-        file.writelines(f"100644 {hashlib.sha1(path.encode()).hexdigest()}\t{path}\n" for path in paths)
-
-    server = subprocess.Popen([stagefs, "serve", "--listen", ":0", "--insecure-no-auth"], stderr=subprocess.PIPE, text=True)
-    url = server.stderr.readline().split()[-1]
-    git, http, command, inbox = [], [], [], []
-    os.mkdir(mnt)
-    for number in range(ROUNDS):
-        repository = f"{work}/git{number}"
-        run("git", "init", "-q", repository)
-        git.append(timed(lambda: run("git", "-C", repository, "update-index", "--index-info", stdin=open(index))))
-        for name in ("http", "command"):
-            run(stagefs, "workspace", "create", f"b/r:{name}{number}")
-        http.append(timed(lambda: run("curl", "-sSf", "-o", "/dev/null", "-H", "content-type: application/json", "--data-binary",
-                                      f"@{body}", f"{url}/api/repos/b/r/workspaces/http{number}/files/batch/data")))
-        command.append(timed(lambda: run(stagefs, "stage", f"b/r:command{number}", sums)))
-        run(stagefs, "mount", f"b/r:inbox{number}", mnt, "--create")
-        inbox.append(timed(lambda: shutil.copyfile(sums, f"{mnt}/.stagefs/inbox/list.sum")))
-        run(stagefs, "unmount", mnt)
-    row("git update-index --index-info (no sync)", git, entries)
-    row("HTTP batch, durable", http, entries, git)
-    row("stagefs stage, durable", command, entries, git)
-    row("manifest written into the inbox, durable", inbox, entries, git)
-
-    big = f"{work}/million.sum"
-    with open(big, "w") as file:
-        for i in range(million):
-            file.write(f"{hash_of(i % entries)}  all/{i % 1000:03d}/{i:08d}.jpg\n")
-    run(stagefs, "workspace", "create", "b/r:million")
-    start = time.monotonic()
-    stage = subprocess.Popen([stagefs, "stage", "b/r:million", big], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(stage.pid, 0)
-    assert status == 0
-    print(f"stagefs stage of {million} entries: {time.monotonic() - start:.1f} s, {usage.ru_maxrss // 1024} MiB resident at most")
-    with open(f"{work}/million.json", "w") as file:
-        file.write("[" + ",".join(f'{{"hash":"{hash_of(i % entries)}","path":"all/{i % 1000:03d}/{i:08d}.jpg"}}'
-                                  for i in range(million)) + "]")
-    run(stagefs, "workspace", "create", "b/r:posted")
-    seconds = timed(lambda: run("curl", "-sSf", "-o", "/dev/null", "-H", "content-type: application/json", "-H", "expect:", "-T",
-                                f"{work}/million.json", "-X", "POST", f"{url}/api/repos/b/r/workspaces/posted/files/batch/data"))
-    print(f"HTTP batch of {million} entries: {seconds:.1f} s, {resident_kib(server.pid) // 1024} MiB resident at most")
-    server.terminate()
-    server.wait()
-
-    def link_all(source, folder):
-        os.mkdir(folder)
-        for i in range(links):
-            os.link(source, f"{folder}/{i}")
-
-    ours, peer, native = [], [], []
-    for number in range(ROUNDS):
-        run(stagefs, "mount", f"b/r:links{number}", mnt, "--create")
-        ours.append(timed(lambda: link_all(f"{mnt}/.stagefs/versions/{hash_of(1)}", f"{mnt}/l")))
-        run(stagefs, "unmount", mnt)
-        below, bound = f"{work}/below{number}", f"{work}/bound"
-        os.mkdir(below)
-        open(f"{below}/source", "w").close()
-        native.append(timed(lambda: link_all(f"{below}/source", f"{below}/native")))
-        if shutil.which("bindfs"):
-            os.makedirs(bound, exist_ok=True)
-            os.unlink(f"{below}/source")
-            open(f"{below}/source", "w").close()
-            run("bindfs", below, bound)
-            peer.append(timed(lambda: link_all(f"{bound}/source", f"{bound}/l")))
-            run("fusermount3", "-u", bound)
-    row("link, the file system below", native, links)
-    if peer:
-        row("link, bindfs", peer, links)
-    row("ln of a version, stagefs", ours, links, peer or None)
+    for wanted in chosen or SECTIONS:
+        SECTIONS[wanted]()
 finally:
-    subprocess.run(["sh", "-c", f"umount -l {mnt} {work}/bound 2>/dev/null; chmod -R u+w {work}; rm -rf {work}"])
+    for line in open("/proc/self/mounts"):
+        if WORK in line.split()[1]:
+            subprocess.run(["umount", "-l", line.split()[1]])
+    subprocess.run(["sh", "-c", f"chmod -R u+w {WORK}; rm -rf {WORK}"])

@@ -1,4 +1,5 @@
-// Workloads on core alone. Usage: stage_bench fill ROOT NS/REPO COUNT | batch ROOT NS/REPO MANIFEST
+// Workloads on core alone, and what SQLite does with the same rows.
+// Usage: stage_bench know ROOT NS/REPO COUNT | batch ROOT NS/REPO MANIFEST | rows FOLDER MANIFEST
 // Prints one row a workload: name, operations, seconds, microseconds an operation.
 #include <fcntl.h>
 
@@ -6,14 +7,16 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
+#include "../../core/sqlite.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/workspace.h"
 
 namespace stagefs {
 namespace {
 
-constexpr int64_t kGroup = 500;
+constexpr int64_t kGroup = 50'000;
 
 template <class T>
 T OrDie(Result<T> result) {
@@ -36,18 +39,63 @@ class Row {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// Versions with the contents "0\n", "1\n", … as `seq` writes them, one file each.
-void Fill(Repository& repository, int64_t count) {
-  const Row row("fill");
+// Makes versions with the contents "0\n", "1\n", … known to the index; their bytes are not stored.
+void Know(Repository& repository, int64_t count) {
+  const Row row("know");
   for (int64_t begin = 0; begin < count; begin += kGroup) {
-    std::vector<IncomingFile> files;
+    const auto transaction = OrDie(repository.index().Begin(Durability::kProcessDeath));
     for (int64_t i = begin; i < std::min(begin + kGroup, count); ++i) {
-      files.push_back(OrDie(repository.NewIncoming()));
-      if (!files.back().Write(std::to_string(i) + '\n')) std::exit(1);
+      const std::string content = std::to_string(i) + '\n';
+      VersionInfo version;
+      ContentHasher hasher;
+      hasher.Update(content.data(), content.size());
+      version.content = hasher.Finish();
+      version.size_bytes = content.size();
+      version.stored_ns = version.renewed_ns = NowNs();
+      version.synced = true;
+      OrDie(transaction->AddVersion(version));
     }
-    OrDie(repository.Adopt(std::move(files)));
+    if (!transaction->Commit()) std::exit(1);
   }
   row.Print(count);
+}
+
+// What staging must at least cost: the paths of a manifest (`HASH  PATH` lines) as sorted rows of the same
+// shape, prepared, in one transaction, with the sync that makes it durable.
+void Rows(const std::string& folder, const std::string& manifest) {
+  std::vector<std::string> paths;
+  std::ifstream lines(manifest);
+  for (std::string line; std::getline(lines, line);) paths.push_back(line.substr(66));
+  std::sort(paths.begin(), paths.end());
+  const std::string path = folder + "/rows.db";
+  const auto connection = OrDie(Connection::Open(path, {.read_only = false, .cache_kib = 32 * 1024}));
+  const Row row("rows");
+  const auto run = [&](const char* sql) {
+    if (!connection->Execute(sql)) std::exit(1);
+  };
+  run("CREATE TABLE staged_entry (workspace INTEGER NOT NULL, folder INTEGER NOT NULL, name BLOB NOT NULL,"
+      " kind INTEGER NOT NULL, state INTEGER NOT NULL, scratch INTEGER NOT NULL, version INTEGER, child "
+      "INTEGER,"
+      " size INTEGER NOT NULL, executable INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, target BLOB,"
+      " PRIMARY KEY (workspace, folder, name)) STRICT, WITHOUT ROWID;"
+      "CREATE INDEX staged_entry_by_child ON staged_entry (workspace, child) WHERE child IS NOT NULL");
+  run("BEGIN IMMEDIATE");
+  std::string directory;
+  int64_t number = 0, parent = 1;
+  for (const std::string& entry : paths) {
+    const size_t slash = entry.rfind('/');
+    if (entry.compare(0, slash, directory) != 0) {
+      directory = entry.substr(0, slash);
+      ++parent;
+    }
+    Statement insert = OrDie(connection->Prepare(
+        "INSERT INTO staged_entry VALUES (1, ?1, ?2, 1, 1, 0, ?3, NULL, ?4, 0, ?5, NULL)"));
+    insert.BindInt(1, parent).BindBlob(2, std::string_view(entry).substr(slash + 1)).BindInt(3, ++number);
+    if (!insert.BindInt(4, 7).BindInt(5, 1'700'000'000'000'000'000).Run()) std::exit(1);
+  }
+  run("COMMIT");
+  if (!SyncFd(OrDie(OpenFd(path + "-wal", O_RDWR)).get(), "log")) std::exit(1);
+  row.Print(number);
 }
 
 void Batch(Repository& repository, const std::string& manifest) {
@@ -67,15 +115,17 @@ void Batch(Repository& repository, const std::string& manifest) {
 
 int main(int argc, char** argv) {
   using namespace stagefs;
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: stage_bench fill ROOT NS/REPO COUNT | batch ROOT NS/REPO MANIFEST\n");
+  const std::string work = argc > 1 ? argv[1] : "";
+  if (work == "rows" && argc == 4) {
+    Rows(argv[2], argv[3]);
+    return 0;
+  }
+  if (argc != 5 || (work != "know" && work != "batch")) {
+    std::fprintf(stderr, "usage: see the head of stage_bench.cc\n");
     return 2;
   }
   const auto repository = OrDie(Repository::Open(argv[2], OrDie(RepositoryName::Parse(argv[3]))));
-  if (std::string(argv[1]) == "fill") {
-    Fill(*repository, std::atoll(argv[4]));
-  } else {
-    Batch(*repository, argv[4]);
-  }
+  if (work == "know") Know(*repository, std::atoll(argv[4]));
+  else Batch(*repository, argv[4]);
   return 0;
 }

@@ -9,7 +9,7 @@ libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck g
 [ "${TOOLS:-0}" = 0 ] || packages="$packages thunar pcmanfm pcmanfm-qt nautilus dolphin tumbler zenity mousepad libreoffice-calc
 xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-utils vim nano ed perl zip unzip wget
 python3-torchvision python3-pil"
-[ "${BENCH:-0}" = 0 ] || packages="$packages bindfs python3"
+[ "${BENCH:-0}" = 0 ] || packages="$packages bindfs mergerfs wrk"
 if ! command -v dpkg-query >/dev/null; then
   echo "stagefs needs these packages (Debian's names); install them with your package manager:"
   echo "$packages"
@@ -22,17 +22,19 @@ for package in $packages; do
     *) missing="$missing $package" ;;
   esac
 done
+if [ -n "$missing" ]; then
+  echo "Installing with apt-get:$missing"
+  sudo=
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "as root: apt-get install$missing" >&2; exit 1; }
+    sudo=sudo
+  fi
+  $sudo apt-get update -qq
+  # shellcheck disable=SC2086 # A list of names.
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
 if [ "${TOOLS:-0}" != 0 ] && [ ! -x build/posix/bin/pjdfstest ] && command -v cargo >/dev/null; then
   echo "Building fsx and pjdfstest with cargo"
   cargo install --quiet --locked --root build/posix fsx@0.3.2 pjdfstest@0.2.2 || echo "they do not build here: their tests are skipped"
 fi
-[ -n "$missing" ] || exit 0
-echo "Installing with apt-get:$missing"
-sudo=
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || { echo "as root: apt-get install$missing" >&2; exit 1; }
-  sudo=sudo
-fi
-$sudo apt-get update -qq
-# shellcheck disable=SC2086 # A list of names.
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+[ "${BENCH:-0}" = 0 ] || tests/bench/peers.sh
