@@ -94,7 +94,8 @@ std::vector<std::string> Instances(const Repository& repository) {
   return instances;
 }
 
-// Stages a copy that fsync() kept if its path still is what it was when it was opened.
+// Stages a copy that fsync() kept if its path still is what it was when it was opened; one that was staged
+// already, just before the crash, is done.
 Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const std::string& file) {
   STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, reader->GetWorkspace(row.workspace));
@@ -102,10 +103,19 @@ Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const st
   if (!info) return false;
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info->uid));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, workspace->LookUp(row.slot.folder, row.slot.name));
-  const bool unchanged = row.base_version ? now && now->version == *row.base_version : !now;
-  if (!unchanged || !workspace->PathOf(row.slot.folder)) return false;
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
   STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
+  if (now && now->version != 0) {
+    STAGEFS_ASSIGN_OR_RETURN(reader, repository.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(now->version));
+    reader.reset();
+    if (version && version->content == hashed.id) {
+      STAGEFS_RETURN_IF_ERROR(RemoveFile(file));
+      return true;
+    }
+  }
+  const bool unchanged = row.base_version ? now && now->version == *row.base_version : !now;
+  if (!unchanged || !workspace->PathOf(row.slot.folder)) return false;
   StageHow how;
   how.origin = Origin::kWritten;
   STAGEFS_RETURN_IF_ERROR(
@@ -190,6 +200,8 @@ Status WorkingCopies::Note(const WorkingCopyPlace& place) {
 }
 
 Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version) {
+  // What was acknowledged earlier survives what survives this.
+  STAGEFS_RETURN_IF_ERROR(repository_.SyncVersions());
   STAGEFS_RETURN_IF_ERROR(SyncFolder(repository_.incoming()));
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kPowerLoss));
   const std::string& file = place.file;

@@ -246,13 +246,19 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
     // Nobody may hold it open for writing when it enters the store. Readers that got the descriptor a moment
     // ago only read.
     copy_fd_.reset();
-    staged = sink(copy_.file, hashed.id, hashed.size_bytes, how);
+    // What fsync() kept stays until what replaces it is durable, too.
+    const std::string file = kept_ ? copy_.file + ".staged" : copy_.file;
+    if (kept_ && link(copy_.file.c_str(), file.c_str()) != 0) staged = ErrnoError("link " + copy_.file);
+    else staged = sink(file, hashed.id, hashed.size_bytes, how);
     if (!staged) {
+      if (kept_) unlink(file.c_str());
       const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
       if (fd >= 0) copy_fd_ = std::make_shared<SharedFd>(fd);
       return refuse(staged.error());
     }
-    (void)env_.copies.Forget(copy_, kept_);
+    if (!kept_ || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
+      (void)env_.copies.Forget(copy_, kept_);
+    }
     kept_ = false;
   }
   entry_ = *staged;

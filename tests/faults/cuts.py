@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""Cuts: what is there after the power went, or the process was killed, at any moment of a mixed load.
+
+Usage: cuts.py STAGEFS_BINARY DISK_SO STEPS CUTS [SEED]. A load of STEPS steps through all doors runs once, with every change below
+the root written down (disk.c). Then, for CUTS moments of it, the disk is built as it may have been and checked:
+
+  kill      everything that was written is there: kill -9
+  data      names as they are, bytes that were not synced are gone (what LazyFS does)
+  journal   the same, and changes of names since the last sync of anything are gone (ext4 by its journal)
+  strict    names are kept by a sync of their folder, or of the whole file system, alone (what POSIX promises)
+
+After a cut fsck must be clean, and each path of the workspace must hold what an acknowledged step left there, as far back as
+that door's promise allows: the last step that is durable at once, or the last one older than a second.
+"""
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+binary, disk_so, steps, cuts = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+seed = int(sys.argv[5]) if len(sys.argv) > 5 else random.SystemRandom().randrange(1 << 30)
+print(f"cuts: seed {seed}", flush=True)
+rng = random.Random(seed)
+work = tempfile.mkdtemp(prefix="stagefs-test-")
+root, mnt, log = f"{work}/root", f"{work}/mnt", f"{work}/log"
+os.makedirs(mnt)
+os.makedirs(root)
+recorded = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_LOG=log)
+PROMISED_SECONDS = 1.5  # One, and what a busy machine adds.
+
+
+def note(text):
+    with open(log, "ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(f"{text}\n".encode())
+
+
+def stagefs(*args, at=root, env=None, **kwargs):
+    done = subprocess.run([binary, "--root", at, *args], env=env, timeout=120, capture_output=True, text=True, **kwargs)
+    return done.returncode, done.stdout, done.stderr
+
+
+def recorded_stagefs(*args, **kwargs):
+    code, said, complaint = stagefs(*args, env=recorded, **kwargs)
+    if code != 0:
+        raise SystemExit(f"{args}: {said}{complaint}")
+    return said
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+# The load.
+
+class Load:
+    """What the workspace should hold, and steps that change it: {path: content}, or None for a path that goes."""
+
+    def __init__(self, url):
+        self.url, self.tree, self.known, self.number = url, {}, [], 0
+        self.states, self.names, self.durable, self.batches = [{}], ["start"], [True], [False]
+
+    def content(self):
+        self.number += 1
+        return f"{self.number} {rng.random()}\n".encode() * rng.randrange(1, 200)
+
+    def path(self):
+        return rng.choice(["", "a/", "b/"]) + f"f{rng.randrange(15)}"
+
+    def step(self, name, changes, durable, operation, batch=False):
+        number = len(self.states)
+        self.tree.update(changes)
+        self.states.append(dict(self.tree))
+        self.names.append(name)
+        self.durable.append(durable)
+        self.batches.append(batch)
+        note(f"B {time.monotonic():.6f} {number} {name}")
+        operation()
+        note(f"A {time.monotonic():.6f} {number}")
+
+    def write(self, path, content, sync):
+        with open(f"{mnt}/{path}", "wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+
+    def lines(self):
+        entries = {self.path(): rng.choice(self.known) for _ in range(rng.randrange(1, 12))}
+        return entries, "".join(f"{digest(content)}  {path}\n" for path, content in entries.items())
+
+    def post(self, entries):
+        body = json.dumps([{"hash": digest(content), "path": path} for path, content in entries.items()]).encode()
+        request = urllib.request.Request(f"{self.url}/api/repos/t/r/workspaces/w/files/batch/.", body,
+                                         {"content-type": "application/json"})
+        assert json.load(urllib.request.urlopen(request, timeout=60))["err_files"] == []
+
+    def one(self):
+        present = sorted(path for path, content in self.tree.items() if content is not None)
+        kind = rng.randrange(11) if present else 0
+        path, content = self.path(), self.content()
+        if kind in (0, 1, 2):
+            sync = kind == 1
+            self.step("fsync" if sync else "write", {path: content}, sync, lambda: self.write(path, content, sync))
+            self.known.append(content)
+        elif kind == 3:
+            source = rng.choice(present)
+            if self.tree.get(path) is None:
+                self.step("link", {path: self.tree[source]}, False, lambda: os.link(f"{mnt}/{source}", f"{mnt}/{path}"))
+        elif kind == 4:
+            source = rng.choice(present)
+            if source != path:
+                self.step("rename", {source: None, path: self.tree[source]}, False,
+                          lambda: os.rename(f"{mnt}/{source}", f"{mnt}/{path}"))
+        elif kind == 5:
+            gone = rng.choice(present)
+            self.step("unlink", {gone: None}, False, lambda: os.unlink(f"{mnt}/{gone}"))
+        elif kind == 6:
+            entries, lines = self.lines()
+            self.step("inbox", entries, True, lambda: self.write(f".stagefs/inbox/{self.number}.sum", lines.encode(), False), True)
+        elif kind == 7:
+            entries, lines = self.lines()
+            self.step("stage", entries, True, lambda: recorded_stagefs("stage", "t/r:w", "-", input=lines), True)
+        elif kind == 8:
+            entries, _ = self.lines()
+            self.step("http", entries, True, lambda: self.post(entries), True)
+        elif kind == 9:
+            if rng.random() < 0.5 and any(self.tree.values()):
+                self.step("commit", {}, True, lambda: stagefs("commit", "t/r:w", "-m", "more", env=recorded))
+            else:
+                with open(f"{work}/new", "wb") as file:
+                    file.write(content)
+                self.step("put", {}, True, lambda: recorded_stagefs("put", "t/r", f"{work}/new"))
+                self.known.append(content)
+        elif rng.random() < 0.1:
+            time.sleep(2 * PROMISED_SECONDS)  # What was closed is synced by now, whoever asks.
+
+
+def run_load():
+    recorded_stagefs("create", "t/r")
+    daemon = subprocess.Popen([binary, "--root", root, "mount", "t/r:w", mnt, "--create", "--foreground", "--listen", ":0",
+                               "--insecure-no-auth"], env=recorded, stderr=subprocess.PIPE, text=True)
+    url = daemon.stderr.readline().split()[-1]
+    while not os.path.ismount(mnt):
+        time.sleep(0.01)
+    os.makedirs(f"{mnt}/a")
+    os.makedirs(f"{mnt}/b")
+    note(f"A {time.monotonic():.6f} 0")
+    load = Load(url)
+    try:
+        while len(load.states) <= steps:
+            load.one()
+    finally:
+        stagefs("unmount", mnt)
+        if daemon.wait(60) != 0:
+            raise SystemExit(f"the daemon ended badly: {daemon.stderr.read()}")
+    return load
+
+
+# The disk.
+
+class File:
+    def __init__(self):
+        self.now, self.synced = bytearray(), b""
+
+
+class Disk:
+    """Names are a dictionary for each folder: {name: File, or the path of a folder}."""
+
+    def __init__(self):
+        self.folders, self.inodes = {root: {}}, {}
+        self.journal, self.strict = {root: {}}, {root: {}}
+
+    def place(self, path):
+        folder, name = os.path.split(path)
+        return self.folders[folder], name
+
+    def synced_names(self):
+        self.journal = {folder: dict(names) for folder, names in self.folders.items()}
+
+    def apply(self, kind, words, data):
+        if kind == "C":
+            file = self.inodes[words[0]] = File()
+            names, name = self.place(words[1])
+            names[name] = file
+        elif kind in "WT" and words[0] not in self.inodes:
+            pass  # A file without a name.
+        elif kind == "W":
+            file, offset = self.inodes[words[0]], int(words[1])
+            if len(file.now) < offset:
+                file.now.extend(bytes(offset - len(file.now)))
+            file.now[offset:offset + len(data)] = data
+        elif kind == "T":
+            file, size = self.inodes[words[0]], int(words[1])
+            file.now = file.now[:size] + bytes(max(0, size - len(file.now)))
+        elif kind == "M":
+            names, name = self.place(words[0])
+            names[name] = words[0]
+            self.folders[words[0]] = {}
+        elif kind == "U":
+            names, name = self.place(words[0])
+            self.folders.pop(words[0], None)
+            names.pop(name)
+        elif kind == "R":
+            source, target = words[0].split("\t")
+            names, name = self.place(source)
+            what = names.pop(name)
+            to, new = self.place(target)
+            to[new] = what
+            if isinstance(what, str):
+                raise SystemExit("a folder was renamed: the replay does not know how")
+        elif kind == "L":
+            source, target = words[0].split("\t")
+            names, name = self.place(source)
+            to, new = self.place(target)
+            to[new] = names[name]
+        elif kind == "S" and words[0] == "0":
+            for names in self.folders.values():
+                for file in names.values():
+                    if isinstance(file, File):
+                        file.synced = bytes(file.now)
+            self.synced_names()
+            self.strict = {folder: dict(names) for folder, names in self.folders.items()}
+        elif kind == "S":
+            file = self.inodes.get(words[0], File())
+            file.synced = bytes(file.now)
+            self.synced_names()
+        elif kind == "D":
+            self.synced_names()
+            self.strict[words[0]] = dict(self.folders[words[0]])
+
+    def build(self, mode, at):
+        folders = {"journal": self.journal, "strict": self.strict}.get(mode, self.folders)
+
+        def build(folder, path):
+            os.makedirs(path, exist_ok=True)
+            for name, what in folders.get(folder, {}).items():
+                if isinstance(what, str):
+                    build(what, f"{path}/{name}")
+                else:
+                    with open(f"{path}/{name}", "wb") as file:
+                        file.write(what.now if mode == "kill" else what.synced)
+        build(root, at)
+        if mode != "kill":  # Another boot than the one that is known.
+            with contextlib.closing(sqlite3.connect(f"{at}/t/r/stagefs.db")) as index:
+                index.execute("UPDATE meta SET value = 'before the cut' WHERE key = 'boot'")
+                index.commit()
+
+
+def records():
+    with open(log, "rb") as file:
+        while line := file.readline():
+            kind, moment, rest = line.decode().rstrip("\n").split(" ", 2)
+            data = None
+            if kind == "W":
+                inode, offset, size = rest.split()
+                words, data = [inode, offset], file.read(int(size))
+            elif kind in "CBAT":
+                words = rest.split(" ", 1)
+            else:
+                words = [rest]
+            yield kind, float(moment), words, data
+
+
+def tree_of(at):
+    """{path: sha256} of the workspace; nothing where there is no workspace yet."""
+    found = {}
+    for folder in ("", "a", "b"):
+        code, said, complaint = stagefs("--json", "ls", "t/r:w", *([folder] if folder else []), at=at)
+        if code != 0 and folder == "":
+            return None, complaint
+        for line in said.splitlines() if code == 0 else []:
+            entry = json.loads(line)
+            if entry["kind"] == "file":
+                found[f"{folder}/{entry['name']}" if folder else entry["name"]] = entry["sha256"]
+    return found, ""
+
+
+def check(load, disk, mode, moment, acknowledged, begun):
+    at = tempfile.mkdtemp(prefix="cut-", dir=work)
+    try:
+        disk.build(mode, at)
+        found, complaint = tree_of(at)
+        if found is None:
+            return [f"the repository does not open: {complaint}"]
+        code, said, complaint = stagefs("fsck", "t/r", at=at)
+        wrong = []
+        if code != 0 or " 0 missing, 0 damaged" not in said or "0 entries without a version" not in said:
+            wrong.append(f"fsck: {said}{complaint}")
+        newest = max(acknowledged)
+        oldest = newest
+        if mode != "kill":
+            oldest = max([number for number in acknowledged if load.durable[number]] +
+                         [number for number, when in acknowledged.items() if when < moment - PROMISED_SECONDS])
+        last = max(newest, begun)
+        for path in {path for state in load.states[:last + 1] for path in state} | set(found):
+            allowed = {content and digest(content) for content in (state.get(path) for state in load.states[oldest:last + 1])}
+            if found.get(path) not in allowed:
+                wrong.append(f"{path}: {str(found.get(path))[:12]} instead of {[str(one)[:12] for one in allowed]}, "
+                             f"steps {oldest} to {last} ({', '.join(load.names[oldest:last + 1])}; acknowledged: {newest})")
+        if last > newest and load.batches[last]:
+            before, after = load.states[last - 1], load.states[last]
+            changed = [path for path in after if after[path] != before.get(path)]
+            done = [found.get(path) == digest(after[path]) for path in changed]
+            if oldest == last - 1 and any(done) and not all(done):
+                wrong.append(f"half of a batch is staged: step {last}")
+        return wrong
+    finally:
+        shutil.rmtree(at)
+
+
+failed = checked = 0
+by_mode = {}
+try:
+    load = run_load()
+    total = sum(1 for kind, *_ in records())
+    first = next(i for i, (kind, _, words, _) in enumerate(records()) if kind == "A")
+    chosen = {}
+    for moment in rng.choices(range(first + 1, total), k=cuts):
+        chosen.setdefault(moment, []).append(rng.choice(["kill", "data", "journal", "strict"]))
+    disk, acknowledged, begun = Disk(), {}, 0
+    for number, (kind, moment, words, data) in enumerate(records()):
+        for mode in chosen.get(number, []):
+            wrong = check(load, disk, mode, moment, acknowledged, begun)
+            checked += 1
+            by_mode[mode] = by_mode.get(mode, 0) + 1
+            if wrong:
+                failed += 1
+                print(f"cut {number} of {total}, {mode}:", *wrong[:5], sep="\n  ", flush=True)
+        if kind == "A":
+            acknowledged[int(words[0])] = moment
+        elif kind == "B":
+            begun = int(words[0])
+        else:
+            disk.apply(kind, words, data)
+finally:
+    subprocess.run(["sh", "-c", f"umount -l {mnt} 2>/dev/null || fusermount3 -uz {mnt} 2>/dev/null; chmod -R u+w {work}; rm -rf {work}"])
+print(f"cuts: {steps} steps, {total} changes of the disk, {checked} cuts "
+      f"({', '.join(f'{count} {mode}' for mode, count in sorted(by_mode.items()))}), {failed} failed")
+sys.exit(1 if failed else 0)
