@@ -1,5 +1,8 @@
 // Staging a whole manifest: the core behind the inbox, dropped manifests, HTTP and the command line.
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 #include <unordered_map>
 
 #include "stagefs/posix_env.h"
@@ -10,8 +13,8 @@ namespace {
 
 // Entries are sorted in runs of this many: neighbours in the tree are neighbours in the index, and memory
 // stays bounded. Runs are in the manifest's order, so the last entry of a path wins.
-constexpr size_t kRunEntriesMax = 32'768;
-constexpr size_t kRunBytesMax = 16 << 20;
+constexpr size_t kRunEntriesMax = 8'192;
+constexpr size_t kRunBytesMax = 4 << 20;
 
 // Byte order with '/' before every other byte: a path is followed by what lies below it.
 bool ComesBefore(const std::string& a, const std::string& b) {
@@ -24,45 +27,146 @@ bool ComesBefore(const std::string& a, const std::string& b) {
   return a.size() < b.size();
 }
 
+// Two threads share a large manifest: the caller's reads it, sorts runs and finds the versions they name, the
+// other one writes rows. The versions are looked up through a reader of their own, which sees what the
+// transaction sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is
+// staged where it is read.
 class Batch {
  public:
-  Batch(Overlay& overlay, const Workspace::ManifestRequest& request, StageReport* report)
-      : overlay_(overlay), request_(request), report_(*report) {}
+  Batch(StagingIndex& index, Overlay& overlay, const Workspace::ManifestRequest& request, StageReport* report)
+      : index_(index), request_(request), overlay_(overlay), report_(*report) {}
+  ~Batch() {
+    if (!stager_.joinable()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      next_.reset();
+      finished_ = true;
+    }
+    changed_.notify_all();
+    stager_.join();
+  }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
 
   Status Add(const ManifestOptions& options, ManifestEntry entry) {
-    options_ = options;
+    run_.options = options;
     run_bytes_ += entry.hash.size() + entry.path.size() + sizeof(Waiting);
-    run_.push_back({std::move(entry), run_.size()});
-    if (run_.size() < kRunEntriesMax && run_bytes_ < kRunBytesMax) return {};
-    return StageRun();
+    run_.entries.push_back({std::move(entry), run_.entries.size(), {}});
+    if (run_.entries.size() < kRunEntriesMax && run_bytes_ < kRunBytesMax) return {};
+    return HandOver();
   }
 
-  Status StageRun() {
-    std::stable_sort(run_.begin(), run_.end(), [](const Waiting& a, const Waiting& b) {
+  // Stages what is left; the report is complete afterwards.
+  Status Finish() {
+    if (!stager_.joinable()) {
+      Prepare(overlay_.index(), &run_);
+      return StageRun(std::move(run_));
+    }
+    STAGEFS_RETURN_IF_ERROR(HandOver());
+    {
+      const std::lock_guard lock(mutex_);
+      finished_ = true;
+    }
+    changed_.notify_all();
+    stager_.join();
+    return failed_;
+  }
+
+ private:
+  struct Found {
+    RepoPath path;
+    VersionInfo version;
+  };
+  struct Waiting {
+    ManifestEntry entry;
+    size_t position;
+    std::optional<Result<Found>> found;
+  };
+  struct Run {
+    ManifestOptions options;
+    std::vector<Waiting> entries;
+  };
+
+  Status HandOver() {
+    if (!stager_.joinable()) {
+      STAGEFS_ASSIGN_OR_RETURN(versions_, index_.Read());
+      stager_ = std::thread([this] { StageRuns(); });
+    }
+    Prepare(*versions_, &run_);
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !next_ || !failed_; });
+      if (!failed_) return failed_;
+      next_ = std::exchange(run_, {});
+    }
+    changed_.notify_all();
+    run_bytes_ = 0;
+    return {};
+  }
+
+  void StageRuns() {
+    for (;;) {
+      Run run;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return next_ || finished_; });
+        if (!next_) return;
+        run = std::move(*next_);
+        next_.reset();
+      }
+      changed_.notify_all();
+      const Status staged = StageRun(std::move(run));
+      if (staged) continue;
+      {
+        const std::lock_guard lock(mutex_);
+        failed_ = staged;
+      }
+      changed_.notify_all();
+      return;
+    }
+  }
+
+  void Prepare(IndexReader& versions, Run* run) const {
+    std::vector<Waiting>& entries = run->entries;
+    std::stable_sort(entries.begin(), entries.end(), [](const Waiting& a, const Waiting& b) {
       return ComesBefore(a.entry.path, b.entry.path);
     });
     // Where one path is a folder on the way to another, which of them is refused follows from their order.
-    for (size_t i = 1; i < run_.size(); ++i) {
-      const std::string& above = run_[i - 1].entry.path;
-      const std::string& below = run_[i].entry.path;
+    for (size_t i = 1; i < entries.size(); ++i) {
+      const std::string& above = entries[i - 1].entry.path;
+      const std::string& below = entries[i].entry.path;
       if (below.size() > above.size() && below[above.size()] == '/' && below.starts_with(above)) {
-        std::sort(run_.begin(), run_.end(),
+        std::sort(entries.begin(), entries.end(),
                   [](const Waiting& a, const Waiting& b) { return a.position < b.position; });
         break;
       }
     }
-    for (Waiting& waiting : run_) {
+    for (Waiting& waiting : entries) waiting.found = Find(versions, waiting.entry);
+  }
+
+  Result<Found> Find(IndexReader& versions, const ManifestEntry& entry) const {
+    STAGEFS_ASSIGN_OR_RETURN(const RepoPath below, RepoPath::Parse(entry.path));
+    STAGEFS_ASSIGN_OR_RETURN(RepoPath path, request_.directory.Join(below));
+    STAGEFS_ASSIGN_OR_RETURN(const HashRef hash, HashRef::Parse(entry.hash));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, versions.FindVersion(hash));
+    if (!version) return Error(ErrorCode::kNotFound, "version " + entry.hash + ": no such version");
+    return Found{std::move(path), *version};
+  }
+
+  Status StageRun(Run run) {
+    std::vector<std::pair<size_t, RefusedEntry>> refused;
+    for (Waiting& waiting : run.entries) {
       ++report_.entries;
-      const auto staged = StageOne(waiting.entry);
+      const auto staged = StageOne(run.options, *waiting.found);
       if (!staged) {
         // Trouble with the index ends the batch; trouble with an entry is the entry's.
         if (staged.error().code() == ErrorCode::kIo || staged.error().code() == ErrorCode::kNoSpace ||
             staged.error().code() == ErrorCode::kCorrupt || staged.error().code() == ErrorCode::kReadOnly) {
           return staged.error();
         }
-        refused_.emplace_back(waiting.position,
-                              RefusedEntry{std::move(waiting.entry.hash), std::move(waiting.entry.path),
-                                           staged.error().message()});
+        refused.emplace_back(waiting.position,
+                             RefusedEntry{std::move(waiting.entry.hash), std::move(waiting.entry.path),
+                                          staged.error().message()});
         continue;
       }
       switch (*staged) {
@@ -72,34 +176,21 @@ class Batch {
         case StageOutcome::kScratch: ++report_.unchanged; break;
       }
     }
-    std::sort(refused_.begin(), refused_.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (const auto& [position, entry] : refused_) STAGEFS_RETURN_IF_ERROR(report_.refused.Append(entry));
-    refused_.clear();
-    run_.clear();
-    run_bytes_ = 0;
+    std::sort(refused.begin(), refused.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [position, entry] : refused) STAGEFS_RETURN_IF_ERROR(report_.refused.Append(entry));
     folders_.clear();
     if (request_.progress) request_.progress(report_.entries);
     return {};
   }
 
- private:
-  struct Waiting {
-    ManifestEntry entry;
-    size_t position;
-  };
-
-  Result<StageOutcome> StageOne(const ManifestEntry& entry) {
-    STAGEFS_ASSIGN_OR_RETURN(const RepoPath below, RepoPath::Parse(entry.path));
-    STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, request_.directory.Join(below));
-    STAGEFS_ASSIGN_OR_RETURN(const HashRef hash, HashRef::Parse(entry.hash));
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay_.index().FindVersion(hash));
-    if (!version) return Error(ErrorCode::kNotFound, "version " + entry.hash + ": no such version");
-    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderOf(path.parent()));
+  Result<StageOutcome> StageOne(const ManifestOptions& options, const Result<Found>& found) {
+    if (!found) return found.error();
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderOf(found->path.parent()));
     StageHow how;
-    how.update_timestamp = request_.options.update_timestamp || options_.update_timestamp;
-    STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged,
-                             overlay_.StageVersion({folder, std::string(path.name())}, *version, how));
+    how.update_timestamp = request_.options.update_timestamp || options.update_timestamp;
+    STAGEFS_ASSIGN_OR_RETURN(
+        const StagedFile staged,
+        overlay_.StageVersion({folder, std::string(found->path.name())}, found->version, how));
     return staged.outcome;
   }
 
@@ -110,14 +201,23 @@ class Batch {
     return folder;
   }
 
-  Overlay& overlay_;
+  StagingIndex& index_;
   const Workspace::ManifestRequest& request_;
-  StageReport& report_;
-  ManifestOptions options_;
-  std::vector<Waiting> run_;
+  // The caller's thread.
+  Run run_;
   size_t run_bytes_ = 0;
-  std::vector<std::pair<size_t, RefusedEntry>> refused_;
+  std::unique_ptr<IndexReader> versions_;
+  // The thread that stages.
+  Overlay& overlay_;
+  StageReport& report_;
   std::unordered_map<std::string, FolderId> folders_;
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Run> next_;
+  bool finished_ = false;
+  Status failed_;
+  std::thread stager_;
 };
 
 }  // namespace
@@ -127,13 +227,13 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
   report.directory = request.directory.str();
   bool withdrawn = false;
   const Status staged = Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
-    Batch batch(overlay, request, &report);
+    Batch batch(repository_.index(), overlay, request, &report);
     STAGEFS_ASSIGN_OR_RETURN(const ManifestOptions own,
                              ReadManifest(*request.source, request.format,
                                           [&](const ManifestOptions& options, ManifestEntry entry) {
                                             return batch.Add(options, std::move(entry));
                                           }));
-    STAGEFS_RETURN_IF_ERROR(batch.StageRun());
+    STAGEFS_RETURN_IF_ERROR(batch.Finish());
     report.atomic = request.options.atomic || own.atomic;
     report.update_timestamp = request.options.update_timestamp || own.update_timestamp;
     withdrawn = report.Withdrawn();

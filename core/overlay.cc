@@ -368,6 +368,9 @@ Result<Entry> Overlay::SetTraits(const Slot& slot, std::optional<int64_t> mtime_
 }
 
 Status Overlay::Finish() {
+  // Nobody else's mount, nobody to tell: that saves most of what a small change writes.
+  STAGEFS_ASSIGN_OR_RETURN(const bool watched, index().IsMounted(workspace().id, writer_));
+  if (!watched) changed_.clear();
   for (const FolderId folder : changed_) {
     STAGEFS_RETURN_IF_ERROR(transaction_.NoteChange(workspace().id, folder, writer_));
   }

@@ -1,4 +1,4 @@
--- The index of one repository, version 2. Names and paths are BLOBs: they need not be UTF-8.
+-- The index of one repository, version 3. Names and paths are BLOBs: they need not be UTF-8.
 -- kind: 0 removed, 1 file, 2 folder, 3 symbolic link. Times are nanoseconds since 1970.
 
 CREATE TABLE version (
@@ -141,6 +141,7 @@ CREATE TABLE working_copy (
 CREATE TABLE mount (
   mountpoint BLOB PRIMARY KEY,
   workspace  INTEGER NOT NULL,
+  writer     INTEGER NOT NULL DEFAULT -1,  -- the mount's own number (since version 3)
   pid        INTEGER NOT NULL,
   started    INTEGER NOT NULL        -- of the process, in clock ticks since boot: a pid alone is reused
 ) STRICT, WITHOUT ROWID;

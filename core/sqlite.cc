@@ -116,8 +116,8 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, co
   if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
   sqlite3_busy_timeout(db, kBusyTimeoutMs);
   const std::string settings =
-      "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8192;"
+      "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 16384;"
       "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -" +
       std::to_string(options.cache_kib) + ";" + (options.read_only ? "PRAGMA query_only = 1;" : "");
   if (auto status = connection->Execute(settings); !status) return status.error().In("open " + path);
@@ -141,6 +141,11 @@ Result<Statement> Connection::Prepare(const char* sql) {
   if (found != statements_.end()) return Statement(db_, statement, true);
   statements_.emplace(sql, statement);
   return Statement(db_, statement, false);
+}
+
+Status Connection::Run(const char* sql) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
+  return statement.Run();
 }
 
 Status Connection::Execute(const std::string& sql) {

@@ -64,6 +64,8 @@ class Connection {
 
   // `sql` must be a literal: it is kept by address. A statement that is in use already is prepared afresh.
   Result<Statement> Prepare(const char* sql);
+  // One statement without parameters; a literal, as for Prepare().
+  Status Run(const char* sql);
   // Several statements, no parameters.
   Status Execute(const std::string& sql);
   int64_t changes() const;

@@ -409,6 +409,14 @@ Result<std::optional<Slot>> SqliteReads<I>::PlaceInStaged(WorkspaceId workspace,
 }
 
 template <class I>
+Result<bool> SqliteReads<I>::IsMounted(WorkspaceId workspace, WriterId except) {
+  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                           connection().Prepare("SELECT 1 FROM mount WHERE workspace = ?1 AND writer <> ?2"));
+  query.BindInt(1, workspace).BindInt(2, except);
+  return query.Step();
+}
+
+template <class I>
 Result<std::vector<FolderId>> SqliteReads<I>::ChangedFolders(WorkspaceId workspace, int64_t after_seq,
                                                              WriterId except) {
   STAGEFS_ASSIGN_OR_RETURN(Statement query,
@@ -452,10 +460,10 @@ Result<std::vector<WorkingCopyRow>> SqliteReads<I>::ListWorkingCopies() {
 
 template <class I>
 Result<std::vector<MountRow>> SqliteReads<I>::ListMounts() {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
-                           connection().Prepare("SELECT mountpoint, workspace, pid, started FROM mount"));
+  STAGEFS_ASSIGN_OR_RETURN(
+      Statement query, connection().Prepare("SELECT mountpoint, workspace, pid, started, writer FROM mount"));
   return AllRows(query, [](const Statement& row) {
-    return MountRow{std::string(row.Blob(0)), row.Int(1), row.Int(2), row.Int(3)};
+    return MountRow{std::string(row.Blob(0)), row.Int(1), row.Int(2), row.Int(3), row.Int(4)};
   });
 }
 

@@ -45,6 +45,7 @@ class SqliteReads : public Interface {
                                                          const std::optional<Slot>& after,
                                                          size_t limit) override;
   Result<std::optional<Slot>> PlaceInStaged(WorkspaceId workspace, FolderId child) override;
+  Result<bool> IsMounted(WorkspaceId workspace, WriterId except) override;
   Result<std::vector<FolderId>> ChangedFolders(WorkspaceId workspace, int64_t after_seq,
                                                WriterId except) override;
 

@@ -18,8 +18,8 @@ constexpr char kSchema[] =
 // "stgf": tells an index from any other SQLite database (file(1) shows it).
 constexpr int kApplicationId = 0x73746766;
 constexpr int kWriterCacheKib = 32 * 1024;
-constexpr int kReaderCacheKib = 2 * 1024;
-constexpr size_t kIdleReadersMax = 8;
+constexpr int kReaderCacheKib = 16 * 1024;
+constexpr size_t kIdleReadersMax = 4;
 
 class SqliteStagingIndex;
 
@@ -35,6 +35,21 @@ class SqliteReader : public SqliteReads<IndexReader> {
  private:
   SqliteStagingIndex& index_;
   std::unique_ptr<Connection> connection_;
+};
+
+// Reads through the writing connection, whose pages nobody else's commit made stale.
+class SqliteGlance : public SqliteReads<IndexReader> {
+ public:
+  SqliteGlance(std::unique_lock<std::mutex> turn, Connection& connection)
+      : turn_(std::move(turn)), connection_(connection) {}
+  ~SqliteGlance() override { (void)connection_.Run("COMMIT"); }
+
+ protected:
+  Connection& connection() override { return connection_; }
+
+ private:
+  std::unique_lock<std::mutex> turn_;
+  Connection& connection_;
 };
 
 class SqliteTransaction : public SqliteReads<IndexTransaction> {
@@ -119,13 +134,20 @@ class SqliteStagingIndex : public StagingIndex {
       STAGEFS_ASSIGN_OR_RETURN(connection,
                                Connection::Open(path_, {.read_only = true, .cache_kib = kReaderCacheKib}));
     }
-    STAGEFS_RETURN_IF_ERROR(connection->Execute("BEGIN"));
+    STAGEFS_RETURN_IF_ERROR(connection->Run("BEGIN"));
     return std::unique_ptr<IndexReader>(new SqliteReader(*this, std::move(connection)));
+  }
+
+  Result<std::unique_ptr<IndexReader>> Glance() override {
+    std::unique_lock<std::mutex> turn(writer_turn_, std::try_to_lock);
+    if (!turn) return Read();
+    STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN"));
+    return std::unique_ptr<IndexReader>(new SqliteGlance(std::move(turn), *writer_));
   }
 
   Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability) override {
     std::unique_lock<std::mutex> turn(writer_turn_);
-    STAGEFS_RETURN_IF_ERROR(writer_->Execute("BEGIN IMMEDIATE"));
+    STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN IMMEDIATE"));
     return std::unique_ptr<IndexTransaction>(
         new SqliteTransaction(*this, std::move(turn), *writer_, durability));
   }
@@ -143,7 +165,7 @@ class SqliteStagingIndex : public StagingIndex {
   Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
 
   void TakeBack(std::unique_ptr<Connection> connection) {
-    if (!connection->Execute("COMMIT")) return;
+    if (!connection->Run("COMMIT")) return;
     auto idle = idle_readers_.Lock();
     if (idle->size() < kIdleReadersMax) idle->push_back(std::move(connection));
   }
@@ -163,11 +185,11 @@ class SqliteStagingIndex : public StagingIndex {
 SqliteReader::~SqliteReader() { index_.TakeBack(std::move(connection_)); }
 
 SqliteTransaction::~SqliteTransaction() {
-  if (!committed_) (void)connection_.Execute("ROLLBACK");
+  if (!committed_) (void)connection_.Run("ROLLBACK");
 }
 
 Status SqliteTransaction::Commit() {
-  STAGEFS_RETURN_IF_ERROR(connection_.Execute("COMMIT"));
+  STAGEFS_RETURN_IF_ERROR(connection_.Run("COMMIT"));
   committed_ = true;
   turn_.unlock();  // The next transaction runs while this one is synced.
   if (durability_ == Durability::kPowerLoss) return index_.Sync();
@@ -441,11 +463,13 @@ Status SqliteTransaction::EraseWorkingCopy(const std::string& file) {
 }
 
 Status SqliteTransaction::PutMount(const MountRow& row) {
-  return Run("INSERT OR REPLACE INTO mount (mountpoint, workspace, pid, started) VALUES (?1, ?2, ?3, ?4)",
-             [&](Statement& s) {
-               s.BindBlob(1, row.mountpoint).BindInt(2, row.workspace);
-               s.BindInt(3, row.pid).BindInt(4, row.started);
-             });
+  return Run(
+      "INSERT OR REPLACE INTO mount (mountpoint, workspace, pid, started, writer)"
+      " VALUES (?1, ?2, ?3, ?4, ?5)",
+      [&](Statement& s) {
+        s.BindBlob(1, row.mountpoint).BindInt(2, row.workspace);
+        s.BindInt(3, row.pid).BindInt(4, row.started).BindInt(5, row.writer);
+      });
 }
 
 Status SqliteTransaction::EraseMount(const std::string& mountpoint) {
@@ -471,6 +495,11 @@ Result<int64_t> Pragma(Connection& connection, const char* sql) {
 Status Upgrade(Connection& connection, int64_t version) {
   if (version < 2) {
     STAGEFS_RETURN_IF_ERROR(connection.Execute("ALTER TABLE commit_log ADD COLUMN merged INTEGER"));
+  }
+  if (version < 3) {
+    // A mount of an older stagefs has no number, and is told of everything.
+    STAGEFS_RETURN_IF_ERROR(
+        connection.Execute("ALTER TABLE mount ADD COLUMN writer INTEGER NOT NULL DEFAULT -1"));
   }
   return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
 }

@@ -70,8 +70,10 @@ Result<TreeView> Workspace::ViewOf(IndexReader& index, CommitSeq seq) {
   return view;
 }
 
-Result<Workspace::Snapshot> Workspace::Read() {
-  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
+Result<Workspace::Snapshot> Workspace::Read() { return SnapshotOf(repository_.index().Read()); }
+
+Result<Workspace::Snapshot> Workspace::SnapshotOf(Result<std::unique_ptr<IndexReader>> opened) {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, std::move(opened));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<WorkspaceInfo> info, reader->GetWorkspace(id_));
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(*reader, info->base));
@@ -80,7 +82,7 @@ Result<Workspace::Snapshot> Workspace::Read() {
 }
 
 Result<std::optional<Entry>> Workspace::LookUp(FolderId folder, std::string_view name, Tree tree) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, SnapshotOf(repository_.index().Glance()));
   const Slot slot{folder, std::string(name)};
   return tree == Tree::kBase ? now.tree.LookUpBase(slot) : now.tree.LookUp(slot);
 }

@@ -9,7 +9,6 @@
 #include "fuse_ops.h"
 #include "window_poker.h"
 #include "stagefs/posix_env.h"
-#include "stagefs/process.h"
 
 namespace stagefs {
 namespace {
@@ -80,18 +79,6 @@ class Session {
   bool mounted_ = false;
 };
 
-Status NoteMount(Repository& repository, StageFs& fs, bool here) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kProcessDeath));
-  const std::string& mountpoint = fs.options().mountpoint;
-  if (here) {
-    STAGEFS_RETURN_IF_ERROR(
-        transaction->PutMount({mountpoint, fs.workspace().id(), getpid(), ProcessStartTime(getpid())}));
-  } else {
-    STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(mountpoint));
-  }
-  return transaction->Commit();
-}
-
 }  // namespace
 
 Status ServeMount(Repository& repository, const MountRequest& request) {
@@ -107,7 +94,7 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
   {
     Session session(args.get(), &context);
     STAGEFS_RETURN_IF_ERROR(session.Mount(request.options.mountpoint));
-    STAGEFS_RETURN_IF_ERROR(NoteMount(repository, *fs, true));
+    STAGEFS_RETURN_IF_ERROR(fs->NoteMounted());
     // The only thread that tells the kernel anything: a request that did so could wait for itself.
     std::thread notifier([&] {
       while (fs->WaitForChange()) {
@@ -123,7 +110,7 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
     fs->Stop();
     notifier.join();
     fs->KeepUnstaged();
-    noted = NoteMount(repository, *fs, false);
+    noted = fs->NoteUnmounted();
   }
   STAGEFS_RETURN_IF_ERROR(repository.SyncAll());
   return noted;

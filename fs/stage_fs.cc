@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
 #include <random>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/process.h"
 
 namespace stagefs {
 namespace {
@@ -109,6 +111,29 @@ void StageFs::WakeNotifier() {
   wake_.notify_all();
 }
 
+Status StageFs::NoteMounted() {
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath));
+  STAGEFS_RETURN_IF_ERROR(transaction->PutMount(
+      {options_.mountpoint, workspace_->id(), getpid(), ProcessStartTime(getpid()), writer_}));
+  return transaction->Commit();
+}
+
+Status StageFs::NoteUnmounted() {
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath));
+  STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(options_.mountpoint));
+  return transaction->Commit();
+}
+
+// Whoever cannot see this process (from another container) takes it for dead and drops its row: what was
+// changed since was not noted.
+bool StageFs::WasForgotten() {
+  const auto reader = repository_.index().Read();
+  if (!reader) return false;
+  const auto mounts = (*reader)->ListMounts();
+  return mounts && std::none_of(mounts->begin(), mounts->end(),
+                                [this](const MountRow& mount) { return mount.writer == writer_; });
+}
+
 void StageFs::Refresh(const Notify& notify) {
   const std::vector<Slot> shown_again = std::exchange(*shown_again_.Lock(), {});
   for (const Slot& slot : shown_again) {
@@ -119,15 +144,16 @@ void StageFs::Refresh(const Notify& notify) {
     }
     if (parent) notify.entry(parent->id, slot.name);
   }
+  const bool forgotten = WasForgotten() && NoteMounted();
   const auto info = workspace_->Info();
-  if (!info || (info->change_seq == seen_seq_ && closed_.Lock()->empty())) return;
+  if (!info || (info->change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten)) return;
   const auto reader = repository_.index().Read();
   if (!reader) return;
   const auto folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, writer_);
   if (!folders) return;
   seen_seq_ = info->change_seq;
   generation_.fetch_add(1);
-  const bool everything = std::find(folders->begin(), folders->end(), 0) != folders->end();
+  const bool everything = forgotten || std::find(folders->begin(), folders->end(), 0) != folders->end();
 
   std::vector<std::shared_ptr<Node>> suspects = std::exchange(*closed_.Lock(), {});
   std::map<FolderId, ChangedFolder> others;

@@ -130,6 +130,11 @@ class StageFs {
   const MountOptions& options() const { return options_; }
   Workspace& workspace() { return *workspace_; }
 
+  // Tells other processes that the workspace is mounted here, before the kernel asks anything: from then on
+  // they note what they change.
+  Status NoteMounted();
+  Status NoteUnmounted();
+
   // What the kernel must be told, found by comparing what it knows with what is. Called by one thread that
   // holds no lock; the callbacks may block on the kernel.
   // A folder the kernel knows in which others changed something, and names it knew that are gone or other
@@ -184,6 +189,7 @@ class StageFs {
   void Arrive(const std::shared_ptr<Node>& node, const Slot& slot);
   void WakeWorker();
   void WakeNotifier();
+  bool WasForgotten();
   void ShowStagedAgain(const std::shared_ptr<Node>& node);
   void StageQueuedManifests();
 

@@ -223,6 +223,15 @@ TEST_CASE("StagingIndex: a mount sees others' changes and not its own", "[contra
   CHECK(std::set<FolderId>(all.begin(), all.end()) == std::set<FolderId>{5, 6});
   CHECK(Value(t->ChangedFolders(w, 3, 77)).empty());
   CHECK(Value(t->GetWorkspace(w))->change_seq == 4);
+
+  CHECK_FALSE(Value(t->IsMounted(w, kNoMount)));
+  Ok(t->PutMount({"/mnt/a", w, 1, 1, 77}));
+  CHECK(Value(t->IsMounted(w, kNoMount)));
+  CHECK_FALSE(Value(t->IsMounted(w, 77)));
+  CHECK_FALSE(Value(t->IsMounted(w + 1, kNoMount)));
+  Ok(t->PutMount({"/mnt/b", w, 1, 1, 78}));
+  CHECK(Value(t->IsMounted(w, 77)));
+  CHECK(Value(t->ListMounts()).back().writer == 78);
 }
 
 TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][staging_index]") {
@@ -274,7 +283,9 @@ TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][st
     Ok(transaction->Commit());
   }
   const std::string command =
-      "sqlite3 " + path + " 'ALTER TABLE commit_log DROP COLUMN merged; PRAGMA user_version = 1'";
+      "sqlite3 " + path +
+      " \"ALTER TABLE commit_log DROP COLUMN merged; ALTER TABLE mount DROP COLUMN writer;"
+      " INSERT INTO mount VALUES (x'2f6d', 1, 2, 3); PRAGMA user_version = 1\"";
   REQUIRE(std::system(command.c_str()) == 0);
   const auto index = Value(OpenSqliteStagingIndex(path));
   const auto transaction = Value(index->Begin(Durability::kPowerLoss));
@@ -283,6 +294,7 @@ TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][st
   merge.id = "merge";
   merge.parent = merge.merged = old.seq;
   CHECK(Value(transaction->GetCommit(Value(transaction->AddCommit(merge)).seq))->merged == old.seq);
+  CHECK(Value(transaction->IsMounted(1, 77)));  // A mount of that time.
 }
 
 }  // namespace stagefs::test

@@ -25,7 +25,7 @@ using CommitSeq = int64_t;
 constexpr FolderId kRootFolder = 1;
 
 // The layout of schema.sql. An index of a newer layout is refused, never guessed at.
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 struct VersionInfo {
   VersionId id = 0;
@@ -137,17 +137,18 @@ struct UnsyncedEntry {
   std::optional<StagedEntry> previous;
 };
 
+// Who made a change: a mount by its own number, so that it need not look at its own changes again;
+// everybody else is kNoMount.
+using WriterId = int64_t;
+constexpr WriterId kNoMount = 0;
+
 struct MountRow {
   std::string mountpoint;
   WorkspaceId workspace = 0;
   int64_t pid = 0;
   int64_t started = 0;  // Of the process, in clock ticks since boot: a pid alone is reused.
+  WriterId writer = 0;  // The mount's own number.
 };
-
-// Who made a change: a mount by its own number, so that it need not look at its own changes again;
-// everybody else is kNoMount.
-using WriterId = int64_t;
-constexpr WriterId kNoMount = 0;
 
 // Questions. A missing thing is std::nullopt; an Error is trouble with the index itself.
 // All answers of one reader are of one moment: that of its first question.
@@ -201,6 +202,8 @@ class IndexReader {
   virtual Result<std::vector<StagedRow>> ScanStaged(WorkspaceId workspace, const std::optional<Slot>& after,
                                                     size_t limit) = 0;
   virtual Result<std::optional<Slot>> PlaceInStaged(WorkspaceId workspace, FolderId child) = 0;
+  // Whether a mount other than `except` shows the workspace.
+  virtual Result<bool> IsMounted(WorkspaceId workspace, WriterId except) = 0;
   // Folders that somebody other than `except` changed after `after_seq`.
   virtual Result<std::vector<FolderId>> ChangedFolders(WorkspaceId workspace, int64_t after_seq,
                                                        WriterId except) = 0;
@@ -246,7 +249,7 @@ class IndexTransaction : public IndexReader {
   virtual Status PutUnsyncedEntry(const UnsyncedEntry& entry) = 0;
   virtual Result<std::optional<UnsyncedEntry>> FindUnsyncedEntry(WorkspaceId workspace, const Slot& slot) = 0;
   virtual Status EraseUnsyncedEntry(WorkspaceId workspace, const Slot& slot) = 0;
-  // Notes that something in `folder` changed, for other processes.
+  // Notes that something in `folder` changed, for mounts other than `writer`.
   virtual Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) = 0;
   // Staged entries, inbox files and reports that name `version`, which is lost, are erased; counts them.
   virtual Result<int64_t> EraseEntriesOf(VersionId version) = 0;
@@ -274,6 +277,9 @@ class StagingIndex {
 
   // A reader for a few questions on one thread, short-lived: it holds back the clean-up of the log.
   virtual Result<std::unique_ptr<IndexReader>> Read() = 0;
+  // The same for one quick question: cheaper, but transactions may have to wait while it lives.
+  // REQUIRES: this thread begins no transaction meanwhile.
+  virtual Result<std::unique_ptr<IndexReader>> Glance() = 0;
 
   // One transaction at a time: waits for others to end, up to a minute, then kBusy.
   virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability) = 0;

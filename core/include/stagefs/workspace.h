@@ -157,7 +157,7 @@ class Workspace {
     ManifestFormat format = ManifestFormat::kSniff;
     RepoPath directory;
     ManifestOptions options;                        // What the manifest itself says is added to these.
-    std::function<void(int64_t entries)> progress;  // Now and then.
+    std::function<void(int64_t entries)> progress;  // Now and then, from any thread.
   };
   Result<StageReport> StageManifest(const ManifestRequest& request);
   // As JSON, kept as the workspace's newest report (.stagefs/last.json).
@@ -211,6 +211,7 @@ class Workspace {
   Result<Processed> StageStored(const RepoPath& directory, const std::string& name, VersionId manifest);
   Status NameReport(const VersionInfo& report);
   Result<Snapshot> Read();
+  Result<Snapshot> SnapshotOf(Result<std::unique_ptr<IndexReader>> opened);
   Result<TreeView> ViewOf(IndexReader& index, CommitSeq seq);
   template <class Change>
   auto Mutate(Durability durability, Change change) -> decltype(change(std::declval<Overlay&>()));
