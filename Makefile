@@ -14,8 +14,9 @@ MODE_debug := -O0 -g
 MODE_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
   -Wno-maybe-uninitialized
 MODE_tsan := -O1 -g -fsanitize=thread -Wno-tsan
+MODE_fuzz := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined  # By `make fuzz`, with clang.
 ifeq ($(MODE_$(BUILD)),)
-$(error unknown BUILD=$(BUILD): use release, debug, asan or tsan)
+$(error unknown BUILD=$(BUILD): use release, debug, asan or tsan (fuzz: make fuzz))
 endif
 ifeq ($(filter $(HTTP),0 1),)
 $(error unknown HTTP=$(HTTP): use 0 or 1)
@@ -38,7 +39,7 @@ TESTS := $(wildcard tests/*.cc tests/issues/*.cc tests/mount/*.cc) $(if $(filter
 BENCHES := $(addprefix $(OUT)/,stage_bench fs_bench null_link)
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
-.PHONY: all deps test test-tools demo bench install uninstall install-desktop uninstall-desktop clean help check-asan-works
+.PHONY: all deps test test-tools demo fuzz bench install uninstall install-desktop uninstall-desktop clean help check-asan-works
 .DELETE_ON_ERROR:
 
 all: $(OUT)/stagefs  ## Build the stagefs binary.
@@ -50,6 +51,16 @@ $(OUT)/stagefs: $(call objects,$(CORE) $(FS) $(API) fs/main.cc)
 $(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TESTS))
 	@echo "  LD  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS) $(CATCH_LIBS)
+
+# libFuzzer brings the main function, and looks into everything but its own.
+ifeq ($(BUILD),fuzz)
+CXX := clang++
+CXXFLAGS += -fsanitize=fuzzer-no-link -DSTAGEFS_LIBFUZZER -Wno-unknown-warning-option
+$(OUT)/fuzz: LDFLAGS += -fsanitize=fuzzer
+endif
+$(OUT)/fuzz: $(call objects,$(CORE) $(API) tests/fuzz/targets.cc)
+	@echo "  LD  $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS)
 
 $(OUT)/stage_bench: $(call objects,$(CORE) tests/bench/stage_bench.cc)
 $(OUT)/fs_bench: $(call objects,tests/bench/fs_bench.cc)
@@ -80,7 +91,7 @@ deps:  ## Install what building and testing needs (Debian and Ubuntu), or say wh
 
 test:  ## Build and run every test.
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/unit_tests
+	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/unit_tests $(if $(filter 1,$(HTTP)),$(OUT)/fuzz)
 	@HTTP=$(HTTP) BUILD=$(BUILD) tests/run.sh $(OUT)
 
 test-tools:  ## Run programs, file managers in real windows and POSIX suites on mounts (minutes).
@@ -92,6 +103,11 @@ demo:  ## Show what stagefs does on real files (DATA=FOLDER, KEEP=1).
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@KEEP="$(KEEP)" HTTP=$(HTTP) tests/demo.sh $(OUT)/stagefs $(DATA)
+
+fuzz:  ## Fuzz what reads strangers' bytes (TARGETS=…, SECONDS_EACH=600).
+	@FUZZ=1 $(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=fuzz build/fuzz/fuzz
+	@SECONDS_EACH=$(SECONDS_EACH) tests/fuzz/fuzz.sh build/fuzz $(TARGETS)
 
 bench:  ## Measure beside git, SQLite, bindfs, mergerfs and passthrough_hp (SECTIONS=…); see tests/bench/README.md.
 	@BENCH=1 $(MAKE) --no-print-directory deps
@@ -120,4 +136,4 @@ help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  BUILD=release|debug|asan|tsan   HTTP=1|0   PREFIX=$(PREFIX)   DESTDIR='
 
--include $(patsubst %.o,%.d,$(call objects,$(CORE) $(FS) $(API) $(TESTS) fs/main.cc tests/bench/stage_bench.cc tests/bench/fs_bench.cc tests/bench/null_link.cc))
+-include $(patsubst %.o,%.d,$(call objects,$(CORE) $(FS) $(API) $(TESTS) fs/main.cc tests/bench/stage_bench.cc tests/bench/fs_bench.cc tests/bench/null_link.cc tests/fuzz/targets.cc))

@@ -21,7 +21,7 @@ left() {
 before=$(left)
 log=$(mktemp)
 
-scripts=(tests/checks/*.sh tests/mount/*.sh tests/faults/*_test.sh tests/http/*.sh)
+scripts=(tests/checks/*.sh tests/mount/*.sh tests/faults/*_test.sh tests/fuzz/*_test.sh tests/http/*.sh)
 [ "${TOOLS:-0}" = 0 ] || scripts=(tests/programs/*_test.sh tests/desktop/*_test.sh tests/posix/*_test.sh)
 if [ "${TOOLS:-0}" = 0 ] && { [ -z "$pattern" ] || [ "$pattern" = unit ]; }; then
   echo "== unit_tests"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing stagefs needs, asking the package manager once. Without apt it names the
 # packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs, TOOLS=1 what
-# `make test-tools` runs.
+# `make test-tools` runs, FUZZ=1 the compiler of `make fuzz`.
 set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libssl-dev libxxhash-dev nlohmann-json3-dev
 libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
@@ -10,6 +10,7 @@ libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck g
 xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-utils vim nano ed perl zip unzip wget
 python3-torchvision python3-pil"
 [ "${BENCH:-0}" = 0 ] || packages="$packages bindfs mergerfs wrk"
+[ "${FUZZ:-0}" = 0 ] || packages="$packages clang"
 if ! command -v dpkg-query >/dev/null; then
   echo "stagefs needs these packages (Debian's names); install them with your package manager:"
   echo "$packages"
