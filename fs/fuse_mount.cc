@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "fuse_ops.h"
+#include "killpriv.h"
 #include "window_poker.h"
 #include "stagefs/posix_env.h"
 
@@ -60,6 +61,7 @@ class Session {
                                        "user_allow_other in /etc/fuse.conf");
     }
     mounted_ = true;
+    OfferKillpriv(session_);
     if (fuse_set_signal_handlers(session_) != 0) return Error(ErrorCode::kIo, "cannot set signal handlers");
     return {};
   }

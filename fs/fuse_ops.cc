@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "errno_map.h"
+#include "killpriv.h"
 
 namespace stagefs {
 namespace {
@@ -88,6 +89,7 @@ void ReplyEntry(fuse_req_t request, const char* operation, const Result<LookedUp
 void Init(void* context, fuse_conn_info* connection) {
   connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
   connection->want |= connection->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+  WantKillpriv(connection);
   const auto& on_ready = static_cast<FuseContext*>(context)->on_ready;
   if (on_ready) on_ready();
 }
