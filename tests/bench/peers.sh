@@ -10,7 +10,7 @@ cd build/peers
 if curl -sSfO "https://deb.debian.org/debian/pool/main/f/fuse3/$name" && echo "$sum  $name" | sha256sum --check --quiet; then
   tar -xJf "$name"
   # shellcheck disable=SC2046 # Flags.
-  g++ -std=c++17 -O2 -w -DHAVE_POSIX_FALLOCATE -o passthrough_hp fuse-3.14.0/example/passthrough_hp.cc $(pkg-config --cflags --libs fuse3)
+  g++ -std=c++17 -O2 -w -DHAVE_POSIX_FALLOCATE -DHAVE_UTIMENSAT -o passthrough_hp fuse-3.14.0/example/passthrough_hp.cc $(pkg-config --cflags --libs fuse3)
 else
   echo "passthrough_hp cannot be fetched: it is left out"
 fi
