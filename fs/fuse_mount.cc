@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "fuse_ops.h"
-#include "killpriv.h"
+#include "fuse_killpriv.h"
 #include "window_poker.h"
 #include "stagefs/posix_env.h"
 

@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "errno_map.h"
-#include "killpriv.h"
+#include "fuse_killpriv.h"
 
 namespace stagefs {
 namespace {

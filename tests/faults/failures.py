@@ -39,8 +39,13 @@ def start():
     subprocess.run(["cp", "-a", template, root], check=True)
 
 
+reached = f"{work}/reached"  # Made when it comes to the change that fails.
+
+
 def failing(way, number):
-    return dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_AT=str(number), **way)
+    if os.path.exists(reached):
+        os.unlink(reached)
+    return dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_AT=str(number), FAULT_REACHED=reached, **way)
 
 
 def complain(what, *lines):
@@ -83,13 +88,8 @@ def try_commands():
             while True:
                 number += 1
                 start()
-                log = f"{work}/count"
-                if os.path.exists(log):
-                    os.unlink(log)
-                env = failing(way, number)
-                env["FAULT_REACHED"] = log
-                done = stagefs(*command, env=env)
-                if not os.path.exists(log):
+                done = stagefs(*command, env=failing(way, number))
+                if not os.path.exists(reached):
                     break  # It makes fewer changes than that.
                 if rng.random() > share:
                     continue
@@ -138,6 +138,12 @@ def read(name):
         return None
 
 
+def check_told(what, told):
+    for path, content in told.items():
+        if content != "either" and read(path) != content:
+            complain(f"{what}: {path} is {read(path)!r}, not {content!r}")
+
+
 def mounted(env=None):
     daemon = subprocess.Popen([binary, "--root", root, "mount", "t/r:w", mnt, "--foreground"], env=env,
                               stderr=subprocess.PIPE, text=True)
@@ -163,33 +169,24 @@ def try_mount():
             if rng.random() > share and number % 50 != 0:
                 continue
             start()
-            log = f"{work}/count"
-            if os.path.exists(log):
-                os.unlink(log)
-            env = failing(way, number)
-            env["FAULT_REACHED"] = log
-            daemon = mounted(env)
+            daemon = mounted(failing(way, number))
             what = f"a mount, change {number} fails with {name}"
             told = {}
             if daemon.poll() is None:
                 told = load()
                 if daemon.poll() is not None:
                     complain(f"{what}: the daemon ended", daemon.stderr.read())
-                for path, content in told.items():
-                    if content != "either" and read(path) != content:
-                        complain(f"{what}: {path} is {read(path)!r}, not {content!r}")
+                check_told(what, told)
             code, said = unmount(daemon)
             if code < 0:
                 complain(f"{what}: it crashed", str(code), said)
-            reached = os.path.exists(log)
-            tried += reached
+            came_to_it = os.path.exists(reached)
+            tried += came_to_it
             again = mounted()
-            for path, content in told.items():
-                if content != "either" and read(path) != content:
-                    complain(f"{what}: after a remount {path} is {read(path)!r}, not {content!r}")
+            check_told(f"{what}, after a remount", told)
             unmount(again)
             check_disk(what)
-            if not reached:
+            if not came_to_it:
                 break
 
 

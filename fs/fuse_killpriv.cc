@@ -1,5 +1,5 @@
 #define FUSE_USE_VERSION 312
-#include "killpriv.h"
+#include "fuse_killpriv.h"
 
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
