@@ -40,10 +40,8 @@ class Batch {
     {
       const std::lock_guard lock(mutex_);
       next_.reset();
-      finished_ = true;
     }
-    changed_.notify_all();
-    stager_.join();
+    AwaitStager();
   }
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
@@ -63,12 +61,7 @@ class Batch {
       return StageRun(std::move(run_));
     }
     STAGEFS_RETURN_IF_ERROR(HandOver());
-    {
-      const std::lock_guard lock(mutex_);
-      finished_ = true;
-    }
-    changed_.notify_all();
-    stager_.join();
+    AwaitStager();
     return failed_;
   }
 
@@ -102,6 +95,16 @@ class Batch {
     changed_.notify_all();
     run_bytes_ = 0;
     return {};
+  }
+
+  // No run comes any more.
+  void AwaitStager() {
+    {
+      const std::lock_guard lock(mutex_);
+      finished_ = true;
+    }
+    changed_.notify_all();
+    stager_.join();
   }
 
   void StageRuns() {

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 
 arguments = sys.argv[1:]
 SCALE = 10 if "--quick" in arguments else 1
@@ -82,13 +83,16 @@ def high_water_mib(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) // 1024
 
 
+def daemon_of(mnt):
+    return run("pgrep", "-f", f"mount .* {mnt}").split()[0]
+
+
 def is_mount(path):
     return any(line.split()[1] == path for line in open("/proc/self/mounts"))
 
 
 def new_folder(name):
-    path = tempfile.mkdtemp(prefix=f"{name}-", dir=WORK)
-    return path
+    return tempfile.mkdtemp(prefix=f"{name}-", dir=WORK)
 
 
 @contextlib.contextmanager
@@ -119,7 +123,7 @@ def mounted(name, below=None, options=()):
         run(STAGEFS, "unmount", at) if name.startswith("stagefs:") else run("fusermount3", "-u", at)
         if process:
             process.wait()
-        while any(at in line for line in open("/proc/self/mounts")):
+        while is_mount(at):
             time.sleep(0.01)
 
 
@@ -219,7 +223,7 @@ def link():
             shutil.rmtree(below)
             return seconds
         compare(f"link, {threads} thread{'s'[:threads - 1]}", ours,
-                {"null_link": null, **{name: (lambda name=name: peer(name)) for name in peers() + ["native"]}}, links,
+                {"null_link": null, **{name: partial(peer, name) for name in peers() + ["native"]}}, links,
                 {"null_link": 0.6, "bindfs": 1, "mergerfs": 1})
 
 
@@ -238,7 +242,7 @@ def create():
             seconds = fs_bench("create", 1, files, 4096, mnt)
         shutil.rmtree(below)
         return seconds
-    compare("create, write 4 KiB, close", ours, {name: (lambda name=name: peer(name)) for name in peers() + ["native"]}, files,
+    compare("create, write 4 KiB, close", ours, {name: partial(peer, name) for name in peers() + ["native"]}, files,
             {name: 1 for name in peers()})
 
 
@@ -280,8 +284,7 @@ def names():
         shutil.rmtree(below)
         with mounted(own) as mnt:
             run("sh", "-c", f"ls -l {mnt} > /dev/null")
-            pid = run("pgrep", "-f", f"mount .* {mnt}").split()[0]
-            print(f"| memory after a listing of {count} names | {high_water_mib(pid)} MiB | | 200 MiB |")
+            print(f"| memory after a listing of {count} names | {high_water_mib(daemon_of(mnt))} MiB | | 200 MiB |")
 
 
 @section
@@ -332,9 +335,10 @@ def put():
         ours, other = [], []
         for number in range(ROUNDS):
             source = new_folder("source")
-            for i in range(count):
-                fs_bench("write", min(size, 1 << 20), size, f"{source}/{i}") if size > 4096 else None
-            if size <= 4096:
+            if size > 4096:
+                for i in range(count):
+                    fs_bench("write", 1 << 20, size, f"{source}/{i}")
+            else:
                 fs_bench("create", 1, count, size, source)
             run(STAGEFS, "create", f"b/put{size}x{number}")
             run("sync", "-f", WORK)
@@ -371,8 +375,8 @@ def trees():
         shutil.rmtree(below)
         return seconds
     for work in ("untar", "git clone"):
-        compare(work, lambda work=work: on("stagefs", work),
-                {name: (lambda name=name, work=work: on(name, work)) for name in peers() + ["native"]}, files,
+        compare(work, partial(on, "stagefs", work),
+                {name: partial(on, name, work) for name in peers() + ["native"]}, files,
                 {"passthrough_hp": 1})
 
 
@@ -449,8 +453,7 @@ def idle():
     run(STAGEFS, "create", "b/idle")
     with mounted("stagefs:idle:w") as mnt:
         run("ls", mnt)
-        pid = run("pgrep", "-f", f"mount .* {mnt}").split()[0]
-        print(f"| memory of an idle mount | {high_water_mib(pid)} MiB | | 30 MiB |")
+        print(f"| memory of an idle mount | {high_water_mib(daemon_of(mnt))} MiB | | 30 MiB |")
 
 
 print(f"{os.cpu_count()} processors, {os.uname().sysname} {os.uname().release}; {'sizes a tenth, ' if SCALE > 1 else ''}"

@@ -60,25 +60,20 @@ void Know(Repository& repository, int64_t count) {
   row.Print(count);
 }
 
-// What staging must at least cost: the paths of a manifest (`HASH  PATH` lines) as sorted rows of the same
-// shape, prepared, in one transaction, with the sync that makes it durable.
+// What staging must at least cost: the paths of a manifest (`HASH  PATH` lines) as sorted rows of an empty
+// index, prepared, in one transaction, with the sync that makes it durable.
 void Rows(const std::string& folder, const std::string& manifest) {
   std::vector<std::string> paths;
   std::ifstream lines(manifest);
   for (std::string line; std::getline(lines, line);) paths.push_back(line.substr(66));
   std::sort(paths.begin(), paths.end());
   const std::string path = folder + "/rows.db";
+  OrDie(OpenSqliteStagingIndex(path));
   const auto connection = OrDie(Connection::Open(path, {.read_only = false, .cache_kib = 32 * 1024}));
   const Row row("rows");
   const auto run = [&](const char* sql) {
     if (!connection->Execute(sql)) std::exit(1);
   };
-  run("CREATE TABLE staged_entry (workspace INTEGER NOT NULL, folder INTEGER NOT NULL, name BLOB NOT NULL,"
-      " kind INTEGER NOT NULL, state INTEGER NOT NULL, scratch INTEGER NOT NULL, version INTEGER, child "
-      "INTEGER,"
-      " size INTEGER NOT NULL, executable INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, target BLOB,"
-      " PRIMARY KEY (workspace, folder, name)) STRICT, WITHOUT ROWID;"
-      "CREATE INDEX staged_entry_by_child ON staged_entry (workspace, child) WHERE child IS NOT NULL");
   run("BEGIN IMMEDIATE");
   std::string directory;
   int64_t number = 0, parent = 1;
@@ -88,8 +83,10 @@ void Rows(const std::string& folder, const std::string& manifest) {
       directory = entry.substr(0, slash);
       ++parent;
     }
-    Statement insert = OrDie(connection->Prepare(
-        "INSERT INTO staged_entry VALUES (1, ?1, ?2, 1, 1, 0, ?3, NULL, ?4, 0, ?5, NULL)"));
+    Statement insert =
+        OrDie(connection->Prepare("INSERT INTO staged_entry (workspace, folder, name, kind, state, scratch, "
+                                  "version, size, executable, mtime_ns)"
+                                  " VALUES (1, ?1, ?2, 1, 1, 0, ?3, ?4, 0, ?5)"));
     insert.BindInt(1, parent).BindBlob(2, std::string_view(entry).substr(slash + 1)).BindInt(3, ++number);
     if (!insert.BindInt(4, 7).BindInt(5, 1'700'000'000'000'000'000).Run()) std::exit(1);
   }

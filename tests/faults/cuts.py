@@ -17,7 +17,6 @@ import fcntl
 import hashlib
 import json
 import os
-import random
 import shutil
 import sqlite3
 import subprocess
@@ -26,10 +25,10 @@ import tempfile
 import time
 import urllib.request
 
+import scene
+
 binary, disk_so, steps, cuts = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-seed = int(sys.argv[5]) if len(sys.argv) > 5 else random.SystemRandom().randrange(1 << 30)
-print(f"cuts: seed {seed}", flush=True)
-rng = random.Random(seed)
+rng = scene.seeded("cuts", 5)
 work = tempfile.mkdtemp(prefix="stagefs-test-")
 root, mnt, log = f"{work}/root", f"{work}/mnt", f"{work}/log"
 os.makedirs(mnt)
@@ -294,7 +293,7 @@ def check(load, disk, mode, moment, acknowledged, begun):
             return [f"the repository does not open: {complaint}"]
         code, said, complaint = stagefs("fsck", "t/r", at=at)
         wrong = []
-        if code != 0 or " 0 missing, 0 damaged" not in said or "0 entries without a version" not in said:
+        if not scene.is_clean(code, said):
             wrong.append(f"fsck: {said}{complaint}")
         newest = max(acknowledged)
         oldest = newest
@@ -343,7 +342,7 @@ try:
         else:
             disk.apply(kind, words, data)
 finally:
-    subprocess.run(["sh", "-c", f"umount -l {mnt} 2>/dev/null || fusermount3 -uz {mnt} 2>/dev/null; chmod -R u+w {work}; rm -rf {work}"])
+    scene.clean_up(work, mnt)
 print(f"cuts: {steps} steps, {total} changes of the disk, {checked} cuts "
       f"({', '.join(f'{count} {mode}' for mode, count in sorted(by_mode.items()))}), {failed} failed")
 sys.exit(1 if failed else 0)

@@ -244,8 +244,9 @@ int syncfs(int fd) {
   return 0;
 }
 
-static int Moved(int done, int log, const char* from, const char* to) {
-  if (done == 0) Record(log, NULL, 0, "R %.6f %s\t%s\n", Now(), from, to);
+// Ends a change of names: `to` is NULL where there is one.
+static int Named(int done, int log, char kind, const char* path, const char* to) {
+  if (done == 0) Record(log, NULL, 0, "%c %.6f %s%s%s\n", kind, Now(), path, to ? "\t" : "", to ? to : "");
   Unlock(log);
   return done;
 }
@@ -254,7 +255,7 @@ int rename(const char* from, const char* to) {
   if (!Below(from) && !Below(to)) return real(from, to);
   if (Fails()) return -1;
   const int log = Lock();
-  return Moved(real(from, to), log, from, to);
+  return Named(real(from, to), log, 'R', from, to);
 }
 
 int link(const char* from, const char* to) {
@@ -262,24 +263,16 @@ int link(const char* from, const char* to) {
   if (!Below(to)) return real(from, to);
   if (Fails()) return -1;
   const int log = Lock();
-  const int done = real(from, to);
-  if (done == 0) Record(log, NULL, 0, "L %.6f %s\t%s\n", Now(), from, to);
-  Unlock(log);
-  return done;
+  return Named(real(from, to), log, 'L', from, to);
 }
 
-static int Gone(int done, int log, const char* path) {
-  if (done == 0) Record(log, NULL, 0, "U %.6f %s\n", Now(), path);
-  Unlock(log);
-  return done;
-}
 #define REMOVE(name) \
   int name(const char* path) { \
     REAL(int, name, const char*); \
     if (!Below(path)) return real(path); \
     if (Fails()) return -1; \
     const int log = Lock(); \
-    return Gone(real(path), log, path); \
+    return Named(real(path), log, 'U', path, NULL); \
   }
 REMOVE(unlink)
 REMOVE(rmdir)
@@ -291,15 +284,12 @@ int unlinkat(int folder, const char* name, int flags) {
   if (!Below(path)) return real(folder, name, flags);
   if (Fails()) return -1;
   const int log = Lock();
-  return Gone(real(folder, name, flags), log, path);
+  return Named(real(folder, name, flags), log, 'U', path, NULL);
 }
 int mkdir(const char* path, mode_t mode) {
   REAL(int, mkdir, const char*, mode_t);
   if (!Below(path)) return real(path, mode);
   if (Fails()) return -1;
   const int log = Lock();
-  const int done = real(path, mode);
-  if (done == 0) Record(log, NULL, 0, "M %.6f %s\n", Now(), path);
-  Unlock(log);
-  return done;
+  return Named(real(path, mode), log, 'M', path, NULL);
 }

@@ -7,17 +7,16 @@ afterwards, what reported an error is there or not, the error is told, fsck is c
 import errno
 import hashlib
 import os
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
+import scene
+
 binary, disk_so, share = sys.argv[1], sys.argv[2], float(sys.argv[3])
-seed = int(sys.argv[4]) if len(sys.argv) > 4 else random.SystemRandom().randrange(1 << 30)
-print(f"failures: seed {seed}", flush=True)
-rng = random.Random(seed)
+rng = scene.seeded("failures", 4)
 work = tempfile.mkdtemp(prefix="stagefs-test-")
 template, root, mnt = f"{work}/template", f"{work}/root", f"{work}/mnt"
 os.mkdir(mnt)
@@ -56,7 +55,7 @@ def complain(what, *lines):
 
 def check_disk(what):
     done = stagefs("fsck", "t/r")
-    if done.returncode != 0 or " 0 missing, 0 damaged" not in done.stdout or "0 entries without" not in done.stdout:
+    if not scene.is_clean(done.returncode, done.stdout):
         complain(f"{what}: fsck", done.stdout + done.stderr)
 
 
@@ -203,6 +202,6 @@ try:
     try_commands()
     try_mount()
 finally:
-    subprocess.run(["sh", "-c", f"umount -l {mnt} 2>/dev/null || fusermount3 -uz {mnt} 2>/dev/null; chmod -R u+w {work}; rm -rf {work}"])
+    scene.clean_up(work, mnt)
 print(f"failures: {tried} changes of the disk failed, {failed} times something was wrong")
 sys.exit(1 if failed else 0)

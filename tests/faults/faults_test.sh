@@ -8,12 +8,12 @@ case ${BUILD:-release} in asan | tsan) skip "power cuts and failing disks" "what
 [ "${HTTP:-1}" = 1 ] || { skip "power cuts and failing disks" "the load posts by HTTP, too"; exit 0; }
 cd "$WORK" || exit 1
 check "what writes the changes down" cc -O1 -Wall -Wextra -Werror -shared -fPIC -o disk.so "$here/disk.c" -ldl
-if python3 "$here/cuts.py" "$STAGEFS_BINARY" "$WORK/disk.so" 120 "${FAULT_CUTS:-150}" ${FAULT_SEED:+"$FAULT_SEED"}; then
+if python3 -B "$here/cuts.py" "$STAGEFS_BINARY" "$WORK/disk.so" 120 "${FAULT_CUTS:-150}" ${FAULT_SEED:+"$FAULT_SEED"}; then
   echo "ok - what was acknowledged is there after ${FAULT_CUTS:-150} cuts"
 else
   echo "not ok - a cut lost something; FAULT_SEED replays it"
 fi
-if python3 "$here/failures.py" "$STAGEFS_BINARY" "$WORK/disk.so" "${FAULT_SHARE:-0.1}" ${FAULT_SEED:+"$FAULT_SEED"}; then
+if python3 -B "$here/failures.py" "$STAGEFS_BINARY" "$WORK/disk.so" "${FAULT_SHARE:-0.1}" ${FAULT_SEED:+"$FAULT_SEED"}; then
   echo "ok - a disk that fails is told, and nothing else is harmed"
 else
   echo "not ok - a failing disk was not told, or harmed more; FAULT_SEED replays it"
