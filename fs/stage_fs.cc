@@ -124,16 +124,6 @@ Status StageFs::NoteUnmounted() {
   return transaction->Commit();
 }
 
-// Whoever cannot see this process (from another container) takes it for dead and drops its row: what was
-// changed since was not noted.
-bool StageFs::WasForgotten() {
-  const auto reader = repository_.index().Read();
-  if (!reader) return false;
-  const auto mounts = (*reader)->ListMounts();
-  return mounts && std::none_of(mounts->begin(), mounts->end(),
-                                [this](const MountRow& mount) { return mount.writer == writer_; });
-}
-
 void StageFs::Refresh(const Notify& notify) {
   const std::vector<Slot> shown_again = std::exchange(*shown_again_.Lock(), {});
   for (const Slot& slot : shown_again) {
@@ -144,14 +134,21 @@ void StageFs::Refresh(const Notify& notify) {
     }
     if (parent) notify.entry(parent->id, slot.name);
   }
-  const bool forgotten = WasForgotten() && NoteMounted();
-  const auto info = workspace_->Info();
-  if (!info || (info->change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten)) return;
   const auto reader = repository_.index().Read();
   if (!reader) return;
+  const auto mounts = (*reader)->ListMounts();
+  const auto workspace = (*reader)->GetWorkspace(workspace_->id());
+  if (!mounts || !workspace || !*workspace) return;
+  // Whoever cannot see this process (from another container) takes it for dead and drops its row: what was
+  // changed since was not noted.
+  const bool forgotten = std::none_of(mounts->begin(), mounts->end(),
+                                      [this](const MountRow& mount) { return mount.writer == writer_; }) &&
+                         NoteMounted();
+  const int64_t change_seq = (*workspace)->change_seq;
+  if (change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten) return;
   const auto folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, writer_);
   if (!folders) return;
-  seen_seq_ = info->change_seq;
+  seen_seq_ = change_seq;
   generation_.fetch_add(1);
   const bool everything = forgotten || std::find(folders->begin(), folders->end(), 0) != folders->end();
 

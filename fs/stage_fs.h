@@ -189,7 +189,6 @@ class StageFs {
   void Arrive(const std::shared_ptr<Node>& node, const Slot& slot);
   void WakeWorker();
   void WakeNotifier();
-  bool WasForgotten();
   void ShowStagedAgain(const std::shared_ptr<Node>& node);
   void StageQueuedManifests();
 
