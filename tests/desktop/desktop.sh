@@ -43,7 +43,13 @@ window_is_there() {
   [ -n "$id" ]
 }
 window() { { eventually window_is_there "$1" || eventually window_is_there "$1"; } && echo "$id"; }
-place() { xdotool windowmove --sync "$1" "$2" 40 windowsize --sync "$1" 620 700; }
+# place ID X: one half of the screen; again until it is there, as a program may still be choosing its own place.
+is_placed() {
+  eval "$(xdotool getwindowgeometry --shell "$1")" && [ $((X - $2)) -lt 40 ] && [ $(($2 - X)) -lt 40 ] &&
+    [ "$Y" -lt 80 ] && [ "$WIDTH" -lt 660 ] && [ "$HEIGHT" -gt 640 ]
+}
+place_once() { timeout 5 xdotool windowmove --sync "$1" "$2" 40 windowsize --sync "$1" 620 700; is_placed "$1" "$2"; }
+place() { eventually place_once "$1" "$2"; }
 focus() { xdotool windowactivate --sync "$1"; }
 key() { xdotool key --clearmodifiers --delay 60 "$@"; }
 type_text() { xdotool type --clearmodifiers --delay 30 "$1"; }
@@ -73,3 +79,18 @@ shot() { import -window root "$SHOTS/$1.png"; }
 # staged: what status says, in one line, without empty folders.
 staged() { stagefs status t/r:w | grep -v '^E' | xargs; }
 staged_is() { [ "$(staged)" = "$1" ]; }
+staged_count_is() { [ "$(stagefs status t/r:w | wc -l)" = "$1" ]; }
+# by_hand CONDITION… -- GESTURE…: does it until the condition holds; again only where nothing at all came of it, as a
+# person does whose keys came before a busy window was ready for them.
+by_hand() {
+  condition=()
+  while [ "$1" != -- ]; do condition+=("$1") && shift; done
+  shift
+  for _ in 1 2 3; do
+    was=$(staged)
+    "$@"
+    eventually "${condition[@]}" && return 0
+    [ "$(staged)" = "$was" ] || return 1
+  done
+  return 1
+}

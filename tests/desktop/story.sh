@@ -61,6 +61,36 @@ one_version_is_staged() {
   [ $# = 1 ] && [ "$(basename "$1")" = "$(sha256sum < "$1" | cut -d' ' -f1)" ] && staged_is "A to/$(basename "$1")"
 }
 close_window() { focus "$1" && key alt+F4; }
+# What a hand does, from one window to the other.
+drop() { drag_across $LEFT $RIGHT && answer_drop; }
+# paste_all ID ID: everything of the left window into the right one.
+paste_all() {
+  in_window $LEFT "$1" && key ctrl+a && settle && copy_it && settle
+  in_window $RIGHT "$2" && paste_here
+}
+cut_all() {
+  in_window $LEFT "$1" && key ctrl+a && settle && cut_it && settle
+  in_window $RIGHT "$2" && paste_here
+}
+paste_back() {
+  in_window $RIGHT "$2" && key ctrl+a && settle && copy_it && settle
+  in_window $LEFT "$1" && paste_here
+}
+rename_all() { in_window $RIGHT "$1" && key ctrl+a && settle && rename_to "$2"; }
+make_folder() { in_window $RIGHT "$1" && new_folder "$2"; }
+undo() { in_window $RIGHT "$1" && key ctrl+z; }
+drag_from() { in_window $LEFT "$1" && drag_with "$2" $LEFT $RIGHT; }
+# delete_all ID PICTURE
+delete_all() {
+  in_window $RIGHT "$1" && key ctrl+a shift+Delete && settle
+  shot "$2"
+  confirm_delete
+}
+trash_all() {
+  in_window $RIGHT "$1" && key ctrl+a && trash_it && settle
+  shot "$2"
+  confirm_trash
+}
 # How many files were staged by the kernel's copy, without a byte being read.
 cloned() { awk '/^files_staged_without_copying/{print $2}' "$MNT/.stagefs/stats"; }
 
@@ -79,22 +109,18 @@ story() {
   show $LEFT "$WORK/one" && one=$shown
   show $RIGHT "$WORK/mnt" && mount=$shown
 
-  drag_across $LEFT $RIGHT && answer_drop
-  check "a file is copied by drag and drop" eventually staged_is "A pic.jpg"
+  check "a file is copied by drag and drop" by_hand staged_is "A pic.jpg" -- drop
   check "as it was" cmp one/pic.jpg "$MNT/pic.jpg"
   settle
   shot "$1-drop"
   show $LEFT "$WORK/many" && many=$shown
-  in_window $LEFT "$many" && key ctrl+a && settle && copy_it && settle
-  in_window $RIGHT "$mount" && paste_here
-  check "a folder of 200 is copied by paste" eventually sh -c "[ \$('$STAGEFS_BINARY' status t/r:w | wc -l) = 201 ]"
+  check "a folder of 200 is copied by paste" by_hand staged_count_is 201 -- paste_all "$many" "$mount"
   check "as they were" diff -r many/set "$MNT/set"
   equals "nothing temporary" "" "$(stagefs status t/r:w | grep -v '^A')"
   settle
   shot "$1-paste"
   rm -r "$MNT/set"
-  drag_across $LEFT $RIGHT && answer_drop
-  check "a folder of 200 is copied by drag and drop" eventually sh -c "[ \$('$STAGEFS_BINARY' status t/r:w | wc -l) = 201 ]"
+  check "a folder of 200 is copied by drag and drop" by_hand staged_count_is 201 -- drop
   check "as they were" diff -r many/set "$MNT/set"
   equals "nothing temporary" "" "$(stagefs status t/r:w | grep -v '^A')"
   stagefs commit t/r:w -m "by $1" > /dev/null
@@ -102,20 +128,17 @@ story() {
   stagefs commit t/r:w -m "without them" > /dev/null
 
   settle
-  in_window $RIGHT "$mount" && key ctrl+a && settle && rename_to renamed.jpg
-  check "a rename is staged" eventually staged_is "D pic.jpg A renamed.jpg"
+  check "a rename is staged" by_hand staged_is "D pic.jpg A renamed.jpg" -- rename_all "$mount" renamed.jpg
   settle
   shot "$1-rename"
   if [ "$UNDO" = 1 ]; then
-    in_window $RIGHT "$mount" && key ctrl+z
-    check "undo takes it back" eventually staged_is ""
+    check "undo takes it back" by_hand staged_is "" -- undo "$mount"
     stagefs unstage t/r:w --all > /dev/null 2>&1
     settle
   else
     mv "$MNT/renamed.jpg" "$MNT/pic.jpg"
   fi
-  in_window $RIGHT "$mount" && new_folder fresh
-  check "a new folder" eventually test -d "$MNT/fresh"
+  check "a new folder" by_hand test -d "$MNT/fresh" -- make_folder "$mount" fresh
   settle
   stagefs unstage t/r:w --all > /dev/null 2>&1
   for id in "$one" "$many" "$mount"; do close_window "$id"; done
@@ -123,37 +146,24 @@ story() {
   mkdir "$MNT/from" "$MNT/to" && mv "$MNT/pic.jpg" "$MNT/from/" && stagefs commit t/r:w -m "two folders" > /dev/null
   show $LEFT "$MNT/from" && from=$shown
   show $RIGHT "$MNT/to" && to=$shown
-  in_window $LEFT "$from" && key ctrl+a && settle && cut_it && settle
-  in_window $RIGHT "$to" && paste_here
-  check "cut and paste moves inside the mount" eventually staged_is "D from/pic.jpg A to/pic.jpg"
+  check "cut and paste moves inside the mount" by_hand staged_is "D from/pic.jpg A to/pic.jpg" -- cut_all "$from" "$to"
   settle
-  in_window $RIGHT "$to" && key ctrl+a && settle && copy_it && settle
-  in_window $LEFT "$from" && paste_here
-  check "copy and paste copies inside the mount" eventually staged_is "A to/pic.jpg"
+  check "copy and paste copies inside the mount" by_hand staged_is "A to/pic.jpg" -- paste_back "$from" "$to"
   rm "$MNT/to/pic.jpg"
   settle
-  in_window $LEFT "$from"
   before=$(cloned)
-  drag_with ctrl $LEFT $RIGHT
-  check "a drag with Control copies inside the mount" eventually staged_is "A to/pic.jpg"
+  check "a drag with Control copies inside the mount" by_hand staged_is "A to/pic.jpg" -- drag_from "$from" ctrl
   check "the same content" cmp one/pic.jpg "$MNT/to/pic.jpg"
   [ "$KERNEL_COPIES" = 0 ] || equals "and no byte was read for it" $((before + 1)) "$(cloned)"
   settle
-  in_window $RIGHT "$to" && key ctrl+a shift+Delete && settle
-  shot "$1-delete"
-  confirm_delete
-  check "deleting unstages" eventually staged_is ""
+  check "deleting unstages" by_hand staged_is "" -- delete_all "$to" "$1-delete"
   settle
-  in_window $LEFT "$from"
-  drag_with ctrl+shift $LEFT $RIGHT
-  check "a drag with Control and Shift links: the content is staged" eventually staged_is "A to/pic.jpg"
+  check "a drag with Control and Shift links: the content is staged" by_hand staged_is "A to/pic.jpg" -- \
+    drag_from "$from" ctrl+shift
   check "and is a file of its own" sh -c "test ! -L $MNT/to/pic.jpg && cmp one/pic.jpg $MNT/to/pic.jpg"
   settle
   if [ "$TRASH" = 1 ]; then
-    in_window $RIGHT "$to" && key ctrl+a && trash_it && settle
-    shot "$1-trash"
-    confirm_trash
-    check "moving to the trash unstages" eventually staged_is ""
+    check "moving to the trash unstages" by_hand staged_is "" -- trash_all "$to" "$1-trash"
   else
     rm "$MNT/to/pic.jpg"
   fi
@@ -170,8 +180,7 @@ story() {
   settle
   show $LEFT "$MNT/.stagefs/versions"
   before=$(cloned)
-  drag_with ctrl $LEFT $RIGHT
-  check "a version is dropped from the version store" eventually one_version_is_staged
+  check "a version is dropped from the version store" by_hand one_version_is_staged -- drag_with ctrl $LEFT $RIGHT
   [ "$KERNEL_COPIES" = 0 ] || equals "and no byte was read for it" $((before + 1)) "$(cloned)"
   settle
   shot "$1-versions"
