@@ -118,16 +118,16 @@ Result<Listing> ListPage(Repository& repository, const Found& found, const Revis
   return listing;
 }
 
-struct OpenFile {
+struct FoundFile {
   VersionInfo version;
   std::unique_ptr<VersionReader> bytes;
 };
 
-Result<OpenFile> OpenFound(const Found& found) {
+Result<FoundFile> OpenFound(const Found& found) {
   if (found.at.entry.kind != EntryKind::kFile) return Error(ErrorCode::kNotFound, "is a folder");
   STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, found.tree->VersionOf(found.at.entry));
   STAGEFS_ASSIGN_OR_RETURN(auto bytes, found.tree->OpenVersion(version));
-  return OpenFile{version, std::move(bytes)};
+  return FoundFile{version, std::move(bytes)};
 }
 
 Status AddToArchive(ArchiveWriter& archive, RevisionTree& tree, FolderId folder, const std::string& path) {

@@ -31,7 +31,7 @@ std::optional<PageView> Call::Page(int64_t size_default) const {
 
 Result<std::string> Call::Text() const { return ReadText(*request.body, kJsonBytesMax); }
 
-std::optional<bool> QueryBool(const Target& target, const std::string& name, bool* bad) {
+std::optional<bool> QueryBool(const RequestTarget& target, const std::string& name, bool* bad) {
   const auto found = target.query.find(name);
   if (found == target.query.end()) return std::nullopt;
   if (found->second == "true") return true;
@@ -40,7 +40,7 @@ std::optional<bool> QueryBool(const Target& target, const std::string& name, boo
   return std::nullopt;
 }
 
-int64_t QueryInt(const Target& target, const std::string& name, int64_t otherwise, bool* bad) {
+int64_t QueryInt(const RequestTarget& target, const std::string& name, int64_t otherwise, bool* bad) {
   const auto found = target.query.find(name);
   if (found == target.query.end()) return otherwise;
   int64_t value = 0;

@@ -21,7 +21,7 @@ constexpr size_t kJsonBytesMax = 20 << 20;
 
 struct Call {
   const HttpRequest& request;
-  const Target& target;
+  const RequestTarget& target;
   Root& root;
   uint64_t body_bytes_max = 0;
   std::vector<std::string> names;          // What stands for each {name} of the route.
@@ -35,8 +35,8 @@ struct Call {
 };
 
 // Query parameters. `bad` is set for values that are not what they must be.
-std::optional<bool> QueryBool(const Target& target, const std::string& name, bool* bad);
-int64_t QueryInt(const Target& target, const std::string& name, int64_t otherwise, bool* bad);
+std::optional<bool> QueryBool(const RequestTarget& target, const std::string& name, bool* bad);
+int64_t QueryInt(const RequestTarget& target, const std::string& name, int64_t otherwise, bool* bad);
 // "application/json; charset=utf-8" → "application/json".
 std::string MediaType(const HttpRequest& request);
 bool IsJson(const std::string& media_type);

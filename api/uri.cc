@@ -28,8 +28,8 @@ std::optional<std::string> DecodePercent(std::string_view text) {
   return decoded;
 }
 
-std::optional<Target> ParseTarget(std::string_view raw) {
-  Target target;
+std::optional<RequestTarget> ParseTarget(std::string_view raw) {
+  RequestTarget target;
   const size_t question = std::min(raw.find('?'), raw.size());
   std::string_view path = raw.substr(0, question);
   if (!path.starts_with('/')) return std::nullopt;

@@ -14,10 +14,10 @@ std::optional<std::string> DecodePercent(std::string_view text);
 
 // The path's segments, decoded one by one, so that an encoded slash does not split; the query's pairs. The
 // first of several equal names counts.
-struct Target {
+struct RequestTarget {
   std::vector<std::string> segments;
   std::map<std::string, std::string> query;
 };
-std::optional<Target> ParseTarget(std::string_view raw);
+std::optional<RequestTarget> ParseTarget(std::string_view raw);
 
 }  // namespace stagefs

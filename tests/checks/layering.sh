@@ -44,3 +44,8 @@ forbids "JSON is named where text is made or read" '#include <nlohmann' "${list[
 mapfile -t list < <(without "fs/main.cc fs/command_set.h" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "the command line library is named in main.cc and command_set.h" '#include <CLI' "${list[@]}"
 forbids "nothing throws" '\bthrow\b' "${core[@]}" "${fs[@]}" "${api[@]}"
+
+# Two types of one name in one program are undefined behavior that no compiler tells of.
+twice=$(grep -hE '^(struct|class|enum class) [A-Za-z]+( final)?( :[^:].*)? \{' "${core[@]}" "${fs[@]}" "${api[@]}" |
+  sed -E 's/^(struct|enum class|class) ([A-Za-z]+).*/\2/' | sort | uniq -d)
+if [ -z "$twice" ]; then echo "ok - each type has a name of its own"; else echo "not ok - each type has a name of its own: $twice"; fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing stagefs needs, asking the package manager once. Without apt it names the
 # packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs, TOOLS=1 what
-# `make test-tools` runs, FUZZ=1 the compiler of `make fuzz`.
+# `make test-tools` runs, FUZZ=1 the compiler of `make fuzz`, COVERAGE=1 the reporter of `make coverage`.
 set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libssl-dev libxxhash-dev nlohmann-json3-dev
 libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
@@ -11,6 +11,7 @@ xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-
 python3-torchvision python3-pil"
 [ "${BENCH:-0}" = 0 ] || packages="$packages bindfs mergerfs wrk"
 [ "${FUZZ:-0}" = 0 ] || packages="$packages clang"
+[ "${COVERAGE:-0}" = 0 ] || packages="$packages gcovr"
 if ! command -v dpkg-query >/dev/null; then
   echo "stagefs needs these packages (Debian's names); install them with your package manager:"
   echo "$packages"
