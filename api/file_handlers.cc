@@ -110,7 +110,7 @@ Result<Listing> ListPage(Repository& repository, const Found& found, const Revis
       if (here < first || here >= end) return {};
       STAGEFS_ASSIGN_OR_RETURN(EntryView view,
                                ViewOf(repository, *found.tree, revision, {folder, entry.name}, entry.value,
-                                      Join(found.resource.path.str(), entry.name)));
+                                      JoinPath(found.resource.path.str(), entry.name)));
       listing.entries.push_back(std::move(view));
       return {};
     }));
@@ -132,7 +132,7 @@ Result<FoundFile> OpenFound(const Found& found) {
 
 Status AddToArchive(ArchiveWriter& archive, RevisionTree& tree, FolderId folder, const std::string& path) {
   return ForEachEntry(tree, folder, [&](const Named<Entry>& entry) -> Status {
-    const std::string name = Join(path, entry.name);
+    const std::string name = JoinPath(path, entry.name);
     if (entry.value.kind == EntryKind::kFolder) return AddToArchive(archive, tree, entry.value.child, name);
     STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree.VersionOf(entry.value));
     STAGEFS_ASSIGN_OR_RETURN(const auto bytes, tree.OpenVersion(version));

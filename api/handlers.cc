@@ -102,10 +102,6 @@ Result<RevisionView> ViewOf(Repository& repository, const Revision& revision) {
   return view;
 }
 
-std::string Join(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + '/' + name;
-}
-
 std::string BranchNotFound(const std::string& name) {
   return "Could not find branch: Branch '" + ToDisplayUtf8(name) + "' not found";
 }

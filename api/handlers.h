@@ -46,8 +46,6 @@ Result<std::vector<CommitView>> ViewsOf(Repository& repository, const std::vecto
 Result<WorkspaceView> ViewOf(Repository& repository, const WorkspaceInfo& workspace);
 Result<BranchView> ViewOf(Repository& repository, const BranchInfo& branch);
 Result<RevisionView> ViewOf(Repository& repository, const Revision& revision);
-// FOLDER/NAME; the root is "".
-std::string Join(const std::string& folder, const std::string& name);
 std::string BranchNotFound(const std::string& name);
 
 // Bodies that several routes take. An answer where the body is not what it must be.

@@ -103,7 +103,7 @@ Result<WantedFile> ReadWantedFile(const WireObject& body) {
   STAGEFS_ASSIGN_OR_RETURN(const auto chunks, files[0].OptionalNumber("num_chunks"));
   STAGEFS_ASSIGN_OR_RETURN(auto workspace, body.OptionalText("workspace_id"));
   STAGEFS_ASSIGN_OR_RETURN(const HashRef ref, HashRef::Parse(hash));
-  return WantedFile{ref, Join(directory.value_or(""), name), chunks.value_or(0), std::move(workspace)};
+  return WantedFile{ref, JoinPath(directory.value_or(""), name), chunks.value_or(0), std::move(workspace)};
 }
 
 }  // namespace

@@ -411,10 +411,7 @@ Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, i
     list->Count();
     return {};
   };
-  STAGEFS_RETURN_IF_ERROR(workspace.ForEachStatus([&](const StatusLine& line) -> Status {
-    if (line.kind == StatusLine::Kind::kRenamed) return workspace.ExpandRename(line, visit);
-    return visit(line);
-  }));
+  STAGEFS_RETURN_IF_ERROR(workspace.ForEachChange(visit));
   int64_t files = 0;
   Json paths = Json::object();
   for (const auto& [folder, count] : folders) {

@@ -20,7 +20,7 @@ Status Committer::Survey(std::vector<std::string>* left_out) {
     const Entry& entry = at.staged.entry;
     if (entry.scratch || entry.kind == EntryKind::kSymlink) left_out->push_back(at.path);
     if (at.staged.state == StagedState::kKept) return {};
-    (entry.kind == EntryKind::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
+    (at.staged.state == StagedState::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
     return {};
   });
 }

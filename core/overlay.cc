@@ -22,6 +22,13 @@ bool SameContent(const Entry& a, const Entry& b) {
          a.executable == b.executable;
 }
 
+// The state of something that is never committed itself.
+StagedState StateOver(const std::optional<Entry>& base, const Entry& entry) {
+  const bool same_folder = base && base->kind == EntryKind::kFolder && entry.kind == EntryKind::kFolder &&
+                           base->child == entry.child;
+  return base && !same_folder ? StagedState::kRemoved : StagedState::kKept;
+}
+
 }  // namespace
 
 Result<std::optional<StagedEntry>> OverlayReader::LookUpStaged(const Slot& slot) {
@@ -162,7 +169,9 @@ Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
       return StagedState::kKept;
     }
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, index().PlaceInBase(this->base(), entry.child));
-    if (home) state = StagedState::kModified;  // A folder of the base, renamed.
+    state = home ? StagedState::kModified : StateOver(base, entry);  // A folder of the base, renamed; a new one.
+  } else if (entry.kind == EntryKind::kSymlink) {
+    state = StateOver(base, entry);
   }
   STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {entry, state}));
   return state;
@@ -255,7 +264,7 @@ Result<Entry> Overlay::MakeFolder(const Slot& slot) {
   if (folder.child == 0) {
     STAGEFS_ASSIGN_OR_RETURN(folder.child, transaction_.NewFolder());
   }
-  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {folder, StagedState::kKept}));
+  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {folder, StateOver(base, folder)}));
   return folder;
 }
 
@@ -340,7 +349,8 @@ Result<Entry> Overlay::MakeSymlink(const Slot& slot, const std::string& target) 
   link.target = target;
   link.size_bytes = target.size();
   link.mtime_ns = NowNs();
-  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {link, StagedState::kKept}));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {link, StateOver(base, link)}));
   return link;
 }
 

@@ -1,5 +1,7 @@
 #include "rebaser.h"
 
+#include "stagefs/posix_env.h"
+
 namespace stagefs {
 namespace {
 
@@ -21,6 +23,10 @@ Result<std::optional<Entry>> FindIn(OverlayReader& tree, const std::string& path
   return located.error();
 }
 
+bool IsRenamedFolder(const StagedAt& at) {
+  return at.staged.entry.kind == EntryKind::kFolder && at.staged.state == StagedState::kModified;
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> Rebaser::Conflicts() {
@@ -37,35 +43,67 @@ Status Rebaser::Run() {
   STAGEFS_RETURN_IF_ERROR(Conflicts().WithoutValue());
   if (!conflicts_.empty()) return Conflict();
   STAGEFS_RETURN_IF_ERROR(to_.transaction().EraseAllStaged(to_.workspace().id));
-  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Lay(at));
-  // Folders go once their files are gone, the deepest first.
-  for (auto path = removed_folders_.rbegin(); path != removed_folders_.rend(); ++path) {
-    STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(*path));
-    const auto located = to_.Find(parsed, Workspace::Tree::kWorkspace);
-    if (!located || located->entry.kind != EntryKind::kFolder) continue;
-    STAGEFS_ASSIGN_OR_RETURN(const bool empty, to_.IsEmpty(located->entry.child));
-    if (empty) STAGEFS_RETURN_IF_ERROR(to_.RemoveFolder(located->slot));
+  // A name may be wanted that is free only after something else went: renamed folders step aside first, then
+  // everything removed goes, the deepest folders first, and only then does anything arrive.
+  for (const StagedAt& at : rows_) {
+    if (IsRenamedFolder(at)) STAGEFS_RETURN_IF_ERROR(StepAside(at));
   }
+  std::vector<Slot> emptied;
+  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Clear(at, &emptied));
+  for (auto slot = emptied.rbegin(); slot != emptied.rend(); ++slot) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> folder, to_.LookUp(*slot));
+    if (!folder || folder->kind != EntryKind::kFolder) continue;
+    STAGEFS_ASSIGN_OR_RETURN(const bool empty, to_.IsEmpty(folder->child));
+    if (empty) STAGEFS_RETURN_IF_ERROR(to_.RemoveFolder(*slot));
+  }
+  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Lay(at));
+  return {};
+}
+
+Status Rebaser::StepAside(const StagedAt& at) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, to_.PlaceOf(at.staged.entry.child));
+  if (!home) return Error(ErrorCode::kConflict, ToDisplayUtf8(at.path) + ": its folder is gone");
+  return to_.Rename(*home, {kRootFolder, "aside-" + RandomHex()}, RenameMode::kReplace);
+}
+
+// Takes away what the base had where `at` removes it or lies over it. Folders are left to be looked at once all their
+// files are gone.
+Status Rebaser::Clear(const StagedAt& at, std::vector<Slot>* emptied) {
+  if (at.staged.state != StagedState::kRemoved && !IsRenamedFolder(at)) return {};
+  Slot slot = at.slot;
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, to_.PlaceOf(slot.folder));
+  if (!place && slot.folder != kRootFolder) {
+    // The other side made the folder anew.
+    STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(at.path));
+    const auto located = to_.Find(path, Workspace::Tree::kWorkspace);
+    if (!located) return {};
+    slot = located->slot;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, to_.LookUp(slot));
+  if (!entry) return {};
+  if (entry->kind != EntryKind::kFolder) return to_.Remove(slot);
+  emptied->push_back(slot);
   return {};
 }
 
 Status Rebaser::Check(const StagedAt& at) {
   const Entry& entry = at.staged.entry;
   if (at.staged.state == StagedState::kKept) return {};
-  if (entry.kind == EntryKind::kFolder) {
+  if (IsRenamedFolder(at)) {
     // A renamed folder: where it was it must still be, and its new place must be free.
     STAGEFS_ASSIGN_OR_RETURN(const std::string home, BasePathOf(from_, entry.child));
     STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, home, Workspace::Tree::kBase));
     STAGEFS_ASSIGN_OR_RETURN(const auto target, FindIn(to_, at.path, Workspace::Tree::kBase));
     STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_, at.path, Workspace::Tree::kBase));
-    if (!theirs || theirs->child != entry.child || (target && !before)) conflicts_.push_back(at.path);
+    const bool taken = target && (!before || (before->kind == EntryKind::kFile && !SameFile(before, target)));
+    if (!theirs || theirs->child != entry.child || taken) conflicts_.push_back(at.path);
     return {};
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto base, FindIn(from_, at.path, Workspace::Tree::kBase));
   STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, at.path, Workspace::Tree::kBase));
   if (base && base->kind == EntryKind::kFolder) return {};  // A folder removed or renamed away.
   std::optional<Entry> ours;
-  if (entry.kind != EntryKind::kRemoved) ours = entry;
+  if (at.staged.state != StagedState::kRemoved) ours = entry;
   if (!SameFile(base, theirs) && !SameFile(theirs, ours)) conflicts_.push_back(at.path);
   return {};
 }
@@ -90,19 +128,13 @@ Result<Slot> Rebaser::SlotAt(const std::string& path) {
 Status Rebaser::Lay(const StagedAt& at) {
   Entry entry = at.staged.entry;
   switch (entry.kind) {
-    case EntryKind::kRemoved: {
-      STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, at.path, Workspace::Tree::kWorkspace));
-      if (theirs && theirs->kind == EntryKind::kFolder) removed_folders_.push_back(at.path);
-      if (!theirs || theirs->kind == EntryKind::kFolder) return {};
-      STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
-      return to_.Remove(slot);
-    }
+    case EntryKind::kRemoved: return {};
     case EntryKind::kFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
-      if (at.staged.state == StagedState::kKept) return to_.EnsureFolder(slot).WithoutValue();
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, to_.PlaceOf(entry.child));
-      if (!home) return Error(ErrorCode::kConflict, ToDisplayUtf8(at.path) + ": its folder is gone");
-      return to_.Rename(*home, slot, RenameMode::kReplace);
+      if (!IsRenamedFolder(at)) return to_.EnsureFolder(slot).WithoutValue();
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> aside, to_.PlaceOf(entry.child));
+      if (!aside) return Error(ErrorCode::kCorrupt, ToDisplayUtf8(at.path) + ": its folder is gone");
+      return to_.Rename(*aside, slot, RenameMode::kReplace);
     }
     case EntryKind::kFile:
     case EntryKind::kSymlink: break;

@@ -24,13 +24,14 @@ class Rebaser {
   Status Check(const StagedAt& at);
   Error Conflict() const;
   Result<Slot> SlotAt(const std::string& path);
+  Status StepAside(const StagedAt& at);
+  Status Clear(const StagedAt& at, std::vector<Slot>* emptied);
   Status Lay(const StagedAt& at);
 
   Overlay& from_;
   Overlay& to_;
   std::vector<StagedAt> rows_;
   std::vector<std::string> conflicts_;
-  std::vector<std::string> removed_folders_;
 };
 
 // The same workspace as if its base were `base`.

@@ -114,6 +114,10 @@ bool IsValidUtf8(std::string_view bytes) {
   return true;
 }
 
+std::string JoinPath(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : folder + '/' + name;
+}
+
 bool IsAtOrBelow(std::string_view path, std::string_view top) {
   return top.empty() || path == top || (path.starts_with(top) && path[top.size()] == '/');
 }

@@ -305,12 +305,15 @@ Status SqliteTransaction::PutTreeEntry(const CommitInfo& commit, const Slot& slo
 Result<int64_t> SqliteTransaction::MoveStagedTo(const CommitInfo& commit, WorkspaceId workspace) {
   STAGEFS_RETURN_IF_ERROR(
       Run("INSERT OR REPLACE INTO tree_entry (folder, name, seq, lineage, kind, version, child, size,"
-          " executable, mtime_ns) SELECT folder, name, ?2, ?3, kind, version, child, size, executable,"
-          " mtime_ns FROM staged_entry WHERE workspace = ?1 AND state <> 0",
+          " executable, mtime_ns) SELECT folder, name, ?2, ?3, iif(state = 3, 0, kind), iif(state = 3, NULL, version),"
+          " iif(state = 3, NULL, child), size, executable, mtime_ns FROM staged_entry"
+          " WHERE workspace = ?1 AND state <> 0",
           [&](Statement& s) { s.BindInt(1, workspace).BindInt(2, commit.seq).BindInt(3, commit.lineage); }));
   const int64_t count = connection_.changes();
-  STAGEFS_RETURN_IF_ERROR(Run("DELETE FROM staged_entry WHERE workspace = ?1 AND state <> 0",
-                              [&](Statement& s) { s.BindInt(1, workspace); }));
+  const auto bind = [&](Statement& s) { s.BindInt(1, workspace); };
+  STAGEFS_RETURN_IF_ERROR(
+      Run("DELETE FROM staged_entry WHERE workspace = ?1 AND state <> 0 AND (state <> 3 OR kind = 0)", bind));
+  STAGEFS_RETURN_IF_ERROR(Run("UPDATE staged_entry SET state = 0 WHERE workspace = ?1 AND state = 3", bind));
   return count;
 }
 

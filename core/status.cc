@@ -8,69 +8,212 @@ namespace {
 
 constexpr size_t kPage = 1024;
 
-Status ForEachFile(OverlayReader& tree, FolderId folder, const std::string& path, Workspace::Tree which,
-                   const std::function<Status(const std::string&, const Entry&)>& visit) {
+Result<int64_t> CountFiles(OverlayReader& tree, FolderId folder) {
+  int64_t count = 0;
   std::string after;
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, which == Workspace::Tree::kBase
-                                                  ? tree.ListBase(folder, after, kPage)
-                                                  : tree.List(folder, after, kPage));
-    if (page.empty()) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(folder, after, kPage));
+    if (page.empty()) return count;
     for (const auto& [name, entry] : page) {
       if (entry.kind == EntryKind::kFolder) {
-        STAGEFS_RETURN_IF_ERROR(ForEachFile(tree, entry.child, path + '/' + name, which, visit));
+        STAGEFS_ASSIGN_OR_RETURN(const int64_t below, CountFiles(tree, entry.child));
+        count += below;
       } else if (entry.kind == EntryKind::kFile && !entry.scratch) {
-        STAGEFS_RETURN_IF_ERROR(visit(path + '/' + name, entry));
+        ++count;
       }
     }
     after = page.back().name;
   }
 }
 
-Result<std::optional<StatusLine>> LineOf(OverlayReader& tree, const StagedAt& at) {
-  const Entry& entry = at.staged.entry;
+Result<bool> HasFoldersOnly(OverlayReader& tree, FolderId folder) {
+  std::string after;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(folder, after, kPage));
+    if (page.empty()) return true;
+    for (const auto& [name, entry] : page) {
+      if (entry.kind != EntryKind::kFolder) return false;
+      STAGEFS_ASSIGN_OR_RETURN(const bool below, HasFoldersOnly(tree, entry.child));
+      if (!below) return false;
+    }
+    after = page.back().name;
+  }
+}
+
+StatusLine FileLine(StatusLine::Kind kind, const std::string& path, const Entry& entry) {
   StatusLine line;
-  line.path = at.path;
+  line.kind = kind;
+  line.path = path;
   line.version = entry.version;
   line.size_bytes = entry.size_bytes;
   line.executable = entry.executable;
   line.mtime_ns = entry.mtime_ns;
+  line.target = entry.target;
+  return line;
+}
+
+// The lines of one row.
+Status VisitRow(OverlayReader& tree, const StagedAt& at, const std::function<Status(const StatusLine&)>& visit) {
+  using Kind = StatusLine::Kind;
+  const Entry& entry = at.staged.entry;
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, tree.LookUpBase(at.slot));
-  if (base) line.base_version = base->version;
-  switch (entry.kind) {
-    case EntryKind::kRemoved:
-      // A folder's files say that they are gone, or its new name does.
-      if (!base || base->kind == EntryKind::kFolder) return std::optional<StatusLine>();
-      line.kind = StatusLine::Kind::kRemoved;
-      line.size_bytes = base->size_bytes;
-      return std::optional(std::move(line));
-    case EntryKind::kFile:
-      if (entry.scratch) line.kind = StatusLine::Kind::kScratch;
-      else if (at.staged.state == StagedState::kAdded) line.kind = StatusLine::Kind::kAdded;
-      else if (at.staged.state == StagedState::kModified) line.kind = StatusLine::Kind::kModified;
-      else return std::optional<StatusLine>();
-      return std::optional(std::move(line));
-    case EntryKind::kSymlink:
-      line.kind = StatusLine::Kind::kSymlink;
-      line.target = entry.target;
-      return std::optional(std::move(line));
-    case EntryKind::kFolder: break;
+  const bool was_file = base && base->kind == EntryKind::kFile;
+  // A folder's files say that they are gone, or its new name does.
+  if (was_file && entry.kind != EntryKind::kFile) {
+    StatusLine line = FileLine(Kind::kRemoved, at.path, *base);
+    line.base_version = base->version;
+    STAGEFS_RETURN_IF_ERROR(visit(line));
   }
+  if (entry.kind == EntryKind::kFile) {
+    Kind kind = Kind::kScratch;
+    if (!entry.scratch) {
+      if (at.staged.state == StagedState::kKept) return {};
+      kind = at.staged.state == StagedState::kAdded ? Kind::kAdded : Kind::kModified;
+    }
+    StatusLine line = FileLine(kind, at.path, entry);
+    if (base) line.base_version = base->version;
+    return visit(line);
+  }
+  if (entry.kind == EntryKind::kSymlink) return visit(FileLine(Kind::kSymlink, at.path, entry));
+  if (entry.kind != EntryKind::kFolder) return {};
+  StatusLine line;
+  line.path = at.path;
   if (at.staged.state == StagedState::kModified) {
-    line.kind = StatusLine::Kind::kRenamed;
+    line.kind = Kind::kRenamed;
     STAGEFS_ASSIGN_OR_RETURN(line.renamed_from, BasePathOf(tree, entry.child));
-    STAGEFS_RETURN_IF_ERROR(ForEachFile(tree, entry.child, "", Workspace::Tree::kWorkspace,
-                                        [&](const std::string&, const Entry&) -> Status {
-                                          ++line.renamed_files;
-                                          return {};
-                                        }));
-    return std::optional(std::move(line));
+    STAGEFS_ASSIGN_OR_RETURN(line.renamed_files, CountFiles(tree, entry.child));
+    return visit(line);
   }
   STAGEFS_ASSIGN_OR_RETURN(const bool empty, tree.IsEmpty(entry.child));
-  if (!empty) return std::optional<StatusLine>();
-  line.kind = StatusLine::Kind::kEmptyFolder;
-  return std::optional(std::move(line));
+  line.kind = Kind::kEmptyFolder;
+  return empty ? visit(line) : Status();
 }
+
+// A folder's names, one after the other, in the base or in the workspace; none where there is no folder.
+class Names {
+ public:
+  Names(OverlayReader& tree, std::optional<FolderId> folder, Workspace::Tree which)
+      : tree_(tree), folder_(folder), which_(which) {}
+
+  // The name to look at, nullptr at the end.
+  Result<const Named<Entry>*> Get() {
+    if (at_ == page_.size() && folder_) {
+      const std::string after = page_.empty() ? "" : page_.back().name;
+      STAGEFS_ASSIGN_OR_RETURN(page_, which_ == Workspace::Tree::kBase ? tree_.ListBase(*folder_, after, kPage)
+                                                                       : tree_.List(*folder_, after, kPage));
+      at_ = 0;
+      if (page_.empty()) folder_.reset();
+    }
+    return at_ == page_.size() ? nullptr : &page_[at_];
+  }
+  void Next() { ++at_; }
+
+ private:
+  OverlayReader& tree_;
+  std::optional<FolderId> folder_;
+  const Workspace::Tree which_;
+  std::vector<Named<Entry>> page_;
+  size_t at_ = 0;
+};
+
+// Compares the base with the workspace, path by path. A folder that is the same one at the same path in both differs
+// where something is staged in it; others are compared name by name.
+class Comparison {
+ public:
+  Comparison(OverlayReader& tree, const StagedFolders& staged_folders,
+             const std::function<Status(const StatusLine&)>& visit)
+      : tree_(tree), staged_folders_(staged_folders), visit_(visit) {}
+
+  Status Compare(std::optional<FolderId> base, std::optional<FolderId> now, const std::string& path) {
+    if (base == now) return now ? CompareStaged(*now, path) : Status();
+    Names before(tree_, base, Workspace::Tree::kBase), after(tree_, now, Workspace::Tree::kWorkspace);
+    for (;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto* const left, before.Get());
+      STAGEFS_ASSIGN_OR_RETURN(const auto* const right, after.Get());
+      if (left == nullptr && right == nullptr) return {};
+      const bool has_left = left != nullptr && (right == nullptr || left->name <= right->name);
+      const bool has_right = right != nullptr && (left == nullptr || right->name <= left->name);
+      const auto entry_of = [](bool has, const Named<Entry>* named) {
+        return has ? std::optional(named->value) : std::nullopt;
+      };
+      STAGEFS_RETURN_IF_ERROR(CompareEntries(entry_of(has_left, left), entry_of(has_right, right),
+                                             JoinPath(path, has_left ? left->name : right->name), false));
+      if (has_left) before.Next();
+      if (has_right) after.Next();
+    }
+  }
+
+ private:
+  Status CompareStaged(FolderId folder, const std::string& path) {
+    std::set<std::string> names;  // Of folders in which something is staged, until their turn comes.
+    if (const auto found = staged_folders_.find(folder); found != staged_folders_.end()) {
+      for (const auto& [name, child] : found->second) names.insert(name);
+    }
+    const auto compare_below = [&](const std::string* end) -> Status {
+      while (!names.empty() && (end == nullptr || *names.begin() < *end)) {
+        const std::string name = names.extract(names.begin()).value();
+        STAGEFS_RETURN_IF_ERROR(CompareSlot({folder, name}, path, false));
+      }
+      return {};
+    };
+    std::string after;
+    for (;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto page,
+                               tree_.index().ListStaged(tree_.workspace().id, folder, after, kPage));
+      if (page.empty()) return compare_below(nullptr);
+      for (const auto& [name, staged] : page) {
+        STAGEFS_RETURN_IF_ERROR(compare_below(&name));
+        names.erase(name);
+        STAGEFS_RETURN_IF_ERROR(CompareSlot({folder, name}, path, staged.state == StagedState::kModified));
+      }
+      after = page.back().name;
+    }
+  }
+
+  Status CompareSlot(const Slot& slot, const std::string& path, bool modified) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto base, tree_.LookUpBase(slot));
+    STAGEFS_ASSIGN_OR_RETURN(const auto now, tree_.LookUp(slot));
+    return CompareEntries(base, now, JoinPath(path, slot.name), modified);
+  }
+
+  // `modified`: staged as such even if the content is the same (a new time, asked for).
+  Status CompareEntries(const std::optional<Entry>& base, const std::optional<Entry>& now, const std::string& path,
+                        bool modified) {
+    using Kind = StatusLine::Kind;
+    const auto folder_of = [](const std::optional<Entry>& entry) {
+      return entry && entry->kind == EntryKind::kFolder ? std::optional(entry->child) : std::nullopt;
+    };
+    const bool was_file = base && base->kind == EntryKind::kFile;
+    if (now && now->kind == EntryKind::kFile) {
+      const bool same = was_file && !modified && base->version == now->version && base->executable == now->executable;
+      const Kind kind = now->scratch ? Kind::kScratch : was_file ? Kind::kModified : Kind::kAdded;
+      if (!same) {
+        StatusLine line = FileLine(kind, path, *now);
+        if (was_file) line.base_version = base->version;
+        STAGEFS_RETURN_IF_ERROR(visit_(line));
+      }
+    } else if (was_file) {
+      StatusLine line = FileLine(Kind::kRemoved, path, *base);
+      line.base_version = base->version;
+      STAGEFS_RETURN_IF_ERROR(visit_(line));
+    }
+    if (now && now->kind == EntryKind::kSymlink) {
+      STAGEFS_RETURN_IF_ERROR(visit_(FileLine(Kind::kSymlink, path, *now)));
+    }
+    if (folder_of(now) && !folder_of(base)) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool empty, tree_.IsEmpty(now->child));
+      StatusLine line;
+      line.kind = Kind::kEmptyFolder;
+      line.path = path;
+      if (empty) STAGEFS_RETURN_IF_ERROR(visit_(line));
+    }
+    return Compare(folder_of(base), folder_of(now), path);
+  }
+
+  OverlayReader& tree_;
+  const StagedFolders& staged_folders_;
+  const std::function<Status(const StatusLine&)>& visit_;
+};
 
 }  // namespace
 
@@ -89,38 +232,13 @@ std::string_view ToString(StatusLine::Kind kind) {
 
 Status Workspace::ForEachStatus(const std::function<Status(const StatusLine&)>& visit) {
   STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
-  return WalkStaged(now.tree, [&](const StagedAt& at) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<StatusLine> line, LineOf(now.tree, at));
-    return line ? visit(*line) : Status();
-  });
+  return WalkStaged(now.tree, [&](const StagedAt& at) { return VisitRow(now.tree, at, visit); });
 }
 
-Status Workspace::ExpandRename(const StatusLine& renamed,
-                               const std::function<Status(const StatusLine&)>& visit) {
+Status Workspace::ForEachChange(const std::function<Status(const StatusLine&)>& visit) {
   STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(renamed.path));
-  STAGEFS_ASSIGN_OR_RETURN(const Located folder, now.tree.Find(path, Tree::kWorkspace));
-  StatusLine line;
-  const auto emit = [&](const std::string& at, const Entry& entry) {
-    line.path = at;
-    line.version = entry.version;
-    line.size_bytes = entry.size_bytes;
-    line.executable = entry.executable;
-    line.mtime_ns = entry.mtime_ns;
-    return visit(line);
-  };
-  line.kind = StatusLine::Kind::kRemoved;
-  STAGEFS_RETURN_IF_ERROR(ForEachFile(now.tree, folder.entry.child, renamed.renamed_from, Tree::kBase, emit));
-  line.kind = StatusLine::Kind::kAdded;
-  // What is staged inside the folder has lines of its own.
-  return ForEachFile(now.tree, folder.entry.child, renamed.path, Tree::kWorkspace,
-                     [&](const std::string& at, const Entry& entry) -> Status {
-                       STAGEFS_ASSIGN_OR_RETURN(const RepoPath file, RepoPath::Parse(at));
-                       STAGEFS_ASSIGN_OR_RETURN(const Located located, now.tree.Find(file, Tree::kWorkspace));
-                       STAGEFS_ASSIGN_OR_RETURN(const auto staged, now.tree.LookUpStaged(located.slot));
-                       if (staged && staged->state != StagedState::kKept) return {};
-                       return emit(at, entry);
-                     });
+  STAGEFS_ASSIGN_OR_RETURN(const StagedFolders staged_folders, CollectStagedFolders(now.tree));
+  return Comparison(now.tree, staged_folders, visit).Compare(kRootFolder, kRootFolder, "");
 }
 
 Result<int64_t> Workspace::Unstage(const RepoPath& path) {
@@ -145,9 +263,14 @@ Result<int64_t> Workspace::Unstage(const RepoPath& path) {
     }));
     int64_t count = 0;
     bool restored = false;
+    std::vector<StagedAt> covering;  // Folders where something of the base was: they go last, the deepest first.
     for (const StagedAt& at : rows) {
       bool counts = true;  // Not the removed folder behind removed files, nor the old name of a rename.
       const Entry& entry = at.staged.entry;
+      if (entry.kind == EntryKind::kFolder && at.staged.state == StagedState::kRemoved) {
+        covering.push_back(at);
+        continue;
+      }
       if (entry.kind == EntryKind::kFolder) {
         STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
                                  overlay.index().PlaceInBase(overlay.base(), entry.child));
@@ -172,6 +295,15 @@ Result<int64_t> Workspace::Unstage(const RepoPath& path) {
       STAGEFS_ASSIGN_OR_RETURN(const bool withdrawn, overlay.Withdraw(at.slot));
       count += withdrawn && counts;
       restored = restored || withdrawn;
+    }
+    for (auto at = covering.rbegin(); at != covering.rend(); ++at) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool empty, HasFoldersOnly(overlay, at->staged.entry.child));
+      if (!empty) {
+        return Error(ErrorCode::kConflict, "unstage what was at " + ToDisplayUtf8(at->path) +
+                                               ": there is a folder with something in it, move it away first");
+      }
+      STAGEFS_ASSIGN_OR_RETURN(const bool withdrawn, overlay.Withdraw(at->slot));
+      count += withdrawn;
     }
     if (restored || count > 0) {
       for (const StagedAt& at : removed_above) {

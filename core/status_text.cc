@@ -55,10 +55,7 @@ std::string TextLine(const StatusLine& line, bool raw) {
 }
 
 Status ForEachLine(Workspace& workspace, bool expand, const std::function<Status(const StatusLine&)>& visit) {
-  return workspace.ForEachStatus([&](const StatusLine& line) -> Status {
-    if (expand && line.kind == StatusLine::Kind::kRenamed) return workspace.ExpandRename(line, visit);
-    return visit(line);
-  });
+  return expand ? workspace.ForEachChange(visit) : workspace.ForEachStatus(visit);
 }
 
 // Writes the items of one JSON list.

@@ -5,11 +5,10 @@ namespace {
 
 constexpr size_t kPage = 1024;
 
-using Children = std::map<FolderId, std::map<std::string, FolderId>>;
+}  // namespace
 
-// The folders that hold staged rows and everything above them, as a tree.
-Result<Children> CollectFolders(OverlayReader& tree) {
-  Children children;
+Result<StagedFolders> CollectStagedFolders(OverlayReader& tree) {
+  StagedFolders children;
   std::set<FolderId> known{kRootFolder};
   std::optional<Slot> after;
   for (;;) {
@@ -19,7 +18,7 @@ Result<Children> CollectFolders(OverlayReader& tree) {
       for (FolderId folder = row.slot.folder; known.insert(folder).second;) {
         STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, tree.PlaceOf(folder));
         if (!place) break;  // Rows of a folder that no tree shows any more.
-        children[place->folder][place->name] = folder;
+        children[place->folder].emplace(place->name, folder);
         folder = place->folder;
       }
     }
@@ -27,9 +26,11 @@ Result<Children> CollectFolders(OverlayReader& tree) {
   }
 }
 
+namespace {
+
 class Walker {
  public:
-  Walker(OverlayReader& tree, Children children, const std::function<Status(const StagedAt&)>& visit)
+  Walker(OverlayReader& tree, StagedFolders children, const std::function<Status(const StagedAt&)>& visit)
       : tree_(tree), children_(std::move(children)), visit_(visit) {}
 
   Status Walk(FolderId folder, const std::string& path) {
@@ -37,7 +38,7 @@ class Walker {
     auto child = below.begin();
     const auto walk_children_up_to = [&](const std::string* name) -> Status {
       for (; child != below.end() && (name == nullptr || child->first <= *name); ++child) {
-        STAGEFS_RETURN_IF_ERROR(Walk(child->second, Join(path, child->first)));
+        STAGEFS_RETURN_IF_ERROR(Walk(child->second, JoinPath(path, child->first)));
       }
       return {};
     };
@@ -48,9 +49,9 @@ class Walker {
       if (page.empty()) break;
       for (const auto& [name, staged] : page) {
         for (; child != below.end() && child->first < name; ++child) {
-          STAGEFS_RETURN_IF_ERROR(Walk(child->second, Join(path, child->first)));
+          STAGEFS_RETURN_IF_ERROR(Walk(child->second, JoinPath(path, child->first)));
         }
-        STAGEFS_RETURN_IF_ERROR(visit_({Join(path, name), Slot{folder, name}, staged}));
+        STAGEFS_RETURN_IF_ERROR(visit_({JoinPath(path, name), Slot{folder, name}, staged}));
         STAGEFS_RETURN_IF_ERROR(walk_children_up_to(&name));
         after = name;
       }
@@ -59,19 +60,15 @@ class Walker {
   }
 
  private:
-  static std::string Join(const std::string& path, const std::string& name) {
-    return path.empty() ? name : path + '/' + name;
-  }
-
   OverlayReader& tree_;
-  Children children_;
+  StagedFolders children_;
   const std::function<Status(const StagedAt&)>& visit_;
 };
 
 }  // namespace
 
 Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit) {
-  STAGEFS_ASSIGN_OR_RETURN(Children children, CollectFolders(tree));
+  STAGEFS_ASSIGN_OR_RETURN(StagedFolders children, CollectStagedFolders(tree));
   return Walker(tree, std::move(children), visit).Walk(kRootFolder, "");
 }
 

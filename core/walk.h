@@ -11,6 +11,12 @@ struct StagedAt {
   StagedEntry staged;
 };
 
+// The folders that hold staged rows and everything above them, as a tree: folder to its names and their folders.
+// A folder that was removed is at its path in the base.
+// Another folder may be there by now.
+using StagedFolders = std::map<FolderId, std::multimap<std::string, FolderId>>;
+Result<StagedFolders> CollectStagedFolders(OverlayReader& tree);
+
 // Rows below a folder that was removed are visited at their path in the base.
 Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit);
 

@@ -109,6 +109,9 @@ Result<std::string> Workspace::StatusOf(const Slot& slot) {
   if (!staged) return std::string("unchanged");
   if (staged->entry.scratch) return std::string("scratch");
   if (staged->entry.kind == EntryKind::kSymlink) return std::string("symlink");
+  if (staged->entry.kind == EntryKind::kFolder && staged->state == StagedState::kRemoved) {
+    return std::string("unchanged");  // What was there is removed.
+  }
   switch (staged->state) {
     case StagedState::kAdded: return std::string("added");
     case StagedState::kModified: return std::string("modified");

@@ -31,10 +31,6 @@ constexpr std::array<ControlName, 10> kControlNames = {{{"base", NodeKind::kBase
                                                         {"status.json", NodeKind::kText},
                                                         {"versions", NodeKind::kVersionsFolder}}};
 
-std::string Join(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + '/' + name;
-}
-
 // Whether a name that is not there yet is more likely a manifest that is about to be written than a folder.
 // Folders that exist in the workspace are known; for new ones mkdir works too.
 bool LooksLikeManifest(const std::string& name) {
@@ -94,7 +90,7 @@ Result<std::shared_ptr<Node>> StageFs::ControlChild(const Node& parent, const st
           return node;
         }
       }
-      STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(Join(parent.path, name)));
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(JoinPath(parent.path, name)));
       const auto in_tree = workspace_->Find(path);
       const bool folder = in_tree ? in_tree->entry.kind == EntryKind::kFolder : !LooksLikeManifest(name);
       auto table = table_.Lock();
@@ -119,7 +115,7 @@ Result<std::shared_ptr<Node>> StageFs::ControlChild(const Node& parent, const st
     }
     case NodeKind::kRecoveredFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
-      const std::string path = Join(parent.path, name);
+      const std::string path = JoinPath(parent.path, name);
       struct stat found {};
       if (lstat((RecoveredFolder(repository_, info) + '/' + path).c_str(), &found) != 0) return missing();
       auto table = table_.Lock();

@@ -178,8 +178,7 @@ ExitStatus Commands::Diff() {
         return {};
       }
       const bool removed = line.kind == StatusLine::Kind::kRemoved;
-      const VersionId old = removed && line.base_version == 0 ? line.version : line.base_version;
-      const std::string from = line.kind == StatusLine::Kind::kAdded ? "-" : hash(old);
+      const std::string from = line.kind == StatusLine::Kind::kAdded ? "-" : hash(line.base_version);
       const std::string to = removed ? "-" : hash(line.version);
       if (options_.json) {
         return PrintOut("{\"path\":" + JsonText(line.path) + ",\"status\":\"" +
@@ -189,10 +188,7 @@ ExitStatus Commands::Diff() {
       return PrintOut(std::string(1, "AMD"[static_cast<int>(line.kind)]) + "  " + from + "  " + to + "  " +
                       ToDisplayUtf8(line.path) + "\n");
     };
-    return Done(workspace.ForEachStatus([&](const StatusLine& line) -> Status {
-      if (line.kind == StatusLine::Kind::kRenamed) return workspace.ExpandRename(line, print);
-      return print(line);
-    }));
+    return Done(workspace.ForEachChange(print));
   });
 }
 

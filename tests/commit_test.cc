@@ -19,6 +19,26 @@ void StageIn(Scene& scene, Workspace& workspace, const std::string& path, const 
   Ok(workspace.StagePath(Value(RepoPath::Parse(path)), scene.Put(text), {}).WithoutValue());
 }
 
+// The paths that differ, as `status --expand` tells of them.
+Lines Changes(Scene& scene) {
+  Lines lines;
+  Ok(scene.workspace().ForEachChange([&](const StatusLine& line) -> Status {
+    lines.push_back(std::string(ToString(line.kind)) + ' ' + line.path);
+    return {};
+  }));
+  return lines;
+}
+
+std::unique_ptr<Scene> SceneWithFoldersAndFiles() {
+  auto scene = std::make_unique<Scene>();
+  scene->Stage("file", "1");
+  scene->Stage("folder/x", "2");
+  scene->Stage("folder/y", "3");
+  scene->Stage("other/z", "4");
+  scene->Commit();
+  return scene;
+}
+
 }  // namespace
 
 TEST_CASE("Commit: the tree becomes what the workspace shows", "[core][commit]") {
@@ -225,6 +245,134 @@ TEST_CASE("Status: lines are sorted by path, whatever the order of staging", "[c
   for (const char* path : {"z", "m/z", "b/y/x", "b/a", "m/a", "a"}) scene.Stage(path, "1");
   scene.Remove("m/base");
   CHECK(scene.StatusLines() == Lines{"A  a", "A  b/a", "A  b/y/x", "A  m/a", "D  m/base", "A  m/z", "A  z"});
+}
+
+TEST_CASE("Commit: what lies where the base had something else does not bring that back", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  const bool onto_others = GENERATE(false, true);
+  Lines status, changes;
+  SECTION("an empty folder instead of a file") {
+    scene.Remove("file");
+    scene.MakeFolder("file");
+    status = {"D  file", "E  file/ (empty folder, not in commits)"};
+    changes = {"removed file", "empty folder file"};
+  }
+  SECTION("a symbolic link instead of a file") {
+    scene.Remove("file");
+    Ok(scene.workspace().Link(scene.SlotOf("file"), "folder", "/mnt").WithoutValue());
+    status = {"D  file", "L  file -> folder (symbolic link, never staged)"};
+    changes = {"removed file", "symlink file"};
+  }
+  SECTION("a renamed folder instead of a file") {
+    scene.Remove("file");
+    scene.Rename("folder", "file");
+    status = {"D  file", "R  folder -> file (2 files)"};
+    changes = {"removed file", "added file/x", "added file/y", "removed folder/x", "removed folder/y"};
+  }
+  SECTION("a new folder where a renamed one was, which then holds it") {
+    scene.Rename("folder", "aside");
+    scene.MakeFolder("folder");
+    scene.Rename("aside", "folder/inner");
+    status = {"R  folder -> folder/inner (2 files)"};
+    changes = {"added folder/inner/x", "added folder/inner/y", "removed folder/x", "removed folder/y"};
+  }
+  SECTION("an empty folder where a renamed one was") {
+    scene.Rename("folder", "aside");
+    scene.MakeFolder("folder");
+    status = {"R  folder -> aside (2 files)", "E  folder/ (empty folder, not in commits)"};
+    changes = {"added aside/x", "added aside/y", "removed folder/x", "removed folder/y"};
+  }
+  SECTION("a file that is as before in a folder that is another one") {
+    scene.Rename("folder", "aside");
+    scene.Stage("folder/x", "2");
+    scene.Stage("folder/y", "other");
+    status = {"R  folder -> aside (2 files)", "A  folder/x", "A  folder/y"};
+    changes = {"added aside/x", "added aside/y", "modified folder/y"};
+  }
+  SECTION("one thing gone, one other in a renamed folder") {
+    scene.Rename("folder", "aside");
+    scene.Remove("aside/x");
+    scene.Write("aside/y", "other");
+    status = {"R  folder -> aside (1 file)", "D  aside/x", "M  aside/y"};
+    changes = {"added aside/y", "removed folder/x", "removed folder/y"};
+  }
+  CHECK(scene.StatusLines() == status);
+  CHECK(Changes(scene) == changes);
+  const auto tree = scene.Tree();
+  if (onto_others) {
+    const auto other = scene.Other();
+    StageIn(scene, *other, "theirs", "5");
+    Value(CommitOf(*other));
+  }
+  scene.Commit();
+  auto files = scene.Tree();
+  CHECK(files.erase("theirs") == (onto_others ? 1 : 0));
+  CHECK(files == tree);
+  std::erase_if(files, [](const auto& file) { return file.second.starts_with("-> "); });
+  auto base = scene.Tree(Workspace::Tree::kBase);
+  base.erase("theirs");
+  CHECK(base == files);
+  const Lines left = scene.StatusLines();
+  CHECK(std::all_of(left.begin(), left.end(), [](const std::string& line) { return line[0] == 'E' || line[0] == 'L'; }));
+}
+
+TEST_CASE("Unstage: a file comes back where a folder is by now, unless that holds something", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  scene.Remove("file");
+  scene.MakeFolder("file");
+  SECTION("an empty folder") {
+    scene.MakeFolder("file/deeper");
+    scene.Unstage("file");
+    CHECK(scene.Read("file") == "1");
+    CHECK(scene.StatusLines().empty());
+  }
+  SECTION("one with something staged in it") {
+    scene.Stage("file/new", "5");
+    scene.Unstage("file/new");
+    CHECK(scene.StatusLines().front() == "D  file");
+    scene.Stage("file/new", "5");
+    CHECK(Value(scene.workspace().UnstageAll()) == 2);
+    CHECK(scene.Read("file") == "1");
+  }
+  SECTION("one with something that is never staged") {
+    Ok(scene.workspace().Link(scene.SlotOf("file/link"), "nowhere", "/mnt").WithoutValue());
+    CHECK(scene.workspace().Unstage(Value(RepoPath::Parse("file"))).error().code() == ErrorCode::kConflict);
+    CHECK(scene.Exists("file/link"));
+  }
+}
+
+TEST_CASE("Rebase: names that are free only after something else went", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  // The two folders change places, and one of them loses what the other side does not touch.
+  Ok(scene.workspace().Rename(scene.SlotOf("folder"), scene.SlotOf("other"), RenameMode::kExchange));
+  scene.Remove("other/x");
+  const auto tree = scene.Tree();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "theirs", "5");
+  Value(CommitOf(*other));
+  CHECK(Value(scene.workspace().Rebase()) == 1);
+  auto files = scene.Tree();
+  CHECK(files.erase("theirs") == 1);
+  CHECK(files == tree);
+}
+
+TEST_CASE("Rebase: a file that a renamed folder lies over here and that others changed is a conflict", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  scene.Remove("file");
+  if (GENERATE(false, true)) scene.Rename("folder", "file");
+  else scene.MakeFolder("file");
+  const auto other = scene.Other();
+  StageIn(scene, *other, "file", "5");
+  Value(CommitOf(*other));
+  const Lines before = scene.StatusLines();
+  const auto rebased = scene.workspace().Rebase();
+  REQUIRE_FALSE(rebased);
+  CHECK(rebased.error().code() == ErrorCode::kConflict);
+  CHECK(scene.StatusLines() == before);
 }
 
 }  // namespace stagefs::test

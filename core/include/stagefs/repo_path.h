@@ -56,6 +56,9 @@ class RepoPath {
   std::string path_;
 };
 
+// FOLDER/NAME; the root is "".
+std::string JoinPath(const std::string& folder, const std::string& name);
+
 // Whether `path` is `top` or lies in it; everything lies in the root, which is "".
 bool IsAtOrBelow(std::string_view path, std::string_view top);
 

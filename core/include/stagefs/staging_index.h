@@ -54,7 +54,8 @@ struct Entry {
 
 enum class StagedState { kKept = 0, kAdded = 1, kModified = 2, kRemoved = 3 };
 
-// A path's pending change, or (kKept) something a workspace remembers without committing it.
+// A path's pending change, or (kKept) something a workspace remembers without committing it. A folder or a symbolic link
+// that lies where the base has something else is kRemoved: what was there goes with the next commit, it stays.
 struct StagedEntry {
   Entry entry;
   StagedState state = StagedState::kKept;
@@ -235,7 +236,8 @@ class IndexTransaction : public IndexReader {
   // Appends a commit on `parent` (0: none), opening a new lineage where the parent has a child already.
   virtual Result<CommitInfo> AddCommit(CommitInfo commit) = 0;
   virtual Status PutTreeEntry(const CommitInfo& commit, const Slot& slot, const Entry& entry) = 0;
-  // Moves what is staged in `workspace` (states other than kept) into `commit`. Returns how many there were.
+  // Moves what is staged in `workspace` (states other than kept) into `commit`. Returns how many there were. A removed
+  // entry that shows something is kept from then on.
   virtual Result<int64_t> MoveStagedTo(const CommitInfo& commit, WorkspaceId workspace) = 0;
 
   virtual Result<FolderId> NewFolder() = 0;

@@ -182,10 +182,12 @@ class Workspace {
   Result<std::optional<InboxFile>> LookUpInbox(const RepoPath& directory, const std::string& name);
   Result<std::vector<InboxFile>> ListInbox(const RepoPath& directory);
 
-  // Everything staged, scratch or kept, sorted by path; O(staged).
+  // Everything staged, scratch or kept, sorted by path, with a renamed folder as one line; O(staged). What is staged
+  // inside a renamed folder has lines of its own.
   Status ForEachStatus(const std::function<Status(const StatusLine&)>& visit);
-  // The paths of a renamed folder's files, as removed and added lines.
-  Status ExpandRename(const StatusLine& renamed, const std::function<Status(const StatusLine&)>& visit);
+  // The same path by path: what the base shows and the workspace shows otherwise, sorted by path; O(staged and the
+  // files of renamed folders).
+  Status ForEachChange(const std::function<Status(const StatusLine&)>& visit);
   // Takes back what is staged at `path` (a folder: everything in it). kNotFound if nothing is.
   Result<int64_t> Unstage(const RepoPath& path);
   Result<int64_t> UnstageAll();
