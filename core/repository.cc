@@ -9,6 +9,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <shared_mutex>
 #include <thread>
 
 #include "stagefs/posix_env.h"
@@ -172,7 +173,7 @@ struct Repository::Flusher {
 };
 
 struct Repository::Listeners {
-  std::mutex mutex;
+  std::shared_mutex mutex;
   int next = 1;
   std::map<int, Listener> all;
 };
@@ -419,7 +420,7 @@ void Repository::RemoveListener(int handle) {
 
 // The lock is held meanwhile, so that a listener that was removed is not called any more.
 void Repository::NotifyListeners(WorkspaceId workspace, WriterId writer) {
-  std::lock_guard lock(listeners_->mutex);
+  std::shared_lock lock(listeners_->mutex);
   for (const auto& [handle, listener] : listeners_->all) listener(workspace, writer);
 }
 

@@ -19,6 +19,7 @@ constexpr size_t kAbsentNamesMax = 256;
 constexpr size_t kUnseenPage = 1024;
 // How often another process's changes are looked for; the promise is one second.
 constexpr auto kLookAgain = std::chrono::milliseconds(250);
+constexpr auto kShownWithin = std::chrono::seconds(1);
 // A name looked up within this time may be newer than the change that is being told of.
 constexpr int64_t kFoundLatelyNs = 1'000'000'000;
 
@@ -37,9 +38,7 @@ Result<std::unique_ptr<StageFs>> StageFs::Create(Repository& repository, const s
   fs->started_ns_ = NowNs();
   fs->listener_ = repository.AddListener([raw = fs.get()](WorkspaceId workspace, WriterId writer) {
     if (workspace != raw->workspace_->id() || writer == raw->writer_) return;
-    std::lock_guard lock(raw->wake_mutex_);
-    raw->changed_ = true;
-    raw->wake_.notify_all();
+    raw->AwaitShown(raw->WakeNotifier());
   });
   fs->worker_ = std::thread([raw = fs.get()] { raw->StageQueuedManifests(); });
   return fs;
@@ -79,9 +78,12 @@ void StageFs::Stop() {
 bool StageFs::WaitForChange() {
   std::unique_lock lock(wake_mutex_);
   for (;;) {
-    wake_.wait_for(lock, kLookAgain, [this] { return changed_ || stopped_; });
+    // What was taken up the last time is done.
+    shown_changes_ = taken_changes_;
+    wake_.notify_all();
+    wake_.wait_for(lock, kLookAgain, [this] { return changes_ != taken_changes_ || stopped_; });
     if (stopped_) return false;
-    const bool told = std::exchange(changed_, false);
+    const bool told = std::exchange(taken_changes_, changes_) != changes_;
     lock.unlock();
     const auto mark = repository_.index().ChangeMark();
     if (told || (mark && *mark != seen_mark_)) {
@@ -105,10 +107,15 @@ void StageFs::ShowStagedAgain(const std::shared_ptr<Node>& node) {
   WakeNotifier();
 }
 
-void StageFs::WakeNotifier() {
+uint64_t StageFs::WakeNotifier() {
   std::lock_guard lock(wake_mutex_);
-  changed_ = true;
   wake_.notify_all();
+  return ++changes_;
+}
+
+void StageFs::AwaitShown(uint64_t change) {
+  std::unique_lock lock(wake_mutex_);
+  wake_.wait_for(lock, kShownWithin, [&] { return shown_changes_ >= change || stopped_; });
 }
 
 Status StageFs::NoteMounted() {

@@ -188,7 +188,11 @@ class StageFs {
   Result<std::pair<std::vector<Handle::Listed>, bool>> ListPage(const Node& node, const std::string& after);
   void Arrive(const std::shared_ptr<Node>& node, const Slot& slot);
   void WakeWorker();
-  void WakeNotifier();
+  // Returns the number of the change that it is told of.
+  uint64_t WakeNotifier();
+  // Blocks until the kernel knows that change, so that who made it through another door of this process sees it in the
+  // mount; not for long, as the kernel may be waiting for who waits here.
+  void AwaitShown(uint64_t change);
   void ShowStagedAgain(const std::shared_ptr<Node>& node);
   void StageQueuedManifests();
 
@@ -220,7 +224,9 @@ class StageFs {
   // Guarded by wake_mutex_.
   std::mutex wake_mutex_;
   std::condition_variable wake_;
-  bool changed_ = false;
+  uint64_t changes_ = 0;        // So many,
+  uint64_t taken_changes_ = 0;  // so many of these are taken up by the notifier,
+  uint64_t shown_changes_ = 0;  // and the kernel knows so many.
   bool stopped_ = false;
   bool queued_ = true;  // At the start, what a crash left is looked for.
   // Used by the notifying thread alone.

@@ -212,9 +212,9 @@ class Repository {
   // Mounts whose process is alive; rows of dead ones are dropped.
   Result<std::vector<MountRow>> LiveMounts();
 
-  // Called after each transaction of this process that changed a workspace, on the thread that did it. It
-  // must be quick and must not call the repository. Returns a handle for RemoveListener(), which waits for
-  // calls that are being made.
+  // Called after each transaction of this process that changed a workspace, on the thread that did it, by several
+  // threads at once. It may wait for a moment, for what the change must have reached before it is acknowledged, and
+  // must not call the repository. Returns a handle for RemoveListener(), which waits for calls that are being made.
   using Listener = std::function<void(WorkspaceId, WriterId)>;
   int AddListener(Listener listener);
   void RemoveListener(int handle);
