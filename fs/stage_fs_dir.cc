@@ -29,6 +29,14 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
     STAGEFS_ASSIGN_OR_RETURN(page, ListControl(node, after, &end));
     return std::make_pair(std::move(page), end);
   }
+  // First those: one that is staged and closed meanwhile is among core's then.
+  std::vector<Handle::Listed> open;
+  {
+    auto table = table_.Lock();
+    for (const auto& child : table->ChildrenOf(node.folder)) {
+      if (child->open) open.push_back({child->slot.name, child->kind, child->entry});
+    }
+  }
   STAGEFS_ASSIGN_OR_RETURN(const auto entries, workspace_->List(node.folder, after, kListPage));
   const bool end = entries.size() < kListPage;
   std::map<std::string, Handle::Listed> merged;
@@ -37,13 +45,9 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
                                                  control > after && (end || control < entries.back().name)) {
     merged[control] = {control, NodeKind::kControlFolder, Entry()};
   }
-  {
-    auto table = table_.Lock();
-    for (const auto& child : table->ChildrenOf(node.folder)) {
-      const std::string& name = child->slot.name;
-      if (!child->open || name <= after || (!end && name > entries.back().name)) continue;
-      merged.try_emplace(name, Handle::Listed{name, child->kind, child->entry});
-    }
+  for (const Handle::Listed& listed : open) {
+    if (listed.name <= after || (!end && listed.name > entries.back().name)) continue;
+    merged.try_emplace(listed.name, listed);
   }
   for (auto& [name, listed] : merged) page.push_back(std::move(listed));
   return std::make_pair(std::move(page), end);
