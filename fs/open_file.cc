@@ -33,9 +33,26 @@ OpenFile::~OpenFile() { DropCopy(); }
 void OpenFile::DropCopy() {
   if (!copy_fd_) return;
   copy_fd_.reset();
+  RemoveCopyName();
+}
+
+void OpenFile::RemoveCopyName() {
+  if (copy_.file.empty()) return;
   unlink(copy_.file.c_str());
   (void)env_.copies.Forget(copy_, kept_);
+  copy_.file.clear();
   kept_ = false;
+}
+
+void OpenFile::Detach() {
+  detached_ = true;
+  // What fsync() kept is still the path's if the power goes before the removal is durable.
+  if (copy_fd_ && !kept_) RemoveCopyName();
+}
+
+void OpenFile::NoteCopy(WorkingCopyState state) {
+  copy_.state = state;
+  if (copy_fd_ && !copy_.file.empty()) (void)env_.copies.Note(copy_);
 }
 
 Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
@@ -54,6 +71,12 @@ Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
 }
 
 Status OpenFile::OpenCopy(const Placer& placer) {
+  if (detached_) {
+    // Nobody is to find it, and its folder may be gone.
+    STAGEFS_ASSIGN_OR_RETURN(UniqueFd unnamed, OpenUnnamed(env_.repository.incoming()));
+    copy_fd_ = std::make_shared<SharedFd>(unnamed.Release());
+    return {};
+  }
   STAGEFS_ASSIGN_OR_RETURN(copy_, placer());
   copy_.state = WorkingCopyState::kWriting;
   STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, env_.copies.Create(&copy_));
@@ -65,8 +88,7 @@ Status OpenFile::MakeWritable(const Placer& placer) {
   if (refused_ && !write_failed_) {
     // Written again: what was refused gets another chance.
     refused_.reset();
-    copy_.state = WorkingCopyState::kWriting;
-    if (copy_fd_) STAGEFS_RETURN_IF_ERROR(env_.copies.Note(copy_));
+    NoteCopy(WorkingCopyState::kWriting);
   }
   if (copy_fd_) return {};
   const uint64_t bytes = clone_version_ != 0 ? size_bytes_ : fresh_ ? 0 : entry_.size_bytes;
@@ -190,10 +212,7 @@ Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<Shar
 
 Error OpenFile::Refuse(const Error& error) {
   refused_ = error;
-  if (copy_fd_) {
-    copy_.state = WorkingCopyState::kRefused;
-    (void)env_.copies.Note(copy_);
-  }
+  NoteCopy(WorkingCopyState::kRefused);
   return error;
 }
 

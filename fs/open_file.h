@@ -91,8 +91,8 @@ class OpenFile {
     write_failed_ = false;
   }
 
-  // No path leads here any more: nothing is staged from now on.
-  void Detach() { detached_ = true; }
+  // No path leads here any more: nothing is staged from now on, and a crash leaves nothing of it.
+  void Detach();
   bool detached() const { return detached_; }
 
   // Where the file is, for the working copy's line in `places`.
@@ -118,6 +118,8 @@ class OpenFile {
  private:
   Status MakeWritable(const Placer& placer);
   Status OpenCopy(const Placer& placer);
+  void RemoveCopyName();
+  void NoteCopy(WorkingCopyState state);
   void Touched(uint64_t offset, uint64_t size_bytes);
   void DropCopy();
   Error Refuse(const Error& error);
