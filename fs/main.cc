@@ -19,6 +19,7 @@
 #include "fuse_mount.h"
 #include "mountpoint.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/process.h"
 #if STAGEFS_HTTP
 #include "../api/http_server.h"
 #include "../api/token.h"
@@ -348,4 +349,7 @@ class Program {
 }  // namespace
 }  // namespace stagefs
 
-int main(int argc, char** argv) { return stagefs::Program().Run(argc, argv); }
+int main(int argc, char** argv) {
+  stagefs::RaiseOpenFilesLimit();
+  return stagefs::Program().Run(argc, argv);
+}

@@ -12,7 +12,8 @@ check "create" stagefs create t/r
 check "put prints a manifest" sh -c '"$STAGEFS_BINARY" put t/r data > sums && (cd data && sha256sum -c --quiet ../sums)'
 CAT=$(sha256sum data/cat | cut -d' ' -f1)
 DOG3=$(xxh128sum data/dog | cut -d' ' -f1)
-check "mount in the background returns once the mount answers" mount_w
+mount_with_few_files() { (ulimit -Sn 100 && mount_w); }
+check "mount in the background returns once the mount answers" mount_with_few_files
 check "the mount answers" test -d "$MNT/.stagefs/versions"
 
 # Control folder.
@@ -48,6 +49,12 @@ rm "$MNT"/*
 # Copies.
 before=$(awk '/^bytes_read/{print $2}' "$MNT/.stagefs/stats")
 BIG=$(sha256sum data/big | cut -d' ' -f1)
+check "many files can be open, whatever the shell's limit" python3 -c '
+import sys
+files = [open(f"{sys.argv[1]}/open{i}", "w") for i in range(200)]
+for file in files: file.write("x"); file.flush()
+for file in files: file.close()' "$MNT"
+rm "$MNT"/open*
 check "cp of a version" cp "$MNT/.stagefs/versions/$BIG" "$MNT/big1"
 check "cp inside the mount" cp "$MNT/big1" "$MNT/big2"
 equals "neither read a byte" "$before" "$(awk '/^bytes_read/{print $2}' "$MNT/.stagefs/stats")"
