@@ -444,9 +444,7 @@ Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set,
         if (executable) file->SetExecutable(*executable);
         waiting = file->dirty() || file->fresh() || file->detached();
         // truncate() by path has no close that could stage it.
-        if (status && set.size_bytes && file->writers <= (own ? 1 : 0)) {
-          status = StageNode(node, *file);
-        }
+        if (status && set.size_bytes && handle == nullptr) status = StageNode(node, *file);
       }
       if (own) Release(std::move(own));
       if (!status) return status.error();

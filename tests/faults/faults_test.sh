@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The power goes, the process is killed, the disk fails: at any change of the disk that a mixed load makes.
-# FAULT_CUTS and FAULT_SHARE ask for more than a quick look; FAULT_SEED replays one.
+# FAULT_CUTS, FAULT_SHARE and FAULT_CROSSINGS=1 ask for more than a quick look; FAULT_SEED replays one.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 here=$TOP/tests/faults
@@ -17,4 +17,9 @@ if python3 -B "$here/failures.py" "$STAGEFS_BINARY" "$WORK/disk.so" "${FAULT_SHA
   echo "ok - a disk that fails is told, and nothing else is harmed"
 else
   echo "not ok - a failing disk was not told, or harmed more; FAULT_SEED replays it"
+fi
+if python3 -B "$here/crossings.py" "$STAGEFS_BINARY" "${FAULT_CROSSINGS:-10}" ${FAULT_SEED:+"$FAULT_SEED"}; then
+  echo "ok - two doors on one path leave what was acknowledged last, wherever a kill comes"
+else
+  echo "not ok - two doors on one path lost something; FAULT_SEED replays it"
 fi
