@@ -92,11 +92,13 @@ void InodeTable::Attach(const std::shared_ptr<Node>& node, const Slot& slot) {
   node->slot = slot;
   node->attached = true;
   by_slot_[slot] = node;
+  if (node->open) open_[slot] = node;
 }
 
 void InodeTable::Detach(const std::shared_ptr<Node>& node) {
   if (const auto found = by_slot_.find(node->slot); found != by_slot_.end() && found->second == node) {
     by_slot_.erase(found);
+    open_.erase(node->slot);
   }
   if (const auto key = keys_.find(node->id); key != keys_.end()) {
     by_key_.erase(key->second);
@@ -105,13 +107,34 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
   node->attached = false;
 }
 
-std::vector<std::shared_ptr<Node>> InodeTable::ChildrenOf(FolderId folder) const {
+void InodeTable::SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file) {
+  node->open = std::move(file);
+  if (!node->attached || FindSlot(node->slot) != node) return;
+  if (node->open) open_[node->slot] = node;
+  else open_.erase(node->slot);
+}
+
+std::vector<std::shared_ptr<Node>> InodeTable::In(const BySlot& nodes, FolderId folder) {
   std::vector<std::shared_ptr<Node>> children;
-  for (auto it = by_slot_.lower_bound({folder, ""}); it != by_slot_.end() && it->first.folder == folder;
-       ++it) {
+  for (auto it = nodes.lower_bound({folder, ""}); it != nodes.end() && it->first.folder == folder; ++it) {
     children.push_back(it->second);
   }
   return children;
+}
+
+std::vector<std::shared_ptr<Node>> InodeTable::ChildrenOf(FolderId folder) const { return In(by_slot_, folder); }
+
+std::vector<std::shared_ptr<Node>> InodeTable::OpenChildrenOf(FolderId folder) const { return In(open_, folder); }
+
+void InodeTable::FindSorted(FolderId folder, const std::vector<std::string_view>& names,
+                            const std::function<void(size_t, const Node&)>& found) const {
+  if (names.empty()) return;
+  auto it = by_slot_.lower_bound({folder, std::string(names.front())});
+  for (size_t i = 0; i < names.size(); ++i) {
+    while (it != by_slot_.end() && it->first.folder == folder && it->first.name < names[i]) ++it;
+    if (it == by_slot_.end() || it->first.folder != folder) return;
+    if (it->first.name == names[i]) found(i, *it->second);
+  }
 }
 
 std::vector<std::shared_ptr<Node>> InodeTable::All() const {

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "open_file.h"
 
@@ -46,7 +49,7 @@ struct Node {
   Slot slot;                        // Tree nodes: where it is. Meaningless once detached.
   std::string path;                 // Inbox: the directory; recovered: the path; text: its name.
   Entry entry;                      // Trees: what the slot holds. Versions: their id, size and time.
-  std::shared_ptr<OpenFile> open;   // While it has handles, or waits to be staged.
+  std::shared_ptr<OpenFile> open;   // While it has handles, or waits to be staged. Set by InodeTable::SetOpen().
   uint64_t lookups = 0;             // The kernel's references.
   bool attached = false;            // The slot leads here.
   bool passed_over = false;         // Others may have changed it while it was open.
@@ -81,6 +84,13 @@ class InodeTable {
   // Nodes attached in `folder`, in order of their names.
   std::vector<std::shared_ptr<Node>> ChildrenOf(FolderId folder) const;
   std::vector<std::shared_ptr<Node>> All() const;
+  // Those of them that are open: few, however many names the folder has.
+  std::vector<std::shared_ptr<Node>> OpenChildrenOf(FolderId folder) const;
+  // Calls `found` for each of the sorted `names` that is attached in `folder`, with its place among them.
+  void FindSorted(FolderId folder, const std::vector<std::string_view>& names,
+                  const std::function<void(size_t, const Node&)>& found) const;
+  // nullptr: no longer open.
+  void SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file);
 
   // The kernel gave back `count` references. Unused nodes go.
   void Forget(NodeId id, uint64_t count);
@@ -89,7 +99,11 @@ class InodeTable {
 
  private:
   std::unordered_map<NodeId, std::shared_ptr<Node>> by_id_;
-  std::map<Slot, std::shared_ptr<Node>> by_slot_;
+  using BySlot = std::map<Slot, std::shared_ptr<Node>>;
+  static std::vector<std::shared_ptr<Node>> In(const BySlot& nodes, FolderId folder);
+
+  BySlot by_slot_;
+  BySlot open_;  // Those of by_slot_ that are open.
   std::unordered_map<ControlKey, std::shared_ptr<Node>> by_key_;
   std::unordered_map<NodeId, ControlKey> keys_;
   NodeId next_;

@@ -57,6 +57,7 @@ struct Handle {
     std::string name;
     NodeKind kind = NodeKind::kFile;
     Entry entry;
+    NodeId id = 0;  // 0: the kernel does not know it.
   };
   std::mutex listing_mutex;
   std::vector<Listed> page;

@@ -345,7 +345,7 @@ Status StageFs::RunCommand(const std::string& line) {
       if (node->kind == NodeKind::kFile) ShowStagedAgain(node);
     }
     auto table = table_.Lock();
-    if (file->handles == 0) node->open.reset();
+    if (file->handles == 0) table->SetOpen(node, nullptr);
     table->DropIfUnused(node);
     return {};
   }

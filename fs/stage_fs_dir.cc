@@ -33,23 +33,34 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
   std::vector<Handle::Listed> open;
   {
     auto table = table_.Lock();
-    for (const auto& child : table->ChildrenOf(node.folder)) {
-      if (child->open) open.push_back({child->slot.name, child->kind, child->entry});
+    for (const auto& child : table->OpenChildrenOf(node.folder)) {
+      open.push_back({child->slot.name, child->kind, child->entry});
     }
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto entries, workspace_->List(node.folder, after, kListPage));
   const bool end = entries.size() < kListPage;
-  std::map<std::string, Handle::Listed> merged;
-  for (const auto& [name, entry] : entries) merged[name] = {name, KindOf(entry.kind), entry};
-  if (const std::string control(kControlFolder); options_.show_control && node.id == kRootNode &&
-                                                 control > after && (end || control < entries.back().name)) {
-    merged[control] = {control, NodeKind::kControlFolder, Entry()};
+  const auto is_in_page = [&](const std::string& name) {
+    return name > after && (end || name < entries.back().name);
+  };
+  if (const std::string control(kControlFolder);
+      options_.show_control && node.id == kRootNode && is_in_page(control)) {
+    open.push_back({control, NodeKind::kControlFolder, Entry()});
   }
-  for (const Handle::Listed& listed : open) {
-    if (listed.name <= after || (!end && listed.name > entries.back().name)) continue;
-    merged.try_emplace(listed.name, listed);
+  page.reserve(entries.size() + open.size());
+  for (const auto& [name, entry] : entries) page.push_back({name, KindOf(entry.kind), entry});
+  const size_t staged = page.size();
+  const auto by_name = [](const Handle::Listed& a, const Handle::Listed& b) { return a.name < b.name; };
+  for (Handle::Listed& listed : open) {
+    if (is_in_page(listed.name) && !std::binary_search(page.begin(), page.begin() + staged, listed, by_name)) {
+      page.push_back(std::move(listed));
+    }
   }
-  for (auto& [name, listed] : merged) page.push_back(std::move(listed));
+  std::sort(page.begin() + staged, page.end(), by_name);
+  std::inplace_merge(page.begin(), page.begin() + staged, page.end(), by_name);
+  std::vector<std::string_view> names;
+  names.reserve(page.size());
+  for (const Handle::Listed& listed : page) names.push_back(listed.name);
+  table_.Lock()->FindSorted(node.folder, names, [&](size_t i, const Node& known) { page[i].id = known.id; });
   return std::make_pair(std::move(page), end);
 }
 
@@ -99,12 +110,9 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
         name.looked_up = true;
       } else {
         Node unknown;
+        unknown.id = listed.id;
         unknown.kind = listed.kind;
         unknown.entry = listed.entry;
-        if (node.kind == NodeKind::kFolder) {
-          auto table = table_.Lock();
-          if (const auto found = table->FindSlot({node.folder, listed.name})) unknown.id = found->id;
-        }
         name.attributes = AttributesOf(unknown);
       }
       if (!add(name)) {
@@ -144,10 +152,8 @@ Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name) {
 // A new file has no row before it is staged, so that its folder looks empty.
 Status StageFs::CheckNothingIsWrittenIn(FolderId folder) {
   auto table = table_.Lock();
-  for (const auto& child : table->ChildrenOf(folder)) {
-    if (child->open) return Error(ErrorCode::kNotEmpty, "a file in it is being written");
-  }
-  return {};
+  if (table->OpenChildrenOf(folder).empty()) return {};
+  return Error(ErrorCode::kNotEmpty, "a file in it is being written");
 }
 
 Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
@@ -200,7 +206,7 @@ Status StageFs::RemoveNode(const std::shared_ptr<Node>& node, const std::functio
   if (!node) return {};
   auto table = table_.Lock();
   table->Detach(node);
-  if (file && file->handles == 0) node->open.reset();  // It waited, refused.
+  if (file && file->handles == 0) table->SetOpen(node, nullptr);  // It waited, refused.
   table->DropIfUnused(node);
   return {};
 }
@@ -274,7 +280,7 @@ Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent
     auto table = table_.Lock();
     if (target) {
       table->Detach(target);
-      if (!exchange && target_file && target_file->handles == 0) target->open.reset();
+      if (!exchange && target_file && target_file->handles == 0) table->SetOpen(target, nullptr);
     }
     if (source) table->Detach(source);
   }

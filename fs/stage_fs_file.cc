@@ -107,7 +107,8 @@ Result<std::shared_ptr<OpenFile>> StageFs::OpenNode(const std::shared_ptr<Node>&
   {
     auto table = table_.Lock();
     if (!node->open) {
-      node->open = std::make_shared<OpenFile>(OpenFileEnv{repository_, *workspace_, *copies_}, node->entry);
+      const OpenFileEnv env{repository_, *workspace_, *copies_};
+      table->SetOpen(node, std::make_shared<OpenFile>(env, node->entry));
       if (!node->attached && node->kind == NodeKind::kFile) node->open->Detach();
     }
     file = node->open;
@@ -145,7 +146,8 @@ Result<StageFs::Created> StageFs::CreateFile(NodeId parent, const std::string& n
     auto table = table_.Lock();
     ++node->lookups;
     if (!node->open) {
-      node->open = std::make_shared<OpenFile>(OpenFileEnv{repository_, *workspace_, *copies_}, std::nullopt);
+      const OpenFileEnv env{repository_, *workspace_, *copies_};
+      table->SetOpen(node, std::make_shared<OpenFile>(env, std::nullopt));
     }
   }
   STAGEFS_ASSIGN_OR_RETURN(auto file, OpenNode(node, /*writes=*/true, /*empty=*/false));
@@ -271,7 +273,7 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
   if (file->handles > 0) return;
   if (file->holds_bytes())
     return;  // Refused: it stays visible until it is written again, retried or dismissed.
-  if (handle->node->open == file) handle->node->open.reset();
+  if (handle->node->open == file) table->SetOpen(handle->node, nullptr);
   if (handle->node->passed_over) {
     closed_.Lock()->push_back(handle->node);
     WakeNotifier();
