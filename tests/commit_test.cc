@@ -314,7 +314,8 @@ TEST_CASE("Commit: what lies where the base had something else does not bring th
   base.erase("theirs");
   CHECK(base == files);
   const Lines left = scene.StatusLines();
-  CHECK(std::all_of(left.begin(), left.end(), [](const std::string& line) { return line[0] == 'E' || line[0] == 'L'; }));
+  CHECK(std::all_of(left.begin(), left.end(),
+                    [](const std::string& line) { return line[0] == 'E' || line[0] == 'L'; }));
 }
 
 TEST_CASE("Unstage: a file comes back where a folder is by now, unless that holds something", "[core][commit]") {
@@ -359,7 +360,7 @@ TEST_CASE("Rebase: names that are free only after something else went", "[core][
   CHECK(files == tree);
 }
 
-TEST_CASE("Rebase: a file that a renamed folder lies over here and that others changed is a conflict", "[core][commit]") {
+TEST_CASE("Rebase: a file that a folder lies over here and that others changed is a conflict", "[core][commit]") {
   const auto holder = SceneWithFoldersAndFiles();
   Scene& scene = *holder;
   scene.Remove("file");

@@ -8,8 +8,8 @@ namespace stagefs {
 // When `pid` started, in clock ticks since boot; 0 if there is no such process (proc(5), stat field 22).
 int64_t ProcessStartTime(int64_t pid);
 
-// As many open files as the system lets this process have: each file open on a mount and each connection takes one or two,
-// and shells give no more than 1,024.
+// As many open files as the system lets this process have: each file open on a mount and each connection takes one or
+// two, and shells give no more than 1,024.
 void RaiseOpenFilesLimit();
 
 }  // namespace stagefs

@@ -54,8 +54,8 @@ struct Entry {
 
 enum class StagedState { kKept = 0, kAdded = 1, kModified = 2, kRemoved = 3 };
 
-// A path's pending change, or (kKept) something a workspace remembers without committing it. A folder or a symbolic link
-// that lies where the base has something else is kRemoved: what was there goes with the next commit, it stays.
+// A path's pending change, or (kKept) something a workspace remembers without committing it. A folder or a symbolic
+// link that lies where the base has something else is kRemoved: what was there goes with the next commit, it stays.
 struct StagedEntry {
   Entry entry;
   StagedState state = StagedState::kKept;
