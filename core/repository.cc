@@ -357,12 +357,6 @@ Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
   return Adopt(std::move(file));
 }
 
-Result<VersionInfo> Repository::PutFrom(ByteSource& source) {
-  STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, NewIncoming());
-  STAGEFS_RETURN_IF_ERROR(file.WriteFrom(source));
-  return Adopt(std::move(file));
-}
-
 Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(const VersionInfo& version) const {
   auto bytes = versions_->Open(version.content.sha256);
   if (!bytes && bytes.error().code() == ErrorCode::kNotFound) {

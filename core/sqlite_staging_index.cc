@@ -64,7 +64,6 @@ class SqliteTransaction : public SqliteReads<IndexTransaction> {
   Result<VersionId> AddVersion(const VersionInfo& version) override;
   Status RenewVersion(VersionId id, int64_t now_ns) override;
   Status SetSynced(VersionId id) override;
-  Status SetUnsynced(VersionId id) override;
   Status EraseVersion(VersionId id) override;
 
   Status PutBranch(const BranchInfo& branch) override;
@@ -82,8 +81,6 @@ class SqliteTransaction : public SqliteReads<IndexTransaction> {
   Status EraseStaged(WorkspaceId workspace, const Slot& slot) override;
   Status EraseAllStaged(WorkspaceId workspace) override;
   Status PutUnsyncedEntry(const UnsyncedEntry& entry) override;
-  Result<std::optional<UnsyncedEntry>> FindUnsyncedEntry(WorkspaceId workspace, const Slot& slot) override;
-  Status EraseUnsyncedEntry(WorkspaceId workspace, const Slot& slot) override;
   Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) override;
   Result<int64_t> EraseEntriesOf(VersionId version) override;
 
@@ -224,10 +221,6 @@ Status SqliteTransaction::SetSynced(VersionId id) {
   STAGEFS_RETURN_IF_ERROR(
       Run("UPDATE version SET synced = 1 WHERE id = ?1", [&](Statement& s) { s.BindInt(1, id); }));
   return Run("DELETE FROM unsynced_entry WHERE version = ?1", [&](Statement& s) { s.BindInt(1, id); });
-}
-
-Status SqliteTransaction::SetUnsynced(VersionId id) {
-  return Run("UPDATE version SET synced = 0 WHERE id = ?1", [&](Statement& s) { s.BindInt(1, id); });
 }
 
 Status SqliteTransaction::EraseVersion(VersionId id) {
@@ -391,25 +384,6 @@ Status SqliteTransaction::PutUnsyncedEntry(const UnsyncedEntry& entry) {
         s.BindInt(4, entry.version);
         if (entry.previous) BindStaged(s, 5, *entry.previous);
       });
-}
-
-Result<std::optional<UnsyncedEntry>> SqliteTransaction::FindUnsyncedEntry(WorkspaceId workspace,
-                                                                          const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection_.Prepare("SELECT version, kind, old, child, size, executable, mtime_ns, state, scratch,"
-                          " target FROM unsynced_entry WHERE workspace = ?1 AND folder = ?2 AND name = ?3"));
-  query.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name);
-  STAGEFS_ASSIGN_OR_RETURN(const bool found, query.Step());
-  if (!found) return std::optional<UnsyncedEntry>();
-  UnsyncedEntry entry{workspace, slot, query.Int(0), std::nullopt};
-  if (!query.IsNull(1)) entry.previous = ReadStaged(query, 1);
-  return std::optional<UnsyncedEntry>(std::move(entry));
-}
-
-Status SqliteTransaction::EraseUnsyncedEntry(WorkspaceId workspace, const Slot& slot) {
-  return Run("DELETE FROM unsynced_entry WHERE workspace = ?1 AND folder = ?2 AND name = ?3",
-             [&](Statement& s) { s.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name); });
 }
 
 Status SqliteTransaction::NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) {

@@ -344,6 +344,19 @@ TEST_CASE("Unstage: a file comes back where a folder is by now, unless that hold
   }
 }
 
+TEST_CASE("Unstage: a rename is not undone where something new has its old name", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  scene.Rename("folder", "renamed");
+  scene.Stage("folder", "in the way");
+  const auto undone = scene.workspace().Unstage(Value(RepoPath::Parse("renamed")));
+  REQUIRE_FALSE(undone);
+  CHECK(undone.error().code() == ErrorCode::kConflict);
+  CHECK(undone.error().message().find("folder is in the way") != std::string::npos);
+  CHECK(scene.Read("renamed/x") == "2");
+  CHECK(scene.Read("folder") == "in the way");
+}
+
 TEST_CASE("Rebase: names that are free only after something else went", "[core][commit]") {
   const auto holder = SceneWithFoldersAndFiles();
   Scene& scene = *holder;

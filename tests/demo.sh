@@ -12,10 +12,9 @@ cd "$demo"
 clean_up() {
   status=$?
   [ "$status" -eq 0 ] && [ "${KEEP:-}" = 1 ] && exit 0
-  if grep -qF " $demo/mnt " /proc/self/mounts; then
-    pid=$(pgrep -f -- "mount demo/files:try mnt" | head -n 1)
-    stagefs unmount --lazy mnt && timeout 60 tail --pid="${pid:-1}" -f /dev/null
-  fi
+  if grep -qF " $demo/mnt " /proc/self/mounts; then stagefs unmount --lazy mnt; fi
+  # The mount's process may be ending still, in the folder that goes now.
+  [ ! -e "$demo/pid" ] || timeout 60 tail --pid="$(cat "$demo/pid")" -f /dev/null
   cd / && chmod -R u+w "$demo" && rm -rf "$demo"
   exit "$status"
 }
@@ -47,6 +46,7 @@ run "head -n 3 files.sum; wc -l < files.sum"
 say "A workspace, mounted as a folder"
 mkdir mnt
 run "stagefs mount demo/files:try mnt --create $listen 2>&1 | tee said"
+pgrep -f -- "mount demo/files:try mnt" | head -n 1 > pid
 
 say "Door 1, a manifest: what 'put' printed is one. No byte moves."
 run "cp files.sum mnt/.stagefs/inbox/manifest/"

@@ -64,6 +64,7 @@ TEST_CASE("Manifest: --tag lines name their algorithm", "[core][manifest]") {
 
 TEST_CASE("Manifest: escaped names and quoted fields come back as they were", "[core][manifest]") {
   CHECK(Read("\\aa  new\\nline\\\\\n").entries == Entries{{"aa", "new\nline\\"}});
+  CHECK(Read("\\aa  back\\rone\\x\n").entries == Entries{{"aa", "back\rone\\x"}});
   CHECK(Read("path,hash\n\"a,\"\"b\"\"\nc\",aa\n").entries == Entries{{"aa", "a,\"b\"\nc"}});
   CHECK(Read(R"([{"hash":"aa","path":"gr\u00fc\u00df \ud83d\ude00"}])").entries ==
         Entries{{"aa", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80"}});
@@ -93,6 +94,7 @@ TEST_CASE("Manifest: what makes no sense is refused as a whole, saying where", "
   const auto [name, text] = GENERATE(table<std::string, std::string>({
       {"empty", ""},
       {"blank", " \n\n"},
+      {"half a byte order mark", "\xef\xbbpath,hash\nx,aa\n"},
       {"truncated array", R"([{"hash":"aa","path":"x"},)"},
       {"truncated string", R"([{"hash":"aa","pa)"},
       {"truncated object", R"({"entries":[{"hash":"aa","path":"x"}])"},

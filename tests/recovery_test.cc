@@ -130,6 +130,13 @@ TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core
   CHECK(second->recovery().recovered == 0);
   CHECK(std::filesystem::exists(place.file));
   CHECK(scene.StatusLines() == Lines{"W  busy (being written)"});
+  std::string json;
+  Ok(WriteStatusJson(scene.workspace(), false, [&](std::string_view piece) -> Status {
+    json += piece;
+    return {};
+  }));
+  CHECK(json.find("\"being_written\":[\n{\"path\":\"busy\"}]") != std::string::npos);
+  CHECK(json.find("\"being_written\":1") != std::string::npos);
   std::filesystem::remove(place.file);
   Ok(copies->Forget(place, false));
 }
@@ -146,7 +153,8 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
     auto repository = Repository::Assemble(folder, {"t", "r"}, std::move(*index),
                                            std::make_unique<UnsyncedStore>(std::move(*store)));
     auto workspace = Workspace::Open(**repository, "w");
-    for (const auto& [name, text] : {std::pair("kept", "lost"), std::pair("new", "lost too")}) {
+    for (const auto& [name, text] :
+         {std::pair("kept", "lost"), std::pair("new", "lost too"), std::pair("other", "damaged"), std::pair("whole", "whole")}) {
       const std::string file = (*repository)->incoming() + "/x";
       const auto fd = OpenFd(file, O_WRONLY | O_CREAT);
       (void)WriteAll(fd->get(), text, strlen(text));
@@ -161,20 +169,24 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
     const auto index = Value(OpenSqliteStagingIndex(folder + "/stagefs.db"));
     const auto t = Value(index->Begin(Durability::kPowerLoss));
     const auto unsynced = Value(t->ListUnsynced(10));
-    REQUIRE(unsynced.size() == 2);
+    REQUIRE(unsynced.size() == 4);
     for (const VersionInfo& version : unsynced) {
       const std::string hex = ToHex(version.content.sha256);
       const std::string path = folder + "/versions/" + hex.substr(0, 2) + '/' + hex.substr(2);
       REQUIRE(chmod(path.c_str(), 0600) == 0);
-      REQUIRE(truncate(path.c_str(), 1) == 0);
+      const std::string text = ReadFile(path);
+      if (text == "damaged") WriteFile(path, "DAMAGED");  // Of the right size.
+      else if (text != "whole") REQUIRE(truncate(path.c_str(), 1) == 0);
     }
     Ok(t->PutMeta("boot", "another boot"));
     Ok(t->Commit());
   }
   scene.Reopen();
-  CHECK(scene.repository().recovery().lost_versions == 2);
+  CHECK(scene.repository().recovery().lost_versions == 3);
   CHECK(scene.Read("kept") == "good");
   CHECK_FALSE(scene.Exists("new"));
+  CHECK_FALSE(scene.Exists("other"));
+  CHECK(scene.Read("whole") == "whole");
   CHECK(Value(scene.repository().Fsck({})).Clean());
 }
 

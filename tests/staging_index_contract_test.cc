@@ -261,8 +261,16 @@ TEST_CASE("StagingIndex: a newer schema and a foreign file are refused", "[core]
   TempFolder folder;
   WriteFile(folder / "text.db", std::string(5000, 'x'));
   CHECK(OpenSqliteStagingIndex(folder / "text.db").error().code() == ErrorCode::kCorrupt);
+  const std::string foreign = folder / "foreign.db";
+  REQUIRE(std::system(("sqlite3 " + foreign + " 'CREATE TABLE theirs (a)'").c_str()) == 0);
+  const auto refused = OpenSqliteStagingIndex(foreign);
+  CHECK(refused.error().code() == ErrorCode::kCorrupt);
+  CHECK(refused.error().message().find("not a stagefs index") != std::string::npos);
+  CHECK(OpenSqliteStagingIndex(folder / "missing/stagefs.db").error().code() == ErrorCode::kNotFound);
   const std::string path = folder / "stagefs.db";
   Ok(OpenSqliteStagingIndex(path).WithoutValue());
+  REQUIRE(std::system(("sqlite3 " + path + " 'PRAGMA user_version = 0'").c_str()) == 0);
+  CHECK(OpenSqliteStagingIndex(path).error().code() == ErrorCode::kCorrupt);
   const std::string command = "sqlite3 " + path + " 'PRAGMA user_version = 999'";
   REQUIRE(std::system(command.c_str()) == 0);
   const auto newer = OpenSqliteStagingIndex(path);

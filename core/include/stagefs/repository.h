@@ -142,7 +142,6 @@ class Repository {
   Result<std::vector<VersionInfo>> Adopt(std::vector<IncomingFile> files);
   Result<VersionInfo> Adopt(IncomingFile file);
   Result<VersionInfo> PutBytes(std::string_view bytes);
-  Result<VersionInfo> PutFrom(ByteSource& source);
 
   // Inside `transaction`: takes the file at `path` into the store unless its content is there already (then
   // removes the file). Without a sync: the flusher does that within a second.

@@ -228,7 +228,6 @@ class IndexTransaction : public IndexReader {
   virtual Result<VersionId> AddVersion(const VersionInfo& version) = 0;
   virtual Status RenewVersion(VersionId id, int64_t now_ns) = 0;
   virtual Status SetSynced(VersionId id) = 0;
-  virtual Status SetUnsynced(VersionId id) = 0;
   virtual Status EraseVersion(VersionId id) = 0;
 
   virtual Status PutBranch(const BranchInfo& branch) = 0;
@@ -249,8 +248,6 @@ class IndexTransaction : public IndexReader {
   virtual Status EraseStaged(WorkspaceId workspace, const Slot& slot) = 0;
   virtual Status EraseAllStaged(WorkspaceId workspace) = 0;
   virtual Status PutUnsyncedEntry(const UnsyncedEntry& entry) = 0;
-  virtual Result<std::optional<UnsyncedEntry>> FindUnsyncedEntry(WorkspaceId workspace, const Slot& slot) = 0;
-  virtual Status EraseUnsyncedEntry(WorkspaceId workspace, const Slot& slot) = 0;
   // Notes that something in `folder` changed, for mounts other than `writer`.
   virtual Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) = 0;
   // Staged entries, inbox files and reports that name `version`, which is lost, are erased; counts them.
