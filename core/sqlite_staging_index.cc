@@ -512,8 +512,8 @@ Status LayOut(Connection& connection, const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path) {
-  // SQLite would let everybody read it, as far as the umask does; its other files get the same mode. One that is there is
-  // not opened: closing the descriptor would release the locks that this process has on it.
+  // SQLite would let everybody read it, as far as the umask does; its other files get the same mode. One that is there
+  // is not opened: closing the descriptor would release the locks that this process has on it.
   const auto made = OpenFd(path, O_RDWR | O_CREAT | O_EXCL);
   if (!made && made.error().code() != ErrorCode::kExists) return made.error();
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<Connection> writer,

@@ -154,7 +154,8 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
                                            std::make_unique<UnsyncedStore>(std::move(*store)));
     auto workspace = Workspace::Open(**repository, "w");
     for (const auto& [name, text] :
-         {std::pair("kept", "lost"), std::pair("new", "lost too"), std::pair("other", "damaged"), std::pair("whole", "whole")}) {
+         {std::pair("kept", "lost"), std::pair("new", "lost too"), std::pair("other", "damaged"),
+          std::pair("whole", "whole")}) {
       const std::string file = (*repository)->incoming() + "/x";
       const auto fd = OpenFd(file, O_WRONLY | O_CREAT);
       (void)WriteAll(fd->get(), text, strlen(text));
