@@ -155,6 +155,7 @@ Result<Form> ReadForm(const Call& call) {
     }
     STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, call.repository->NewIncoming());
     STAGEFS_RETURN_IF_ERROR(file.WriteFrom(bytes));
+    file.Close();
     group.push_back(std::move(file));
     named.push_back({part.name, part.filename, {}});
     return group.size() < kGroupFilesMax ? Status() : store();

@@ -44,6 +44,7 @@ class HashedParts {
     STAGEFS_ASSIGN_OR_RETURN(const HashRef claimed, HashRef::Parse(part.filename));
     STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, repository_.NewIncoming());
     STAGEFS_RETURN_IF_ERROR(file.WriteFrom(bytes));
+    file.Close();
     if (!claimed.Names(file.Finish())) {
       return Error(ErrorCode::kInvalidArgument, "the bytes do not hash to " + claimed.ToString());
     }

@@ -23,6 +23,9 @@ namespace {
 
 constexpr size_t kNamePartBytesMax = 100;
 constexpr size_t kSyncGroupMax = 4096;
+// Up to so many new files are synced each by itself, more of them with the whole file system.
+constexpr size_t kSyncEachMax = 32;
+constexpr size_t kCopyBytes = 256 << 10;
 // The flusher waits this long for more before it syncs; the promise is one second.
 constexpr auto kFlushDelay = std::chrono::milliseconds(200);
 
@@ -55,7 +58,8 @@ Result<RepositoryName> RepositoryName::Parse(std::string_view text) {
 
 Result<IncomingFile> IncomingFile::Create(const std::string& folder) {
   IncomingFile file;
-  file.path_ = folder + "/put-" + RandomHex();
+  static std::atomic<uint64_t> count{0};  // The folder is this process's own.
+  file.path_ = folder + "/put-" + std::to_string(count.fetch_add(1));
   file.fd_ = open(file.path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file.fd_ < 0) {
     const Error error = ErrnoError("create " + file.path_);
@@ -84,8 +88,12 @@ IncomingFile& IncomingFile::operator=(IncomingFile&& other) noexcept {
 
 IncomingFile::~IncomingFile() { Drop(); }
 
+void IncomingFile::Close() {
+  if (fd_ >= 0) close(std::exchange(fd_, -1));
+}
+
 void IncomingFile::Drop() {
-  if (fd_ >= 0) close(fd_);
+  Close();
   if (!path_.empty()) unlink(path_.c_str());
 }
 
@@ -99,26 +107,26 @@ Status IncomingFile::Write(const void* data, size_t size_bytes) {
 Status IncomingFile::CopyFrom(int fd) {
   // A clone is hashed as it is here: whoever changes the original meanwhile does not change it.
   const bool cloned = TryReflink(fd, fd_);
-  std::vector<char> buffer(256 << 10);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kCopyBytes);
   for (;;) {
     STAGEFS_ASSIGN_OR_RETURN(const size_t got,
-                             ReadUpTo(cloned ? fd_ : fd, buffer.data(), buffer.size(), size_bytes_));
+                             ReadUpTo(cloned ? fd_ : fd, buffer.get(), kCopyBytes, size_bytes_));
     if (cloned) {
-      hasher_.Update(buffer.data(), got);
+      hasher_.Update(buffer.get(), got);
       size_bytes_ += got;
     } else {
-      STAGEFS_RETURN_IF_ERROR(Write(buffer.data(), got));
+      STAGEFS_RETURN_IF_ERROR(Write(buffer.get(), got));
     }
-    if (got < buffer.size()) return {};
+    if (got < kCopyBytes) return {};
   }
 }
 
 Status IncomingFile::WriteFrom(ByteSource& source) {
-  std::vector<char> buffer(256 << 10);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kCopyBytes);
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.get(), kCopyBytes));
     if (got == 0) return {};
-    STAGEFS_RETURN_IF_ERROR(Write(buffer.data(), got));
+    STAGEFS_RETURN_IF_ERROR(Write(buffer.get(), got));
   }
 }
 
@@ -323,10 +331,14 @@ Status Repository::TakeBack(const std::string& path, const Sha256& hash) {
 
 Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> files) {
   // The bulk of the bytes goes to the disk before anybody has to wait for our transaction.
-  if (files.size() <= 32) {
-    for (const IncomingFile& file : files) STAGEFS_RETURN_IF_ERROR(SyncFd(file.fd(), file.path()));
-  } else if (syncfs(files.front().fd()) != 0) {
-    return ErrnoError("sync the file system of " + folder_);
+  if (files.size() <= kSyncEachMax) {
+    for (const IncomingFile& file : files) {
+      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file.path(), O_RDONLY));
+      STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), file.path()));
+    }
+  } else {
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(incoming_, O_RDONLY | O_DIRECTORY));
+    if (syncfs(fd.get()) != 0) return ErrnoError("sync the file system of " + folder_);
   }
   STAGEFS_ASSIGN_OR_RETURN(auto transaction, index_->Begin(Durability::kPowerLoss));
   std::vector<VersionInfo> versions;

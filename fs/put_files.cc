@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <optional>
 #include <thread>
 
@@ -27,6 +28,7 @@ Result<IncomingFile> CopyIn(const Repository& repository, const std::string& pat
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, repository.NewIncoming());
   const Status copied = file.CopyFrom(fd.get());
   if (!copied) return copied.error().In("copy " + path);
+  file.Close();
   return file;
 }
 
@@ -73,39 +75,57 @@ std::vector<std::optional<Result<IncomingFile>>> CopyGroup(const Repository& rep
   return files;
 }
 
+namespace {
+
+// Files on their way into the store, and the names they are told under.
+struct Group {
+  std::vector<std::string> names;
+  std::future<Result<std::vector<VersionInfo>>> versions;
+};
+
+}  // namespace
+
+// While one group is synced and adopted, the next is copied and hashed.
 Result<std::vector<std::string>> PutFiles(
     Repository& repository, const std::vector<std::string>& paths,
     const std::function<Status(const std::string&, const VersionInfo&)>& stored,
     const std::function<void(int64_t, int64_t)>& progress) {
   std::vector<std::string> failed;
   const std::vector<Source> sources = Walk(paths, &failed);
+  Group adopting;
+  const auto finish = [&]() -> Status {
+    if (!adopting.versions.valid()) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const auto versions, adopting.versions.get());
+    for (size_t i = 0; i < versions.size(); ++i) {
+      STAGEFS_RETURN_IF_ERROR(stored(adopting.names[i], versions[i]));
+    }
+    return {};
+  };
   for (size_t begin = 0; begin < sources.size(); begin += kGroupFilesMax) {
     const size_t end = std::min(begin + kGroupFilesMax, sources.size());
-    const std::vector<Source> group(sources.begin() + static_cast<ptrdiff_t>(begin),
-                                    sources.begin() + static_cast<ptrdiff_t>(end));
     std::vector<std::string> paths_of_group;
-    for (const Source& source : group) paths_of_group.push_back(source.path);
+    for (size_t i = begin; i < end; ++i) paths_of_group.push_back(sources[i].path);
     auto copied = CopyGroup(repository, paths_of_group);
+    STAGEFS_RETURN_IF_ERROR(finish());
+    adopting.names.clear();
     std::vector<IncomingFile> files;
-    std::vector<size_t> whose;
-    for (size_t i = 0; i < group.size(); ++i) {
-      Result<IncomingFile>& file = *copied[i];
+    for (size_t i = begin; i < end; ++i) {
+      Result<IncomingFile>& file = *copied[i - begin];
       if (!file && file.error().code() == ErrorCode::kNoSpace) return file.error();
       if (!file) {
         failed.push_back(file.error().message());
         continue;
       }
       files.push_back(std::move(*file));
-      whose.push_back(i);
-    }
-    if (!files.empty()) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto versions, repository.Adopt(std::move(files)));
-      for (size_t i = 0; i < versions.size(); ++i) {
-        STAGEFS_RETURN_IF_ERROR(stored(group[whose[i]].name, versions[i]));
-      }
+      adopting.names.push_back(sources[i].name);
     }
     progress(static_cast<int64_t>(end), static_cast<int64_t>(sources.size()));
+    if (files.empty()) continue;
+    adopting.versions = std::async(std::launch::async, [&repository, files = std::move(files)]() mutable {
+      return repository.Adopt(std::move(files));
+    });
   }
+  STAGEFS_RETURN_IF_ERROR(finish());
   return failed;
 }
 

@@ -27,8 +27,8 @@ struct RepositoryName {
 
 constexpr std::string_view kDefaultBranch = "main";
 constexpr int64_t kGcKeepDaysDefault = 14;
-// Files of one Adopt() where there are many: each is an open descriptor until then.
-constexpr size_t kGroupFilesMax = 256;
+// Files of one Adopt() where there are many: each group is synced at once.
+constexpr size_t kGroupFilesMax = 1024;
 // The name of a branch or a workspace.
 constexpr size_t kRevisionNameBytesMax = 200;
 
@@ -52,6 +52,8 @@ class IncomingFile {
   Status CopyFrom(int fd);
   // Everything that `source` still has.
   Status WriteFrom(ByteSource& source);
+  // Gives the descriptor back where many files wait to be adopted together. Nothing more is written.
+  void Close();
   ContentId Finish() const { return hasher_.Finish(); }
   uint64_t size_bytes() const { return size_bytes_; }
   int fd() const { return fd_; }
