@@ -8,6 +8,7 @@ cd "$WORK" || exit 1
 
 # Starts a server with the given options, and sets URL once it says where it is.
 serve() {
+  : > said  # What the last server said is not the new one's.
   "$STAGEFS_BINARY" serve "$@" 2> said &
   DAEMONS=$!
   timeout 20 sh -c 'until grep -q "^stagefs: serving" said; do kill -0 '$DAEMONS' || exit 1; done' || cat said

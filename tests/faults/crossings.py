@@ -273,7 +273,7 @@ def possible(steps):
     return not (commit in steps and unstage in steps) and not (gc in steps and any(at > steps.index(gc) for at in named))
 
 
-done, failed = 0, 0
+done, failed, scene = 0, 0, None
 helper = Helper()
 try:
     os.mkdir(f"{work}/contents")
@@ -301,7 +301,8 @@ try:
                 failed += 1
                 print(f"{' '.join(trace)}, killed: {wrong}", flush=True)
 finally:
-    scene.kill()
+    if scene is not None:
+        scene.kill()
     clean_up(work, mnt)
 print(f"crossings: {done} kills, {failed} wrong")
 sys.exit(bool(failed))

@@ -140,6 +140,9 @@ class Load:
                     file.write(content)
                 self.step("put", {}, True, lambda: recorded_stagefs("put", "t/r", f"{work}/new"))
                 self.known.append(content)
+        elif rng.random() < 0.4:
+            self.step("gc", {}, True, lambda: recorded_stagefs("gc", "t/r", "--keep", "0"))
+            self.known = [content for content in self.tree.values() if content is not None]
         elif rng.random() < 0.1:
             time.sleep(2 * PROMISED_SECONDS)  # What was closed is synced by now, whoever asks.
 
