@@ -81,9 +81,10 @@ void ReplyEntry(fuse_req_t request, const char* operation, const Result<LookedUp
     fuse_reply_err(request, ENOENT);
     return;
   }
-  const fuse_entry_param entry = EntryOf(*found, FsOf(request).options());
+  StageFs& fs = FsOf(request);  // The request goes with the reply.
+  const fuse_entry_param entry = EntryOf(*found, fs.options());
   // The kernel went away in between: it will not send the FORGET for this reference.
-  if (fuse_reply_entry(request, &entry) == -ENOENT && entry.ino != 0) FsOf(request).Forget(entry.ino, 1);
+  if (fuse_reply_entry(request, &entry) == -ENOENT && entry.ino != 0) fs.Forget(entry.ino, 1);
 }
 
 void Init(void* context, fuse_conn_info* connection) {
@@ -180,30 +181,41 @@ void Link(fuse_req_t request, fuse_ino_t id, fuse_ino_t parent, const char* name
   ReplyEntry(request, "link", FsOf(request).Link(id, parent, name));
 }
 
-void GiveHandle(std::unique_ptr<Handle> handle, fuse_file_info* info) {
+void KeepHandle(fuse_req_t request, std::unique_ptr<Handle> handle, fuse_file_info* info) {
+  info->fh = reinterpret_cast<uint64_t>(handle.get());
+  auto handles = ContextOf(request).handles.Lock();
+  handles->emplace(handle.get(), std::move(handle));
+}
+
+void GiveHandle(fuse_req_t request, std::unique_ptr<Handle> handle, fuse_file_info* info) {
   const NodeKind kind = handle->node->kind;
   info->direct_io = kind == NodeKind::kText || kind == NodeKind::kCommand;
   // Content that is replaced from outside gets a new inode, so what is cached for one stays right.
   info->keep_cache = kind == NodeKind::kFile || kind == NodeKind::kVersion;
   info->noflush = !handle->writes && kind != NodeKind::kCommand;
-  info->fh = reinterpret_cast<uint64_t>(handle.release());
+  KeepHandle(request, std::move(handle), info);
 }
 
-void TakeHandle(StageFs& fs, fuse_file_info* info) { fs.Release(std::unique_ptr<Handle>(&HandleOf(info))); }
+void TakeHandle(FuseContext& context, fuse_file_info* info) {
+  auto node = context.handles.Lock()->extract(&HandleOf(info));
+  if (!node.empty()) context.fs.Release(std::move(node.mapped()));
+}
 
 void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto handle = FsOf(request).Open(id, info->flags);
   if (!handle) return Fail(request, "open", handle.error());
-  GiveHandle(std::move(*handle), info);
-  if (fuse_reply_open(request, info) == -ENOENT) TakeHandle(FsOf(request), info);
+  FuseContext& context = ContextOf(request);
+  GiveHandle(request, std::move(*handle), info);
+  if (fuse_reply_open(request, info) == -ENOENT) TakeHandle(context, info);
 }
 
 void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
   auto created = FsOf(request).CreateFile(parent, name, mode);
   if (!created) return Fail(request, "create", created.error());
-  GiveHandle(std::move(created->handle), info);
-  const fuse_entry_param entry = EntryOf(created->found, FsOf(request).options());
-  if (fuse_reply_create(request, &entry, info) == -ENOENT) TakeHandle(FsOf(request), info);
+  FuseContext& context = ContextOf(request);
+  GiveHandle(request, std::move(created->handle), info);
+  const fuse_entry_param entry = EntryOf(created->found, context.fs.options());
+  if (fuse_reply_create(request, &entry, info) == -ENOENT) TakeHandle(context, info);
 }
 
 void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
@@ -256,7 +268,7 @@ void Flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  TakeHandle(FsOf(request), info);
+  TakeHandle(ContextOf(request), info);
   fuse_reply_err(request, 0);
 }
 
@@ -267,8 +279,9 @@ void FSync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
 void OpenDir(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto handle = FsOf(request).OpenFolder(id);
   if (!handle) return Fail(request, "opendir", handle.error());
-  info->fh = reinterpret_cast<uint64_t>(handle->release());
-  if (fuse_reply_open(request, info) == -ENOENT) delete &HandleOf(info);
+  FuseContext& context = ContextOf(request);
+  KeepHandle(request, std::move(*handle), info);
+  if (fuse_reply_open(request, info) == -ENOENT) TakeHandle(context, info);
 }
 
 void ReadDirBoth(fuse_req_t request, size_t size, off_t offset, fuse_file_info* info, bool plus) {
@@ -310,7 +323,7 @@ void ReadDirPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse
 }
 
 void ReleaseDir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  delete &HandleOf(info);
+  TakeHandle(ContextOf(request), info);
   fuse_reply_err(request, 0);
 }
 

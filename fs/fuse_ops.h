@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 
 #include "stage_fs.h"
 #include "window_poker.h"
@@ -16,6 +18,8 @@ struct FuseContext {
   bool debug = false;              // Each refused request is a line on stderr.
   const WindowPoker& poker;        // Its requests are answered without doing anything.
   std::function<void()> on_ready;  // The kernel has said hello: the mount answers.
+  // What the kernel has open. It goes without giving anything back when the mount ends under open files.
+  Guarded<std::map<const Handle*, std::unique_ptr<Handle>>> handles{};
 };
 
 const fuse_lowlevel_ops& FuseOperations();

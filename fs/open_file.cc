@@ -302,8 +302,8 @@ void OpenFile::Moved(const Placer& placer) {
 
 void OpenFile::KeepForNextStart(const Placer& placer) {
   if (detached_ || !(dirty_ || refused_)) return;
-  if (!Sync(placer)) return;
-  // From here on the file belongs to the next start.
+  // From here on the file belongs to the next start: to be staged, or, where the disk does not take that, recovered.
+  (void)Sync(placer);
   copy_fd_.reset();
 }
 

@@ -95,6 +95,7 @@ mount -t tmpfs -o size=1m tmpfs /home 2> /dev/null || true
 exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all \
   "$2" --root "$1/state/stagefs" serve --listen 127.0.0.1:0
 SANDBOX
+  : > said
   unshare -m sh sandbox.sh "$WORK" "$STAGEFS_BINARY" 2> said &
   DAEMONS=$!
   timeout 20 sh -c 'until grep -q "^stagefs: serving" said; do kill -0 '$DAEMONS' || exit 1; done' || cat said
