@@ -39,8 +39,8 @@ std::shared_ptr<Node> InodeTable::Find(NodeId id) const {
 }
 
 std::shared_ptr<Node> InodeTable::FindSlot(const Slot& slot) const {
-  const auto found = by_slot_.find(slot);
-  return found == by_slot_.end() ? nullptr : found->second;
+  const auto found = by_slot_.find(SlotOrder::Place(slot.folder, slot.name));
+  return found == by_slot_.end() ? nullptr : *found;
 }
 
 std::shared_ptr<Node> InodeTable::FindFolder(FolderId folder) const { return Find(IdOfFolder(folder)); }
@@ -91,14 +91,14 @@ void InodeTable::Attach(const std::shared_ptr<Node>& node, const Slot& slot) {
   if (const auto before = FindSlot(slot)) Detach(before);
   node->slot = slot;
   node->attached = true;
-  by_slot_[slot] = node;
-  if (node->open) open_[slot] = node;
+  by_slot_.insert(node);
+  if (node->open) open_.insert(node);
 }
 
 void InodeTable::Detach(const std::shared_ptr<Node>& node) {
-  if (const auto found = by_slot_.find(node->slot); found != by_slot_.end() && found->second == node) {
+  if (const auto found = by_slot_.find(node); found != by_slot_.end() && *found == node) {
     by_slot_.erase(found);
-    open_.erase(node->slot);
+    open_.erase(node);
   }
   if (const auto key = keys_.find(node->id); key != keys_.end()) {
     by_key_.erase(key->second);
@@ -110,15 +110,14 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
 void InodeTable::SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file) {
   node->open = std::move(file);
   if (!node->attached || FindSlot(node->slot) != node) return;
-  if (node->open) open_[node->slot] = node;
-  else open_.erase(node->slot);
+  if (node->open) open_.insert(node);
+  else open_.erase(node);
 }
 
 std::vector<std::shared_ptr<Node>> InodeTable::In(const BySlot& nodes, FolderId folder) {
   std::vector<std::shared_ptr<Node>> children;
-  for (auto it = nodes.lower_bound({folder, ""}); it != nodes.end() && it->first.folder == folder; ++it) {
-    children.push_back(it->second);
-  }
+  auto it = nodes.lower_bound(SlotOrder::Place(folder, ""));
+  for (; it != nodes.end() && (*it)->slot.folder == folder; ++it) children.push_back(*it);
   return children;
 }
 
@@ -129,11 +128,11 @@ std::vector<std::shared_ptr<Node>> InodeTable::OpenChildrenOf(FolderId folder) c
 void InodeTable::FindSorted(FolderId folder, const std::vector<std::string_view>& names,
                             const std::function<void(size_t, const Node&)>& found) const {
   if (names.empty()) return;
-  auto it = by_slot_.lower_bound({folder, std::string(names.front())});
+  auto it = by_slot_.lower_bound(SlotOrder::Place(folder, names.front()));
   for (size_t i = 0; i < names.size(); ++i) {
-    while (it != by_slot_.end() && it->first.folder == folder && it->first.name < names[i]) ++it;
-    if (it == by_slot_.end() || it->first.folder != folder) return;
-    if (it->first.name == names[i]) found(i, *it->second);
+    while (it != by_slot_.end() && (*it)->slot.folder == folder && (*it)->slot.name < names[i]) ++it;
+    if (it == by_slot_.end() || (*it)->slot.folder != folder) return;
+    if ((*it)->slot.name == names[i]) found(i, **it);
   }
 }
 

@@ -99,7 +99,15 @@ class InodeTable {
 
  private:
   std::unordered_map<NodeId, std::shared_ptr<Node>> by_id_;
-  using BySlot = std::map<Slot, std::shared_ptr<Node>>;
+  // Nodes by their slots, which are in the nodes: a million names are kept once.
+  struct SlotOrder {
+    using is_transparent = void;
+    using Place = std::pair<FolderId, std::string_view>;
+    static Place Of(const Place& place) { return place; }
+    static Place Of(const std::shared_ptr<Node>& node) { return {node->slot.folder, node->slot.name}; }
+    bool operator()(const auto& a, const auto& b) const { return Of(a) < Of(b); }
+  };
+  using BySlot = std::set<std::shared_ptr<Node>, SlotOrder>;
   static std::vector<std::shared_ptr<Node>> In(const BySlot& nodes, FolderId folder);
 
   BySlot by_slot_;
