@@ -58,6 +58,13 @@ check() {
     printf '%s\n' "$output" | head -n 20 | sed 's/^/  /'
   fi
 }
+# shows WHAT COMMAND…: the same, and what it says is shown in any case: seeds and figures.
+shows() {
+  what=$1
+  shift
+  if output=$("$@" 2>&1); then echo "ok - $what"; else echo "not ok - $what"; fi
+  printf '%s\n' "$output" | sed 's/^/  /'
+}
 # refuses WHAT TEXT COMMAND…: the command fails and says TEXT.
 refuses() {
   what=$1 text=$2

@@ -9,11 +9,7 @@ echo content > file
 hash=$(stagefs put t/r file | cut -d' ' -f1)
 TOKEN=$(stagefs token create --user load)
 serve --listen 127.0.0.1:0 --max-body 300000000
-if python3 "$TOP/tests/http/load.py" "$URL" /api/repos/t/r/workspaces/w "$TOKEN" "$hash" "$DAEMONS" > load.log 2>&1; then
-  echo "ok - a good client is answered whatever the others do, and memory stays bounded"
-else
-  echo "not ok - a good client is answered whatever the others do, and memory stays bounded"
-fi
-sed 's/^/  /' load.log
+shows "a good client is answered whatever the others do, and memory stays bounded" \
+  python3 -B "$TOP/tests/http/load.py" "$URL" /api/repos/t/r/workspaces/w "$TOKEN" "$hash" "$DAEMONS"
 stop
 equals "the server ends" 0 "$stopped"

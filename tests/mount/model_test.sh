@@ -1,14 +1,11 @@
 #!/usr/bin/env bash
-# Random operations through all doors beside a plain map. A million: tests/mount/model.py BINARY 1000000 [SEED].
-set -u
-: "${STAGEFS_BINARY:?run through tests/run.sh}"
-[ "$HTTP" = 1 ] || { echo "skip - random operations beside a plain map: without HTTP"; exit 0; }
+# Random operations through all doors beside a plain map: MODEL_OPERATIONS of them (default 12,000).
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
 operations=${MODEL_OPERATIONS:-12000}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-if python3 "$(dirname "$0")/model.py" "$STAGEFS_BINARY" "$operations" > "$log" 2>&1; then
-  echo "ok - $operations random operations through all doors leave what a plain map says"
+if [ "${HTTP:-1}" = 1 ]; then
+  shows "$operations random operations through all doors leave what a plain map says" \
+    python3 -B "$TOP/tests/mount/model.py" "$STAGEFS_BINARY" "$operations" ${MODEL_SEED:+"$MODEL_SEED"}
 else
-  echo "not ok - $operations random operations through all doors leave what a plain map says"
+  skip "random operations beside a plain map" "some come by HTTP"
 fi
-sed 's/^/  /' "$log"

@@ -1,13 +1,9 @@
 #!/usr/bin/env bash
-# A mixed load for a while: SOAK_SECONDS (default 20; a real soak is 1200 or more).
-set -u
-: "${STAGEFS_BINARY:?run through tests/run.sh}"
-[ "$HTTP" = 1 ] || { echo "skip - a soak: without HTTP"; exit 0; }
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-if python3 "$(dirname "$0")/soak.py" "$STAGEFS_BINARY" "${SOAK_SECONDS:-20}" > "$log" 2>&1; then
-  echo "ok - a mixed load does not make the daemon grow"
+# A mixed load for SOAK_SECONDS (default 20; a real soak is 1,200 or more).
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+if [ "${HTTP:-1}" = 1 ]; then
+  shows "a mixed load does not make the daemon grow" python3 -B "$TOP/tests/mount/soak.py" "$STAGEFS_BINARY" "${SOAK_SECONDS:-20}"
 else
-  echo "not ok - a mixed load does not make the daemon grow"
+  skip "a soak" "some of its load comes by HTTP"
 fi
-sed 's/^/  /' "$log"
