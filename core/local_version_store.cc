@@ -13,9 +13,6 @@
 namespace stagefs {
 namespace {
 
-// Above this many files one syncfs() costs less than an fsync() each.
-constexpr size_t kSyncEachMax = 32;
-
 class LocalVersionReader : public VersionReader {
  public:
   LocalVersionReader(UniqueFd fd, uint64_t size_bytes) : fd_(std::move(fd)), size_bytes_(size_bytes) {}
@@ -55,11 +52,7 @@ class LocalVersionStore : public VersionStore {
   }
 
   Status Sync(const std::vector<Sha256>& hashes) override {
-    if (hashes.size() > kSyncEachMax) {
-      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(folder_, O_RDONLY | O_DIRECTORY));
-      if (syncfs(fd.get()) != 0) return ErrnoError("sync the file system of " + folder_);
-      return {};
-    }
+    if (hashes.size() > kSyncEachMax) return SyncFileSystemOf(folder_);
     std::set<std::string> folders;
     for (const Sha256& hash : hashes) {
       const std::string path = PathOf(hash);

@@ -113,9 +113,8 @@ Result<std::string> OverlayReader::PathOf(FolderId folder) {
 }
 
 Result<std::string> OverlayReader::PathOf(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(std::string path, PathOf(slot.folder));
-  if (!path.empty()) path += '/';
-  return path + slot.name;
+  STAGEFS_ASSIGN_OR_RETURN(const std::string path, PathOf(slot.folder));
+  return JoinPath(path, slot.name);
 }
 
 Result<Located> OverlayReader::Find(const RepoPath& path, Workspace::Tree tree) {

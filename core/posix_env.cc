@@ -192,6 +192,12 @@ Status SyncFolder(const std::string& path) {
   return SyncFd(fd.get(), path);
 }
 
+Status SyncFileSystemOf(const std::string& folder) {
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(folder, O_RDONLY | O_DIRECTORY));
+  if (syncfs(fd.get()) != 0) return ErrnoError("sync the file system of " + folder);
+  return {};
+}
+
 Status RenameFile(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) != 0) return ErrnoError("rename " + from + " to " + to);
   return {};

@@ -23,8 +23,6 @@ namespace {
 
 constexpr size_t kNamePartBytesMax = 100;
 constexpr size_t kSyncGroupMax = 4096;
-// Up to so many new files are synced each by itself, more of them with the whole file system.
-constexpr size_t kSyncEachMax = 32;
 constexpr size_t kCopyBytes = 256 << 10;
 // The flusher waits this long for more before it syncs; the promise is one second.
 constexpr auto kFlushDelay = std::chrono::milliseconds(200);
@@ -337,8 +335,7 @@ Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> fil
       STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), file.path()));
     }
   } else {
-    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(incoming_, O_RDONLY | O_DIRECTORY));
-    if (syncfs(fd.get()) != 0) return ErrnoError("sync the file system of " + folder_);
+    STAGEFS_RETURN_IF_ERROR(SyncFileSystemOf(folder_));
   }
   STAGEFS_ASSIGN_OR_RETURN(auto transaction, index_->Begin(Durability::kPowerLoss));
   std::vector<VersionInfo> versions;

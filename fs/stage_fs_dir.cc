@@ -138,7 +138,7 @@ Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
   if (any->kind == NodeKind::kInboxFolder) {
     STAGEFS_RETURN_IF_ERROR(CheckEntryName(name));
-    made_inbox_folders_.Lock()->insert(any->path.empty() ? name : any->path + '/' + name);
+    made_inbox_folders_.Lock()->insert(JoinPath(any->path, name));
     return LookUpControl(*any, name);
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
@@ -159,7 +159,7 @@ Status StageFs::CheckNothingIsWrittenIn(FolderId folder) {
 Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
   if (any->kind == NodeKind::kInboxFolder) {
-    made_inbox_folders_.Lock()->erase(any->path.empty() ? name : any->path + '/' + name);
+    made_inbox_folders_.Lock()->erase(JoinPath(any->path, name));
     return {};
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
@@ -184,7 +184,7 @@ Status StageFs::Remove(NodeId parent, const std::string& name) {
   }
   if (any->kind == NodeKind::kRecoveredFolder) {
     STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
-    return DismissRecovered(repository_, info, any->path.empty() ? name : any->path + '/' + name);
+    return DismissRecovered(repository_, info, JoinPath(any->path, name));
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
   const Slot slot{folder->folder, name};

@@ -28,12 +28,11 @@ Result<WorkingCopyPlace> StageFs::PlaceOf(const Node& node) {
     place.slot = node.slot;
   }
   if (node.kind == NodeKind::kInboxFile) {
-    place.path = std::string(kControlFolder) + "/inbox/" + (node.path.empty() ? "" : node.path + '/') +
-                 place.slot.name;
+    place.path = std::string(kControlFolder) + "/inbox/" + JoinPath(node.path, place.slot.name);
     return place;
   }
-  STAGEFS_ASSIGN_OR_RETURN(place.path, workspace_->PathOf(place.slot.folder));
-  place.path += (place.path.empty() ? "" : "/") + place.slot.name;
+  STAGEFS_ASSIGN_OR_RETURN(const std::string folder, workspace_->PathOf(place.slot.folder));
+  place.path = JoinPath(folder, place.slot.name);
   return place;
 }
 

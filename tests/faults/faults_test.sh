@@ -8,18 +8,9 @@ case ${BUILD:-release} in asan | tsan) skip "power cuts and failing disks" "what
 [ "${HTTP:-1}" = 1 ] || { skip "power cuts and failing disks" "the load posts by HTTP, too"; exit 0; }
 cd "$WORK" || exit 1
 check "what writes the changes down" cc -O1 -Wall -Wextra -Werror -shared -fPIC -o disk.so "$here/disk.c" -ldl
-if python3 -B "$here/cuts.py" "$STAGEFS_BINARY" "$WORK/disk.so" 120 "${FAULT_CUTS:-150}" ${FAULT_SEED:+"$FAULT_SEED"}; then
-  echo "ok - what was acknowledged is there after ${FAULT_CUTS:-150} cuts"
-else
-  echo "not ok - a cut lost something; FAULT_SEED replays it"
-fi
-if python3 -B "$here/failures.py" "$STAGEFS_BINARY" "$WORK/disk.so" "${FAULT_SHARE:-0.1}" ${FAULT_SEED:+"$FAULT_SEED"}; then
-  echo "ok - a disk that fails is told, and nothing else is harmed"
-else
-  echo "not ok - a failing disk was not told, or harmed more; FAULT_SEED replays it"
-fi
-if python3 -B "$here/crossings.py" "$STAGEFS_BINARY" "${FAULT_CROSSINGS:-10}" ${FAULT_SEED:+"$FAULT_SEED"}; then
-  echo "ok - two doors on one path leave what was acknowledged last, wherever a kill comes"
-else
-  echo "not ok - two doors on one path lost something; FAULT_SEED replays it"
-fi
+shows "what was acknowledged is there after ${FAULT_CUTS:-150} cuts" \
+  python3 -B "$here/cuts.py" "$STAGEFS_BINARY" "$WORK/disk.so" 120 "${FAULT_CUTS:-150}" ${FAULT_SEED:+"$FAULT_SEED"}
+shows "a disk that fails is told, and nothing else is harmed" \
+  python3 -B "$here/failures.py" "$STAGEFS_BINARY" "$WORK/disk.so" "${FAULT_SHARE:-0.1}" ${FAULT_SEED:+"$FAULT_SEED"}
+shows "two doors on one path leave what was acknowledged last, wherever a kill comes" \
+  python3 -B "$here/crossings.py" "$STAGEFS_BINARY" "${FAULT_CROSSINGS:-10}" ${FAULT_SEED:+"$FAULT_SEED"}

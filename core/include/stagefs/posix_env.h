@@ -67,6 +67,9 @@ Result<HashedFile> HashFile(int fd);
 Status MakeFolders(const std::string& path);
 Status SyncFd(int fd, const std::string& what);
 Status SyncFolder(const std::string& path);
+// Up to so many new files are synced each by itself, more of them with the whole file system that `folder` is on.
+constexpr size_t kSyncEachMax = 32;
+Status SyncFileSystemOf(const std::string& folder);
 Status RenameFile(const std::string& from, const std::string& to);
 Status RemoveFile(const std::string& path);
 
