@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from scene import clean_up, is_clean, seeded
+from scene import clean_up, daemons, is_clean, mount_with_http, seeded
 
 binary = sys.argv[1]
 share = int(sys.argv[2]) if len(sys.argv) > 2 else 1
@@ -80,11 +79,8 @@ class Scene:
             file.write(MOVED)
 
     def start(self):
-        started = subprocess.run([binary, "--root", root, "mount", "t/r:w", mnt, "--listen", "127.0.0.1:0",
-                                  "--insecure-no-auth"], check=True, timeout=60, stderr=subprocess.PIPE, text=True)
-        self.address = re.search(r"http://(\S+)", started.stderr).group(1)
-        found = subprocess.run(["pgrep", "-f", f"^{binary} --root {root} mount t/r:"], capture_output=True, text=True)
-        self.pids = [int(pid) for pid in found.stdout.split() if not has_ended(pid)]
+        self.address = mount_with_http(binary, root, mnt)
+        self.pids = [pid for pid in daemons(binary, root, mnt) if not has_ended(pid)]
 
     def ask(self, method, path, body=None):
         connection = http.client.HTTPConnection(self.address, timeout=60)

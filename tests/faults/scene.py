@@ -1,5 +1,6 @@
-"""What the tests of faults share: a seed that replays a run, and what a disk must be like after one."""
+"""What the tests of faults and long loads share: a seed that replays a run, mounts, and what a disk must be like after one."""
 import random
+import re
 import subprocess
 import sys
 
@@ -18,3 +19,16 @@ def is_clean(code, said):
 
 def clean_up(work, mnt):
     subprocess.run(["sh", "-c", f"umount -l {mnt} 2>/dev/null || fusermount3 -uz {mnt} 2>/dev/null; chmod -R u+w {work}; rm -rf {work}"])
+
+
+def mount_with_http(binary, root, mnt, *options):
+    """Mounts t/r:w in the background, with an HTTP server that asks for no token; returns its ADDRESS:PORT."""
+    started = subprocess.run([binary, "--root", root, "mount", "t/r:w", mnt, *options, "--listen", "127.0.0.1:0", "--insecure-no-auth"],
+                             check=True, timeout=60, stderr=subprocess.PIPE, text=True)
+    return re.search(r"http://(\S+)", started.stderr).group(1)
+
+
+def daemons(binary, root, mnt):
+    """The processes that serve `mnt`, also one that has ended and nobody waited for."""
+    found = subprocess.run(["pgrep", "-f", f"^{binary} --root {root} mount t/r:w {mnt}( |$)"], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]

@@ -24,7 +24,7 @@ import urllib.parse
 from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../faults"))
-from scene import clean_up, is_clean, seeded  # noqa: E402
+from scene import clean_up, daemons, is_clean, mount_with_http, seeded  # noqa: E402
 
 binary, operations = sys.argv[1], int(sys.argv[2])
 random = seeded("model", 3)
@@ -73,21 +73,15 @@ def eventually(function, what):
 class Mount:
     """The daemon with its HTTP server, and a second daemon that shows the same workspace."""
     def start(self):
-        started = subprocess.run([binary, "--root", root, "mount", "t/r:w", mnt, "--create", "--listen", "127.0.0.1:0",
-                                  "--insecure-no-auth"], check=True, timeout=60, stderr=subprocess.PIPE, text=True)
-        self.http = http.client.HTTPConnection(re.search(r"http://(\S+)", started.stderr).group(1), timeout=60)
+        self.http = http.client.HTTPConnection(mount_with_http(binary, root, mnt, "--create"), timeout=60)
         stagefs("mount", "t/r:w", other)
-
-    def pids(self, at):
-        found = subprocess.run(["pgrep", "-f", f"^{binary} --root {root} mount t/r:w {at}( |$)"], capture_output=True, text=True)
-        return [int(pid) for pid in found.stdout.split()]
 
     def stop(self, kill):
         self.http.close()
-        pids = self.pids(mnt) + self.pids(other)
+        pids = daemons(binary, root, mnt) + daemons(binary, root, other)
         for at in (other, mnt):
             if kill:
-                for pid in self.pids(at):
+                for pid in daemons(binary, root, at):
                     os.kill(pid, signal.SIGKILL)
             else:
                 stagefs("unmount", at)
@@ -639,7 +633,7 @@ except Wrong as wrong:
 finally:
     for handle in handles:
         os.close(handle.fd)
-    for pid in mount.pids(mnt) + mount.pids(other):
+    for pid in daemons(binary, root, mnt) + daemons(binary, root, other):
         os.kill(pid, signal.SIGKILL)
     subprocess.run(["sh", "-c", f"umount -l {other} 2>/dev/null || fusermount3 -uz {other} 2>/dev/null"])
     clean_up(work, mnt)

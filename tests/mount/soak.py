@@ -19,7 +19,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../faults"))
-from scene import clean_up, is_clean, seeded  # noqa: E402
+from scene import clean_up, daemons, is_clean, mount_with_http, seeded  # noqa: E402
 
 binary, seconds = sys.argv[1], int(sys.argv[2])
 random = seeded("soak", 3)
@@ -116,10 +116,8 @@ def tell(what, seen):
 
 try:
     stagefs("create", "t/r")
-    started = subprocess.run([binary, "--root", root, "mount", "t/r:w", mnt, "--create", "--listen", "127.0.0.1:0", "--insecure-no-auth"],
-                             check=True, timeout=60, stderr=subprocess.PIPE, text=True)
-    address = re.search(r"http://(\S+)", started.stderr).group(1)
-    pid = int(subprocess.run(["pgrep", "-f", f"^{binary} --root {root} mount"], capture_output=True, text=True).stdout.split()[0])
+    address = mount_with_http(binary, root, mnt, "--create")
+    pid = daemons(binary, root, mnt)[0]
     workers = [Worker(number, address) for number in range(WORKERS)]
     for worker in workers:
         worker.start()
@@ -153,8 +151,8 @@ try:
         problems.append(said[:5000])
 finally:
     stop.set()
-    for leftover in subprocess.run(["pgrep", "-f", f"^{binary} --root {root} mount"], capture_output=True, text=True).stdout.split():
-        os.kill(int(leftover), signal.SIGKILL)
+    for leftover in daemons(binary, root, mnt):
+        os.kill(leftover, signal.SIGKILL)
     clean_up(work, mnt)
 print(*problems[:10], sep="\n")
 sys.exit(bool(problems))
