@@ -28,7 +28,11 @@ Status FallBack(Repository& repository, const VersionInfo& lost) {
   STAGEFS_ASSIGN_OR_RETURN(const auto entries, transaction->UnsyncedEntriesOf(lost.id));
   STAGEFS_RETURN_IF_ERROR(transaction->EraseEntriesOf(lost.id).WithoutValue());
   for (const UnsyncedEntry& entry : entries) {
-    if (!entry.previous || entry.previous->entry.version == lost.id) continue;
+    if (!entry.previous) continue;  // Of an older stagefs.
+    if (const VersionId version = entry.previous->entry.version; version != 0) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> there, transaction->GetVersion(version));
+      if (!there || version == lost.id) continue;  // Lost, too.
+    }
     STAGEFS_RETURN_IF_ERROR(transaction->PutStaged(entry.workspace, entry.slot, *entry.previous));
     STAGEFS_RETURN_IF_ERROR(transaction->NoteChange(entry.workspace, entry.slot.folder, kNoMount));
   }

@@ -88,7 +88,7 @@ CREATE TABLE staged_entry (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX staged_entry_by_child ON staged_entry (workspace, child) WHERE child IS NOT NULL;
 
--- What a path was before a close() whose bytes may not survive power loss yet; NULL kind: nothing was staged.
+-- What was staged at a path before a close() whose bytes may not survive power loss yet. No row: nothing was.
 CREATE TABLE unsynced_entry (
   workspace  INTEGER NOT NULL,
   folder     INTEGER NOT NULL,

@@ -373,6 +373,11 @@ Status SqliteTransaction::EraseAllStaged(WorkspaceId workspace) {
 }
 
 Status SqliteTransaction::PutUnsyncedEntry(const UnsyncedEntry& entry) {
+  if (!entry.previous) {
+    return Run("DELETE FROM unsynced_entry WHERE workspace = ?1 AND folder = ?2 AND name = ?3", [&](Statement& s) {
+      s.BindInt(1, entry.workspace).BindInt(2, entry.slot.folder).BindBlob(3, entry.slot.name);
+    });
+  }
   return Run(
       "INSERT INTO unsynced_entry (workspace, folder, name, version, kind, old, child, size,"
       " executable, mtime_ns, state, scratch, target)"
@@ -382,7 +387,7 @@ Status SqliteTransaction::PutUnsyncedEntry(const UnsyncedEntry& entry) {
       [&](Statement& s) {
         s.BindInt(1, entry.workspace).BindInt(2, entry.slot.folder).BindBlob(3, entry.slot.name);
         s.BindInt(4, entry.version);
-        if (entry.previous) BindStaged(s, 5, *entry.previous);
+        BindStaged(s, 5, *entry.previous);
       });
 }
 

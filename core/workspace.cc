@@ -99,7 +99,7 @@ Result<Located> Workspace::Find(const RepoPath& path, Tree tree) {
 }
 
 Result<std::string> Workspace::PathOf(FolderId folder) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, SnapshotOf(repository_.index().Glance()));
   return now.tree.PathOf(folder);
 }
 

@@ -403,24 +403,11 @@ LookedUp StageFs::RememberAbsent(const std::shared_ptr<Node>& folder, const std:
 
 void StageFs::Forget(NodeId id, uint64_t count) { table_.Lock()->Forget(id, count); }
 
+// What others change reaches the nodes by Refresh().
 Result<Attributes> StageFs::GetAttributes(NodeId id) {
   STAGEFS_ASSIGN_OR_RETURN(const auto node, Get(id));
-  Slot slot;
-  bool ask = false;
-  {
-    auto table = table_.Lock();
-    ask = node->attached && !node->open && id != kRootNode &&
-          (node->kind == NodeKind::kFile || node->kind == NodeKind::kFolder);
-    slot = node->slot;
-  }
-  if (ask) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));
-    auto table = table_.Lock();
-    if (entry && !node->open && SameContent(*entry, node->entry)) node->entry = *entry;
-  } else if (id == kRootNode) {
-    // A deleted workspace is told from an empty one here.
-    STAGEFS_RETURN_IF_ERROR(workspace_->Info().WithoutValue());
-  }
+  // A deleted workspace is told from an empty one here.
+  if (id == kRootNode) STAGEFS_RETURN_IF_ERROR(workspace_->Info().WithoutValue());
   return AttributesNow(node);
 }
 

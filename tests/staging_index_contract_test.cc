@@ -206,6 +206,9 @@ TEST_CASE("StagingIndex: the first state before unsynced content is what to fall
   REQUIRE(entries.size() == 1);
   REQUIRE(entries[0].previous);
   CHECK(entries[0].previous->entry.version == good);
+  Ok(t->PutUnsyncedEntry({w, {1, "b"}, worse, before}));
+  Ok(t->PutUnsyncedEntry({w, {1, "b"}, worse, std::nullopt}));  // Removed and made again.
+  CHECK(Value(t->UnsyncedEntriesOf(worse)).size() == 1);
   Ok(t->SetSynced(worse));
   CHECK(Value(t->UnsyncedEntriesOf(worse)).empty());
   CHECK(Value(t->ListUnsynced(10)).size() == 1);

@@ -10,7 +10,7 @@ libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck g
 xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-utils vim nano ed perl zip unzip wget
 python3-torchvision python3-pil"
 [ "${BENCH:-0}" = 0 ] || packages="$packages bindfs mergerfs wrk"
-[ "${FUZZ:-0}" = 0 ] || packages="$packages clang"
+[ "${FUZZ:-0}" = 0 ] || packages="$packages clang libclang-rt-dev"
 [ "${COVERAGE:-0}" = 0 ] || packages="$packages gcovr"
 if ! command -v dpkg-query >/dev/null; then
   echo "stagefs needs these packages (Debian's names); install them with your package manager:"

@@ -247,6 +247,7 @@ class IndexTransaction : public IndexReader {
   virtual Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) = 0;
   virtual Status EraseStaged(WorkspaceId workspace, const Slot& slot) = 0;
   virtual Status EraseAllStaged(WorkspaceId workspace) = 0;
+  // Without `previous` nothing is kept of the slot: there was nothing, as where no row was ever put.
   virtual Status PutUnsyncedEntry(const UnsyncedEntry& entry) = 0;
   // Notes that something in `folder` changed, for mounts other than `writer`.
   virtual Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) = 0;
