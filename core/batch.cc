@@ -15,6 +15,7 @@ namespace {
 // stays bounded. Runs are in the manifest's order, so the last entry of a path wins.
 constexpr size_t kRunEntriesMax = 8'192;
 constexpr size_t kRunBytesMax = 4 << 20;
+constexpr size_t kFoldersKnownMax = 65'536;
 
 // Byte order with '/' before every other byte: a path is followed by what lies below it.
 bool ComesBefore(const std::string& a, const std::string& b) {
@@ -78,6 +79,7 @@ class Batch {
   struct Run {
     ManifestOptions options;
     std::vector<Waiting> entries;
+    bool prepared = false;  // Sorted, and its versions found.
   };
 
   Status HandOver() {
@@ -85,12 +87,17 @@ class Batch {
       STAGEFS_ASSIGN_OR_RETURN(versions_, index_.Read());
       stager_ = std::thread([this] { StageRuns(); });
     }
-    Prepare(*versions_, &run_);
     {
       std::unique_lock lock(mutex_);
+      if (!idle_) {  // Whoever waits for nothing prepares.
+        lock.unlock();
+        Prepare(*versions_, &run_);
+        lock.lock();
+      }
       changed_.wait(lock, [this] { return !next_ || !failed_; });
       if (!failed_) return failed_;
       next_ = std::exchange(run_, {});
+      idle_ = false;
     }
     changed_.notify_all();
     run_bytes_ = 0;
@@ -112,12 +119,14 @@ class Batch {
       Run run;
       {
         std::unique_lock lock(mutex_);
+        idle_ = !next_;
         changed_.wait(lock, [this] { return next_ || finished_; });
         if (!next_) return;
         run = std::move(*next_);
         next_.reset();
       }
       changed_.notify_all();
+      if (!run.prepared) Prepare(overlay_.index(), &run);
       const Status staged = StageRun(std::move(run));
       if (staged) continue;
       {
@@ -145,6 +154,7 @@ class Batch {
       }
     }
     for (Waiting& waiting : entries) waiting.found = Find(versions, waiting.entry);
+    run->prepared = true;
   }
 
   Result<Found> Find(IndexReader& versions, const ManifestEntry& entry) const {
@@ -181,7 +191,6 @@ class Batch {
     }
     std::sort(refused.begin(), refused.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (const auto& [position, entry] : refused) STAGEFS_RETURN_IF_ERROR(report_.refused.Append(entry));
-    folders_.clear();
     if (request_.progress) request_.progress(report_.entries);
     return {};
   }
@@ -197,9 +206,13 @@ class Batch {
     return staged.outcome;
   }
 
+  // A batch makes folders and moves none, so they are remembered while it lasts.
   Result<FolderId> FolderOf(const RepoPath& directory) {
+    if (directory.is_root()) return kRootFolder;
     if (const auto known = folders_.find(directory.str()); known != folders_.end()) return known->second;
-    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay_.EnsureFolders(directory));
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId above, FolderOf(directory.parent()));
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay_.EnsureFolder({above, std::string(directory.name())}));
+    if (folders_.size() >= kFoldersKnownMax) folders_.clear();
     folders_[directory.str()] = folder;
     return folder;
   }
@@ -219,6 +232,7 @@ class Batch {
   std::condition_variable changed_;
   std::optional<Run> next_;
   bool finished_ = false;
+  bool idle_ = false;  // The thread that stages waits for a run.
   Status failed_;
   std::thread stager_;
 };

@@ -35,14 +35,17 @@ Result<std::optional<StagedEntry>> OverlayReader::LookUpStaged(const Slot& slot)
   return index_.LookUpStaged(workspace_.id, slot.folder, slot.name);
 }
 
+// A manifest asks about thousands of names of a folder that no commit ever touched.
+Result<bool> OverlayReader::HasBaseRows(FolderId folder) {
+  if (const auto known = has_base_rows_.find(folder); known != has_base_rows_.end()) return known->second;
+  STAGEFS_ASSIGN_OR_RETURN(const bool has, index_.HasBaseRows(folder));
+  has_base_rows_.emplace(folder, has);
+  return has;
+}
+
 Result<std::optional<Entry>> OverlayReader::LookUpBase(const Slot& slot) {
-  // A manifest asks about thousands of names of a folder that no commit ever touched.
-  auto known = has_base_rows_.find(slot.folder);
-  if (known == has_base_rows_.end()) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool has, index_.HasBaseRows(slot.folder));
-    known = has_base_rows_.emplace(slot.folder, has).first;
-  }
-  if (!known->second) return std::optional<Entry>();
+  STAGEFS_ASSIGN_OR_RETURN(const bool has_rows, HasBaseRows(slot.folder));
+  if (!has_rows) return std::optional<Entry>();
   return index_.LookUpBase(base_, slot.folder, slot.name);
 }
 
@@ -196,9 +199,32 @@ Result<bool> Overlay::Withdraw(const Slot& slot) {
   return true;
 }
 
+Entry Overlay::NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how, const Entry* existing,
+                        const Entry* base) {
+  Entry entry;
+  entry.kind = EntryKind::kFile;
+  entry.version = version.id;
+  entry.size_bytes = version.size_bytes;
+  entry.executable = how.executable.value_or(existing && existing->executable);
+  entry.mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
+  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchFile(slot.name, entry.size_bytes);
+  return entry;
+}
+
 Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how) {
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
   if (version.synced) known_synced_ = version.id;
+  // Most often the name is new: then one statement finds that out and stages it.
+  STAGEFS_ASSIGN_OR_RETURN(const bool has_base_rows, HasBaseRows(slot.folder));
+  if (!has_base_rows && version.synced) {
+    const Entry entry = NewEntry(slot, version, how, nullptr, nullptr);
+    const StagedState state = entry.scratch ? StagedState::kKept : StagedState::kAdded;
+    STAGEFS_ASSIGN_OR_RETURN(const bool added, transaction_.AddStaged(workspace().id, slot, {entry, state}));
+    if (added) {
+      NoteChange(slot.folder);
+      return StagedFile{entry.scratch ? StageOutcome::kScratch : StageOutcome::kAdded, entry};
+    }
+  }
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
   const Entry* existing = staged ? &staged->entry : base ? &*base : nullptr;
@@ -208,14 +234,7 @@ Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& ve
   if (existing && existing->kind == EntryKind::kFolder) {
     return Refuse(ErrorCode::kIsDirectory, slot, "is a folder");
   }
-  Entry entry;
-  entry.kind = EntryKind::kFile;
-  entry.version = version.id;
-  entry.size_bytes = version.size_bytes;
-  entry.executable = how.executable.value_or(existing && existing->executable);
-  entry.mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
-  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchFile(slot.name, entry.size_bytes);
-
+  Entry entry = NewEntry(slot, version, how, existing, base ? &*base : nullptr);
   const bool same = base && SameContent(*base, entry);
   if (same && how.update_timestamp) {
     STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {entry, StagedState::kModified}));

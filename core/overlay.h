@@ -28,6 +28,8 @@ class OverlayReader {
   Result<std::vector<Named<Entry>>> List(FolderId folder, std::string_view after, size_t limit);
   Result<std::vector<Named<Entry>>> ListBase(FolderId folder, std::string_view after, size_t limit);
   Result<bool> IsEmpty(FolderId folder);
+  // Whether any commit ever put a row into `folder`; remembered while this lives.
+  Result<bool> HasBaseRows(FolderId folder);
 
   // The slot that shows `folder` in the workspace, else the one in the base. std::nullopt: the root, or none.
   Result<std::optional<Slot>> PlaceOf(FolderId folder);
@@ -80,6 +82,9 @@ class Overlay : public OverlayReader {
   Status Finish();
 
  private:
+  // What staging `version` makes of `slot`, where `existing` is, and `base` in the base.
+  static Entry NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how, const Entry* existing,
+                        const Entry* base);
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
   Status CheckNotBelow(FolderId folder, FolderId moving);
 

@@ -77,6 +77,7 @@ class SqliteTransaction : public SqliteReads<IndexTransaction> {
   Status PutWorkspace(const WorkspaceInfo& workspace) override;
   Status EraseWorkspace(WorkspaceId id) override;
 
+  Result<bool> AddStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) override;
   Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) override;
   Status EraseStaged(WorkspaceId workspace, const Slot& slot) override;
   Status EraseAllStaged(WorkspaceId workspace) override;
@@ -350,15 +351,24 @@ Status SqliteTransaction::EraseWorkspace(WorkspaceId id) {
   return {};
 }
 
+#define STAGED_VALUES                                                                                     \
+  " INTO staged_entry (workspace, folder, name, kind, version, child, size, executable, mtime_ns, state," \
+  " scratch, target) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+
+Result<bool> SqliteTransaction::AddStaged(WorkspaceId workspace, const Slot& slot,
+                                          const StagedEntry& staged) {
+  STAGEFS_RETURN_IF_ERROR(Run("INSERT" STAGED_VALUES " ON CONFLICT DO NOTHING", [&](Statement& s) {
+    s.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name);
+    BindStaged(s, 4, staged);
+  }));
+  return connection_.changes() > 0;
+}
+
 Status SqliteTransaction::PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) {
-  return Run(
-      "INSERT OR REPLACE INTO staged_entry (workspace, folder, name, kind, version, child, size,"
-      " executable, mtime_ns, state, scratch, target)"
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-      [&](Statement& s) {
-        s.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name);
-        BindStaged(s, 4, staged);
-      });
+  return Run("INSERT OR REPLACE" STAGED_VALUES, [&](Statement& s) {
+    s.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name);
+    BindStaged(s, 4, staged);
+  });
 }
 
 Status SqliteTransaction::EraseStaged(WorkspaceId workspace, const Slot& slot) {

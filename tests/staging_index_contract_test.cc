@@ -189,6 +189,11 @@ TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging
   REQUIRE(found);
   CHECK(found->entry == staged.entry);
   CHECK(found->state == staged.state);
+  // Added only where nothing is.
+  CHECK_FALSE(Value(t->AddStaged(w, {1, "link"}, {IndexScene::File(0), StagedState::kAdded})));
+  CHECK(Value(t->LookUpStaged(w, 1, "link"))->entry == staged.entry);
+  CHECK(Value(t->AddStaged(w, {1, "copy"}, staged)));
+  CHECK(Value(t->LookUpStaged(w, 1, "copy"))->entry == staged.entry);
 }
 
 TEST_CASE("StagingIndex: the first state before unsynced content is what to fall back to",

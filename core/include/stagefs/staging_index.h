@@ -244,6 +244,8 @@ class IndexTransaction : public IndexReader {
   virtual Status PutWorkspace(const WorkspaceInfo& workspace) = 0;
   virtual Status EraseWorkspace(WorkspaceId id) = 0;
 
+  // Only where the slot has no row: false if it has one.
+  virtual Result<bool> AddStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) = 0;
   virtual Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) = 0;
   virtual Status EraseStaged(WorkspaceId workspace, const Slot& slot) = 0;
   virtual Status EraseAllStaged(WorkspaceId workspace) = 0;
