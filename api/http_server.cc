@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "client_watch.h"
 #include "routes.h"
 #include "stagefs/posix_env.h"
 #include "wire.h"
@@ -62,7 +63,10 @@ class MicrohttpdServer : public HttpServer {
  public:
   MicrohttpdServer(Root& root, std::unique_ptr<Tokens> tokens, RouterOptions router,
                    const HttpOptions& options)
-      : root_(root), router_(root, std::move(tokens), router), options_(options) {}
+      : root_(root),
+        router_(root, std::move(tokens), router),
+        options_(options),
+        watch_(options.slow_window, options.bytes_per_second_min) {}
 
   ~MicrohttpdServer() override {
     if (daemon_ != nullptr) MHD_stop_daemon(daemon_);
@@ -89,6 +93,7 @@ class MicrohttpdServer : public HttpServer {
                                MHD_OPTION_THREAD_STACK_SIZE, kThreadStackBytes, MHD_OPTION_URI_LOG_CALLBACK,
                                &MicrohttpdServer::OnTarget, this, MHD_OPTION_UNESCAPE_CALLBACK, &KeepEscapes,
                                nullptr, MHD_OPTION_NOTIFY_COMPLETED, &MicrohttpdServer::OnCompleted, this,
+                               MHD_OPTION_NOTIFY_CONNECTION, &MicrohttpdServer::OnConnection, this,
                                MHD_OPTION_ARRAY, options_.tls_key.empty() ? plain : tls, MHD_OPTION_END);
     if (daemon_ == nullptr) {
       close(listen_fd);
@@ -146,9 +151,27 @@ class MicrohttpdServer : public HttpServer {
     return arrival.release();
   }
 
-  static void OnCompleted(void*, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
+  static void OnCompleted(void* self, MHD_Connection* connection, void** context, MHD_RequestTerminationCode) {
     delete static_cast<Arrival*>(*context);
     *context = nullptr;
+    static_cast<MicrohttpdServer*>(self)->watch_.Restart(ClientOf(connection), /*answering=*/false);
+  }
+
+  static void OnConnection(void* self, MHD_Connection* connection, void** context,
+                           MHD_ConnectionNotificationCode code) {
+    ClientWatch& watch = static_cast<MicrohttpdServer*>(self)->watch_;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+      const int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+      *context = new ClientWatch::Handle(watch.Add(fd));
+    } else {
+      const std::unique_ptr<ClientWatch::Handle> client(static_cast<ClientWatch::Handle*>(*context));
+      watch.Remove(*client);
+    }
+  }
+
+  static ClientWatch::Handle ClientOf(MHD_Connection* connection) {
+    const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return *static_cast<ClientWatch::Handle*>(info->socket_context);
   }
 
   static MHD_Result OnData(void* self, MHD_Connection* connection, const char*, const char* method,
@@ -183,7 +206,10 @@ class MicrohttpdServer : public HttpServer {
       return arrival.received > options_.body_bytes_max + kDrainBytesMax ? MHD_NO : MHD_YES;
     }
     if (arrival.too_large) return Send(connection, arrival, Router::TooLarge(options_.body_bytes_max));
-    return Send(connection, arrival, Answer(arrival));
+    watch_.Restart(ClientOf(connection), /*answering=*/true);
+    HttpResponse answer = Answer(arrival);
+    watch_.Restart(ClientOf(connection), /*answering=*/false);
+    return Send(connection, arrival, std::move(answer));
   }
 
   void Keep(Arrival& arrival, const char* data, size_t size) {
@@ -257,6 +283,7 @@ class MicrohttpdServer : public HttpServer {
   Root& root_;
   Router router_;
   const HttpOptions options_;
+  ClientWatch watch_;  // Synchronizes itself.
   std::string certificate_, key_;
   uint16_t port_ = 0;
   MHD_Daemon* daemon_ = nullptr;
