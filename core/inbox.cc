@@ -36,14 +36,7 @@ std::string Unhex(std::string_view hex) {
 
 std::string QueuePrefix(WorkspaceId workspace) { return "queued/" + std::to_string(workspace) + '/'; }
 
-Entry EntryOf(const VersionInfo& version) {
-  Entry entry;
-  entry.kind = EntryKind::kFile;
-  entry.version = version.id;
-  entry.size_bytes = version.size_bytes;
-  entry.mtime_ns = NowNs();
-  return entry;
-}
+Entry EntryOf(const VersionInfo& version) { return Entry::OfFile(version.id, version.size_bytes, NowNs()); }
 
 InboxFile FileOf(const RepoPath& directory, const std::string& name, const Entry& entry) {
   return {directory.str(), name, entry.version, entry.size_bytes, entry.mtime_ns};

@@ -18,7 +18,7 @@ constexpr char kSchema[] =
 // "stgf": tells an index from any other SQLite database (file(1) shows it).
 constexpr int kApplicationId = 0x73746766;
 constexpr int kWriterCacheKib = 32 * 1024;
-constexpr int kReaderCacheKib = 16 * 1024;
+constexpr int kReaderCacheKib = 8 * 1024;
 constexpr size_t kIdleReadersMax = 4;
 
 class SqliteStagingIndex;

@@ -25,22 +25,89 @@ NodeKind KindOf(EntryKind kind) {
   return NodeKind::kFile;
 }
 
+const Node::Extra& Node::extra() const {
+  static const Extra kNone;
+  return extra_ ? *extra_ : kNone;
+}
+
+Node::Extra& Node::MakeExtra() {
+  if (!extra_) extra_ = std::make_unique<Extra>();
+  return *extra_;
+}
+
+void Node::TrimExtra() {
+  if (!extra_) return;
+  const Extra& e = *extra_;
+  if (e.path.empty() && e.target.empty() && !e.open && e.touched_ns == 0 && e.absent.empty()) extra_.reset();
+}
+
+Entry Node::entry() const {
+  Entry entry;
+  entry.kind = entry_kind_;
+  (entry_kind_ == EntryKind::kFolder ? entry.child : entry.version) = holds_;
+  entry.size_bytes = size_bytes_;
+  entry.executable = executable_;
+  entry.mtime_ns = mtime_ns_;
+  entry.target = extra().target;
+  entry.scratch = scratch_;
+  return entry;
+}
+
+void Node::SetEntry(const Entry& entry) {
+  entry_kind_ = entry.kind;
+  const int64_t holds = entry.kind == EntryKind::kFolder ? entry.child : entry.version;
+  if (holds_ != holds) holds_ = holds;  // A folder's is read without the lock.
+  size_bytes_ = entry.size_bytes;
+  executable_ = entry.executable;
+  mtime_ns_ = entry.mtime_ns;
+  if (entry.target != extra().target) MakeExtra().target = entry.target;
+  scratch_ = entry.scratch;
+}
+
+std::shared_ptr<Node> NodesById::Find(NodeId id) const {
+  const auto chunk = chunks_.find(id / 2 / kChunkIds);
+  return chunk == chunks_.end() ? nullptr : chunk->second->nodes[id / 2 % kChunkIds];
+}
+
+void NodesById::Add(const std::shared_ptr<Node>& node) {
+  auto& chunk = chunks_[node->id / 2 / kChunkIds];
+  if (!chunk) chunk = std::make_unique<Chunk>();
+  chunk->nodes[node->id / 2 % kChunkIds] = node;
+  ++chunk->used;
+  ++size_;
+}
+
+void NodesById::Erase(NodeId id) {
+  const auto chunk = chunks_.find(id / 2 / kChunkIds);
+  if (chunk == chunks_.end() || !chunk->second->nodes[id / 2 % kChunkIds]) return;
+  chunk->second->nodes[id / 2 % kChunkIds].reset();
+  --size_;
+  if (--chunk->second->used == 0) chunks_.erase(chunk);
+}
+
+void NodesById::ForEach(const std::function<void(const std::shared_ptr<Node>&)>& visit) const {
+  for (const auto& [number, chunk] : chunks_) {
+    for (const auto& node : chunk->nodes) {
+      if (node) visit(node);
+    }
+  }
+}
+
 InodeTable::InodeTable() : next_(2) {
   const auto root = AddFolder(kRootFolder);
   root->lookups = 1;  // The kernel never looks the root up and never forgets it.
   root->attached = true;
-  root->entry.kind = EntryKind::kFolder;
-  root->entry.child = kRootFolder;
 }
 
 std::shared_ptr<Node> InodeTable::Find(NodeId id) const {
-  const auto found = by_id_.find(id);
-  return found == by_id_.end() ? nullptr : found->second;
+  if (id % 2 == 0) return files_.Find(id);
+  const auto found = folders_.find(id);
+  return found == folders_.end() ? nullptr : found->second;
 }
 
 std::shared_ptr<Node> InodeTable::FindSlot(const Slot& slot) const {
   const auto found = by_slot_.find(SlotOrder::Place(slot.folder, slot.name));
-  return found == by_slot_.end() ? nullptr : *found;
+  return found == by_slot_.end() ? nullptr : Find((*found)->id);
 }
 
 std::shared_ptr<Node> InodeTable::FindFolder(FolderId folder) const { return Find(IdOfFolder(folder)); }
@@ -50,17 +117,17 @@ std::shared_ptr<Node> InodeTable::Add(NodeKind kind) {
   node->id = next_;
   next_ += 2;
   node->kind = kind;
-  by_id_[node->id] = node;
+  files_.Add(node);
   return node;
 }
 
 std::shared_ptr<Node> InodeTable::AddFolder(FolderId folder) {
-  auto& node = by_id_[IdOfFolder(folder)];
+  auto& node = folders_[IdOfFolder(folder)];
   if (!node) {
     node = std::make_shared<Node>();
     node->id = IdOfFolder(folder);
     node->kind = NodeKind::kFolder;
-    node->folder = folder;
+    node->SetEntry(Entry::OfFolder(folder));
   }
   return node;
 }
@@ -91,14 +158,14 @@ void InodeTable::Attach(const std::shared_ptr<Node>& node, const Slot& slot) {
   if (const auto before = FindSlot(slot)) Detach(before);
   node->slot = slot;
   node->attached = true;
-  by_slot_.insert(node);
-  if (node->open) open_.insert(node);
+  by_slot_.insert(node.get());
+  if (node->open()) open_.insert(node.get());
 }
 
 void InodeTable::Detach(const std::shared_ptr<Node>& node) {
-  if (const auto found = by_slot_.find(node); found != by_slot_.end() && *found == node) {
+  if (const auto found = by_slot_.find(node.get()); found != by_slot_.end() && *found == node.get()) {
     by_slot_.erase(found);
-    open_.erase(node);
+    open_.erase(node.get());
   }
   if (const auto key = keys_.find(node->id); key != keys_.end()) {
     by_key_.erase(key->second);
@@ -108,16 +175,18 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
 }
 
 void InodeTable::SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file) {
-  node->open = std::move(file);
+  const bool open = file != nullptr;
+  node->MakeExtra().open = std::move(file);
+  node->TrimExtra();
   if (!node->attached || FindSlot(node->slot) != node) return;
-  if (node->open) open_.insert(node);
-  else open_.erase(node);
+  if (open) open_.insert(node.get());
+  else open_.erase(node.get());
 }
 
-std::vector<std::shared_ptr<Node>> InodeTable::In(const BySlot& nodes, FolderId folder) {
+std::vector<std::shared_ptr<Node>> InodeTable::In(const BySlot& nodes, FolderId folder) const {
   std::vector<std::shared_ptr<Node>> children;
   auto it = nodes.lower_bound(SlotOrder::Place(folder, ""));
-  for (; it != nodes.end() && (*it)->slot.folder == folder; ++it) children.push_back(*it);
+  for (; it != nodes.end() && (*it)->slot.folder == folder; ++it) children.push_back(Find((*it)->id));
   return children;
 }
 
@@ -138,7 +207,9 @@ void InodeTable::FindSorted(FolderId folder, const std::vector<std::string_view>
 
 std::vector<std::shared_ptr<Node>> InodeTable::All() const {
   std::vector<std::shared_ptr<Node>> all;
-  for (const auto& [id, node] : by_id_) all.push_back(node);
+  all.reserve(size());
+  for (const auto& [id, node] : folders_) all.push_back(node);
+  files_.ForEach([&](const std::shared_ptr<Node>& node) { all.push_back(node); });
   return all;
 }
 
@@ -151,9 +222,10 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
 }
 
 void InodeTable::DropIfUnused(const std::shared_ptr<Node>& node) {
-  if (node->lookups > 0 || node->open || node->id == kRootNode) return;
+  if (node->lookups > 0 || node->open() || node->id == kRootNode) return;
   Detach(node);
-  by_id_.erase(node->id);
+  if (node->id % 2 == 0) files_.Erase(node->id);
+  else folders_.erase(node->id);
 }
 
 }  // namespace stagefs

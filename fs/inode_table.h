@@ -1,6 +1,7 @@
 // What the kernel knows of the mount: one Node per inode it has looked up.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,7 +20,7 @@ using NodeId = uint64_t;
 
 constexpr NodeId kRootNode = 1;
 
-enum class NodeKind {
+enum class NodeKind : uint8_t {
   kFolder,  // Of the workspace's tree.
   kFile,
   kSymlink,
@@ -41,25 +42,70 @@ NodeKind KindOf(EntryKind kind);
 // Whether two entries show the same bytes, folder or link.
 bool SameContent(const Entry& a, const Entry& b);
 
-// Guarded by the table's lock, except where it says constant.
+// Guarded by the table's lock, except where it says constant. The kernel may know a million of them, so what few of
+// them have is kept apart.
 struct Node {
   NodeId id = 0;                    // Constant.
   NodeKind kind = NodeKind::kFile;  // Constant.
-  FolderId folder = 0;              // Folders of a tree.
-  Slot slot;                        // Tree nodes: where it is. Meaningless once detached.
-  std::string path;                 // Inbox: the directory; recovered: the path; text: its name.
-  Entry entry;                      // Trees: what the slot holds. Versions: their id, size and time.
-  std::shared_ptr<OpenFile> open;   // While it has handles, or waits to be staged. Set by InodeTable::SetOpen().
-  uint64_t lookups = 0;             // The kernel's references.
   bool attached = false;            // The slot leads here.
   bool passed_over = false;         // Others may have changed it while it was open.
+
+ private:  // Here, where they fit in between.
+  EntryKind entry_kind_ = EntryKind::kRemoved;
+  bool executable_ = false, scratch_ = false;
+
+ public:
+  Slot slot;                        // Tree nodes: where it is. Meaningless once detached.
+  uint64_t lookups = 0;             // The kernel's references.
   int64_t found_ns = 0;             // When it was looked up first; 0: it was made through the mount.
-  int64_t touched_ns = 0;           // Folders: the newest change made through the mount.
-  std::set<std::string> absent;     // Folders: names the kernel was told to remember as missing.
+
+  struct Extra {
+    std::string path;                // Inbox: the directory; recovered: the path; text: its name.
+    std::string target;              // Symbolic links.
+    std::shared_ptr<OpenFile> open;  // While it has handles, or waits to be staged. Set by InodeTable::SetOpen().
+    int64_t touched_ns = 0;          // Folders: the newest change made through the mount.
+    std::set<std::string> absent;    // Folders: names the kernel was told to remember as missing.
+  };
+  const Extra& extra() const;
+  Extra& MakeExtra();
+  const std::shared_ptr<OpenFile>& open() const { return extra().open; }
+  // Frees an Extra in which nothing is.
+  void TrimExtra();
+
+  // Trees: what the slot holds. Versions: their id, size and time.
+  Entry entry() const;
+  void SetEntry(const Entry& entry);
+  // Folders of a tree. Constant.
+  FolderId folder() const { return holds_; }
+
+ private:
+  int64_t holds_ = 0;  // The version of a file, the child of a folder.
+  uint64_t size_bytes_ = 0;
+  int64_t mtime_ns_ = 0;
+  std::unique_ptr<Extra> extra_;
 };
 
 // A key for nodes that are not of the workspace's tree: "v:ID", "b:FOLDER/NAME", "i:DIR\0NAME", …
 using ControlKey = std::string;
+
+// Nodes by their ids, which are given one after the other: 16 bytes for each.
+class NodesById {
+ public:
+  std::shared_ptr<Node> Find(NodeId id) const;
+  void Add(const std::shared_ptr<Node>& node);
+  void Erase(NodeId id);
+  size_t size() const { return size_; }
+  void ForEach(const std::function<void(const std::shared_ptr<Node>&)>& visit) const;
+
+ private:
+  static constexpr NodeId kChunkIds = 128;
+  struct Chunk {
+    size_t used = 0;
+    std::array<std::shared_ptr<Node>, kChunkIds> nodes;
+  };
+  std::unordered_map<NodeId, std::unique_ptr<Chunk>> chunks_;
+  size_t size_ = 0;
+};
 
 // Not synchronized: StageFs keeps it in a Guarded<>.
 class InodeTable {
@@ -95,20 +141,21 @@ class InodeTable {
   // The kernel gave back `count` references. Unused nodes go.
   void Forget(NodeId id, uint64_t count);
   void DropIfUnused(const std::shared_ptr<Node>& node);
-  size_t size() const { return by_id_.size(); }
+  size_t size() const { return files_.size() + folders_.size(); }
 
  private:
-  std::unordered_map<NodeId, std::shared_ptr<Node>> by_id_;
+  NodesById files_;  // And whatever else has an even id.
+  std::unordered_map<NodeId, std::shared_ptr<Node>> folders_;
   // Nodes by their slots, which are in the nodes: a million names are kept once.
   struct SlotOrder {
     using is_transparent = void;
     using Place = std::pair<FolderId, std::string_view>;
     static Place Of(const Place& place) { return place; }
-    static Place Of(const std::shared_ptr<Node>& node) { return {node->slot.folder, node->slot.name}; }
+    static Place Of(const Node* node) { return {node->slot.folder, node->slot.name}; }
     bool operator()(const auto& a, const auto& b) const { return Of(a) < Of(b); }
   };
-  using BySlot = std::set<std::shared_ptr<Node>, SlotOrder>;
-  static std::vector<std::shared_ptr<Node>> In(const BySlot& nodes, FolderId folder);
+  using BySlot = std::set<Node*, SlotOrder>;
+  std::vector<std::shared_ptr<Node>> In(const BySlot& nodes, FolderId folder) const;
 
   BySlot by_slot_;
   BySlot open_;  // Those of by_slot_ that are open.

@@ -166,11 +166,11 @@ void StageFs::Refresh(const Notify& notify) {
   {
     auto table = table_.Lock();
     const auto suspect_folder = [&](Node& folder) {
-      for (const std::string& name : folder.absent) stale.emplace_back(folder.id, name);
-      folder.absent.clear();
-      folder.touched_ns = NowNs();
+      for (const std::string& name : folder.extra().absent) stale.emplace_back(folder.id, name);
+      folder.MakeExtra().absent.clear();
+      folder.MakeExtra().touched_ns = NowNs();
       changed_attributes.push_back(folder.id);
-      others[folder.folder].folder = folder.folder;
+      others[folder.folder()].folder = folder.folder();
     };
     if (everything) {
       for (const auto& node : table->All()) {
@@ -188,21 +188,21 @@ void StageFs::Refresh(const Notify& notify) {
     Slot slot;
     {
       auto table = table_.Lock();
-      node->passed_over = node->open != nullptr;  // What is written here is seen here.
-      if (!node->attached || node->open) continue;
+      node->passed_over = node->open() != nullptr;  // What is written here is seen here.
+      if (!node->attached || node->open()) continue;
       slot = node->slot;
     }
     const auto now = workspace_->LookUp(slot.folder, slot.name);
     if (!now) continue;
     auto table = table_.Lock();
-    if (!node->attached || node->slot != slot || node->open || node->id == kRootNode) continue;
+    if (!node->attached || node->slot != slot || node->open() || node->id == kRootNode) continue;
     ChangedFolder& around = others[slot.folder];
     around.folder = slot.folder;
-    if (*now && SameContent(**now, node->entry)) {
-      if (**now == node->entry) continue;
+    if (*now && SameContent(**now, node->entry())) {
+      if (**now == node->entry()) continue;
       changed_attributes.push_back(node->id);
       around.changed.push_back(slot.name);
-      node->entry = **now;
+      node->SetEntry(**now);
       continue;
     }
     (*now ? around.changed : around.gone).push_back(slot.name);
@@ -263,15 +263,15 @@ Result<std::shared_ptr<Node>> StageFs::GetFolder(NodeId id) {
 // The node for what `slot` holds: the known one while the content is the same, a new one otherwise.
 std::shared_ptr<Node> StageFs::Remember(const Slot& slot, const Entry& entry, bool count_lookup) {
   auto table = table_.Lock();
-  if (const auto folder = table->FindFolder(slot.folder)) folder->absent.erase(slot.name);
+  if (const auto folder = table->FindFolder(slot.folder)) folder->MakeExtra().absent.erase(slot.name);
   std::shared_ptr<Node> node = table->FindSlot(slot);
-  if (node && node->open) {
+  if (node && node->open()) {
     // Being written here: this is what the mount shows, whatever is staged meanwhile.
-  } else if (node && SameContent(node->entry, entry)) {
-    node->entry = entry;
+  } else if (node && SameContent(node->entry(), entry)) {
+    node->SetEntry(entry);
   } else {
     node = entry.kind == EntryKind::kFolder ? table->AddFolder(entry.child) : table->Add(KindOf(entry.kind));
-    node->entry = entry;
+    node->SetEntry(entry);
     node->found_ns = NowNs();
     table->Attach(node, slot);
   }
@@ -284,11 +284,12 @@ Attributes StageFs::AttributesOf(const Node& node) const {
   attributes.id = node.id;
   attributes.type = S_IFREG;
   attributes.permissions = 0644;
-  attributes.size_bytes = node.entry.size_bytes;
-  attributes.mtime_ns = node.entry.mtime_ns;
+  const Entry entry = node.entry();
+  attributes.size_bytes = entry.size_bytes;
+  attributes.mtime_ns = entry.mtime_ns;
   switch (node.kind) {
     case NodeKind::kFolder:
-      attributes.mtime_ns = std::max({node.touched_ns, node.entry.mtime_ns, int64_t{0}});
+      attributes.mtime_ns = std::max({node.extra().touched_ns, entry.mtime_ns, int64_t{0}});
       if (attributes.mtime_ns == 0) attributes.mtime_ns = started_ns_;
       [[fallthrough]];
     case NodeKind::kControlFolder:
@@ -305,7 +306,7 @@ Attributes StageFs::AttributesOf(const Node& node) const {
     case NodeKind::kSymlink:
       attributes.type = S_IFLNK;
       attributes.permissions = 0777;
-      attributes.size_bytes = node.entry.target.size();
+      attributes.size_bytes = entry.target.size();
       return attributes;
     case NodeKind::kText:
       attributes.permissions = 0444;
@@ -317,7 +318,7 @@ Attributes StageFs::AttributesOf(const Node& node) const {
     case NodeKind::kVersion:
     case NodeKind::kInboxFile:
     case NodeKind::kRecoveredFile:
-      if (node.entry.executable) attributes.permissions |= 0111;
+      if (entry.executable) attributes.permissions |= 0111;
       break;
   }
   attributes.permissions &= ~options_.umask;
@@ -330,7 +331,7 @@ Attributes StageFs::AttributesNow(const std::shared_ptr<Node>& node) {
   {
     auto table = table_.Lock();
     attributes = AttributesOf(*node);
-    file = node->open;
+    file = node->open();
   }
   if (!file) return attributes;
   std::lock_guard lock(file->mutex());
@@ -343,7 +344,7 @@ Attributes StageFs::AttributesNow(const std::shared_ptr<Node>& node) {
 
 void StageFs::TouchFolder(FolderId folder) {
   auto table = table_.Lock();
-  if (const auto node = table->FindFolder(folder)) node->touched_ns = NowNs();
+  if (const auto node = table->FindFolder(folder)) node->MakeExtra().touched_ns = NowNs();
 }
 
 Result<LookedUp> StageFs::LookUp(NodeId parent, const std::string& name) {
@@ -352,11 +353,11 @@ Result<LookedUp> StageFs::LookUp(NodeId parent, const std::string& name) {
     return LookUpControl(*folder, name);
   }
   if (name.size() > kNameBytesMax) return Error(ErrorCode::kNameTooLong, "name too long");
-  const Slot slot{folder->folder, name};
+  const Slot slot{folder->folder(), name};
   std::shared_ptr<Node> open_here;
   {
     auto table = table_.Lock();
-    if (auto node = table->FindSlot(slot); node && node->open) {
+    if (auto node = table->FindSlot(slot); node && node->open()) {
       ++node->lookups;
       open_here = std::move(node);
     }
@@ -376,16 +377,16 @@ Status StageFs::CheckCurrent(const std::shared_ptr<Node>& node) {
   Slot slot;
   {
     auto table = table_.Lock();
-    if (node->open && node->attached) return {};  // Written here: this is what the path shows.
+    if (node->open() && node->attached) return {};  // Written here: this is what the path shows.
     if (!node->attached) return Error(ErrorCode::kStale, "replaced");
     slot = node->slot;
   }
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));
   auto table = table_.Lock();
   if (!node->attached || node->slot != slot) return Error(ErrorCode::kStale, "replaced");
-  if (node->open) return {};
-  if (entry && SameContent(*entry, node->entry)) {
-    node->entry = *entry;
+  if (node->open()) return {};
+  if (entry && SameContent(*entry, node->entry())) {
+    node->SetEntry(*entry);
     return {};
   }
   table->Detach(node);
@@ -396,8 +397,8 @@ LookedUp StageFs::RememberAbsent(const std::shared_ptr<Node>& folder, const std:
                                  int64_t generation) {
   auto table = table_.Lock();
   LookedUp absent;
-  absent.cacheable = folder->absent.size() < kAbsentNamesMax && generation == generation_.load();
-  if (absent.cacheable) folder->absent.insert(name);
+  absent.cacheable = folder->extra().absent.size() < kAbsentNamesMax && generation == generation_.load();
+  if (absent.cacheable) folder->MakeExtra().absent.insert(name);
   return absent;
 }
 
@@ -415,7 +416,7 @@ Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set,
   STAGEFS_ASSIGN_OR_RETURN(const auto node, Get(id));
   const std::optional<bool> executable = set.mode ? std::optional((*set.mode & 0111) != 0) : std::nullopt;
   if (node->kind == NodeKind::kFile || node->kind == NodeKind::kInboxFile) {
-    std::shared_ptr<OpenFile> file = handle ? handle->file : table_.Lock()->Find(id)->open;
+    std::shared_ptr<OpenFile> file = handle ? handle->file : table_.Lock()->Find(id)->open();
     std::unique_ptr<Handle> own;
     if (!file && (set.size_bytes || node->kind == NodeKind::kInboxFile)) {
       STAGEFS_ASSIGN_OR_RETURN(own, Open(id, O_WRONLY));
@@ -444,7 +445,7 @@ Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set,
       {
         auto table = table_.Lock();
         if (node->id == kRootNode) {
-          if (set.mtime_ns) node->touched_ns = *set.mtime_ns;
+          if (set.mtime_ns) node->MakeExtra().touched_ns = *set.mtime_ns;
         } else if (!node->attached) {
           return AttributesOf(*node);
         }
@@ -453,9 +454,11 @@ Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set,
       if (node->id != kRootNode) {
         STAGEFS_ASSIGN_OR_RETURN(const Entry entry, workspace_->SetTraits(slot, set.mtime_ns, executable));
         auto table = table_.Lock();
-        node->entry.mtime_ns = entry.mtime_ns;
-        node->entry.executable = entry.executable;
-        if (node->kind == NodeKind::kFolder && set.mtime_ns) node->touched_ns = 0;
+        Entry now = node->entry();
+        now.mtime_ns = entry.mtime_ns;
+        now.executable = entry.executable;
+        node->SetEntry(now);
+        if (node->kind == NodeKind::kFolder && set.mtime_ns) node->MakeExtra().touched_ns = 0;
       }
     }
     return AttributesNow(node);
@@ -477,8 +480,8 @@ Result<std::string> StageFs::GetXattr(NodeId id, const std::string& name) {
   {
     auto table = table_.Lock();
     slot = node->slot;
-    version = node->entry.version;
-    file = node->open;
+    version = node->entry().version;
+    file = node->open();
   }
   if (file) {
     std::lock_guard lock(file->mutex());

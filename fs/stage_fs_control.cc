@@ -55,8 +55,8 @@ Result<std::shared_ptr<Node>> StageFs::ControlChild(const Node& parent, const st
       if (known == kControlNames.end()) return missing();
       auto table = table_.Lock();
       auto node = table->FindOrAddControl("c:" + name, known->kind);
-      if (known->kind == NodeKind::kText) node->path = name;
-      if (known->kind == NodeKind::kBaseFolder) node->folder = kRootFolder;
+      if (known->kind == NodeKind::kText) node->MakeExtra().path = name;
+      if (known->kind == NodeKind::kBaseFolder) node->SetEntry(Entry::OfFolder(kRootFolder));
       return node;
     }
     case NodeKind::kVersionsFolder: {
@@ -64,66 +64,58 @@ Result<std::shared_ptr<Node>> StageFs::ControlChild(const Node& parent, const st
       if (!version) return missing();
       auto table = table_.Lock();
       auto node = table->FindOrAddControl("v:" + std::to_string(version->id), NodeKind::kVersion);
-      node->entry.kind = EntryKind::kFile;
-      node->entry.version = version->id;
-      node->entry.size_bytes = version->size_bytes;
-      node->entry.mtime_ns = version->stored_ns;
+      node->SetEntry(Entry::OfFile(version->id, version->size_bytes, version->stored_ns));
       return node;
     }
     case NodeKind::kInboxFolder: {
-      STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(parent.path));
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(parent.extra().path));
       STAGEFS_ASSIGN_OR_RETURN(const auto file, behind_->LookUpInbox(directory, name));
-      const ControlKey file_key = "i:" + parent.path + '\0' + name;
+      const ControlKey file_key = "i:" + parent.extra().path + '\0' + name;
       {
         auto table = table_.Lock();
         const auto writing = table->FindControl(file_key);
-        if (writing && writing->open) return writing;
+        if (writing && writing->open()) return writing;
         if (file) {
           auto node = table->FindOrAddControl(file_key, NodeKind::kInboxFile);
-          node->path = parent.path;
+          node->MakeExtra().path = parent.extra().path;
           node->slot = {0, name};
           node->attached = true;
-          node->entry.kind = EntryKind::kFile;
-          node->entry.version = file->version;
-          node->entry.size_bytes = file->size_bytes;
-          node->entry.mtime_ns = file->mtime_ns;
+          node->SetEntry(Entry::OfFile(file->version, file->size_bytes, file->mtime_ns));
           return node;
         }
       }
-      STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(JoinPath(parent.path, name)));
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(JoinPath(parent.extra().path, name)));
       const auto in_tree = workspace_->Find(path);
       const bool folder = in_tree ? in_tree->entry.kind == EntryKind::kFolder : !LooksLikeManifest(name);
       auto table = table_.Lock();
       if (!folder && !made_inbox_folders_.Lock()->contains(path.str())) return missing();
       auto node = table->FindOrAddControl("f:" + path.str(), NodeKind::kInboxFolder);
-      node->path = path.str();
+      node->MakeExtra().path = path.str();
       return node;
     }
     case NodeKind::kBaseFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry,
-                               workspace_->LookUp(parent.folder, name, Workspace::Tree::kBase));
+                               workspace_->LookUp(parent.folder(), name, Workspace::Tree::kBase));
       if (!entry) return missing();
       auto table = table_.Lock();
       const bool folder = entry->kind == EntryKind::kFolder;
       auto node = folder ? table->FindOrAddControl("b:" + std::to_string(entry->child), NodeKind::kBaseFolder)
-                         : table->FindOrAddControl("b:" + std::to_string(parent.folder) + '/' + name + '/' +
+                         : table->FindOrAddControl("b:" + std::to_string(parent.folder()) + '/' + name + '/' +
                                                        std::to_string(entry->version),
                                                    NodeKind::kBaseFile);
-      node->entry = *entry;
-      node->folder = entry->child;
+      node->SetEntry(*entry);
       return node;
     }
     case NodeKind::kRecoveredFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
-      const std::string path = JoinPath(parent.path, name);
+      const std::string path = JoinPath(parent.extra().path, name);
       struct stat found {};
       if (lstat((RecoveredFolder(repository_, info) + '/' + path).c_str(), &found) != 0) return missing();
       auto table = table_.Lock();
       auto node = table->FindOrAddControl(
           "r:" + path, S_ISDIR(found.st_mode) ? NodeKind::kRecoveredFolder : NodeKind::kRecoveredFile);
-      node->path = path;
-      node->entry.size_bytes = static_cast<uint64_t>(found.st_size);
-      node->entry.mtime_ns = ToNs(found.st_mtim);
+      node->MakeExtra().path = path;
+      node->SetEntry(Entry::OfFile(0, static_cast<uint64_t>(found.st_size), ToNs(found.st_mtim)));
       return node;
     }
     case NodeKind::kFile:
@@ -173,14 +165,14 @@ Result<std::vector<Handle::Listed>> StageFs::ListControl(const Node& node, const
       break;
     }
     case NodeKind::kInboxFolder: {
-      STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node.path));
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node.extra().path));
       STAGEFS_ASSIGN_OR_RETURN(const auto files, behind_->ListInbox(directory));
       for (const InboxFile& file : files) add(file.name, NodeKind::kInboxFile);
       break;
     }
     case NodeKind::kBaseFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const auto entries,
-                               workspace_->List(node.folder, after, kListPage, Workspace::Tree::kBase));
+                               workspace_->List(node.folder(), after, kListPage, Workspace::Tree::kBase));
       for (const auto& [name, entry] : entries) {
         add(name, entry.kind == EntryKind::kFolder ? NodeKind::kBaseFolder : NodeKind::kBaseFile, entry);
       }
@@ -190,7 +182,7 @@ Result<std::vector<Handle::Listed>> StageFs::ListControl(const Node& node, const
     case NodeKind::kRecoveredFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
       STAGEFS_ASSIGN_OR_RETURN(const auto paths, ListRecovered(repository_, info));
-      const std::string prefix = node.path.empty() ? "" : node.path + '/';
+      const std::string prefix = node.extra().path.empty() ? "" : node.extra().path + '/';
       for (const std::string& path : paths) {
         if (!path.starts_with(prefix)) continue;
         const std::string rest = path.substr(prefix.size());
@@ -221,11 +213,11 @@ Result<std::string> StageFs::TextOf(const Node& node) {
     text += piece;
     return {};
   };
-  if (node.path == "status") {
+  if (node.extra().path == "status") {
     STAGEFS_RETURN_IF_ERROR(WriteStatusText(*workspace_, {}, append));
-  } else if (node.path == "status.json") {
+  } else if (node.extra().path == "status.json") {
     STAGEFS_RETURN_IF_ERROR(WriteStatusJson(*workspace_, false, append));
-  } else if (node.path == "last.json") {
+  } else if (node.extra().path == "last.json") {
     if (!info.report) return std::string("{}\n");
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> report, reader->GetVersion(*info.report));
@@ -233,7 +225,7 @@ Result<std::string> StageFs::TextOf(const Node& node) {
     STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.OpenVersion(*report));
     text.resize(report->size_bytes);
     STAGEFS_RETURN_IF_ERROR(bytes->ReadAt(text.data(), text.size(), 0).WithoutValue());
-  } else if (node.path == "config.json") {
+  } else if (node.extra().path == "config.json") {
     const std::string name = repository_.name().ToString();
     const std::string& folder = repository_.folder();
     return "{\"version\":\"" STAGEFS_VERSION "\",\"root\":" +
@@ -266,21 +258,16 @@ Result<std::string> StageFs::TextOf(const Node& node) {
 Result<std::shared_ptr<SharedFd>> StageFs::OpenBytes(const Node& node) {
   if (node.kind == NodeKind::kRecoveredFile) {
     STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
-    const int fd = open((RecoveredFolder(repository_, info) + '/' + node.path).c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = open((RecoveredFolder(repository_, info) + '/' + node.extra().path).c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return ErrnoError("open recovered file");
     return std::make_shared<SharedFd>(fd);
   }
   VersionId id = 0;
   {
     auto table = table_.Lock();
-    id = node.entry.version;
+    id = node.entry().version;
   }
-  OpenFile file({repository_, *workspace_, *copies_}, [&] {
-    Entry entry;
-    entry.kind = EntryKind::kFile;
-    entry.version = id;
-    return entry;
-  }());
+  OpenFile file({repository_, *workspace_, *copies_}, Entry::OfFile(id, 0, 0));
   return file.ForReading();
 }
 
@@ -291,12 +278,12 @@ Status StageFs::RenameInInbox(const Node& from, const std::string& name, const N
     return Error(ErrorCode::kCrossDevice, "copy it instead");
   }
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(new_name));
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(from.path));
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath target, RepoPath::ParseDirectory(to.path));
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(from.extra().path));
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath target, RepoPath::ParseDirectory(to.extra().path));
   std::shared_ptr<Node> node;
   {
     auto table = table_.Lock();
-    node = table->FindControl("i:" + from.path + '\0' + name);
+    node = table->FindControl("i:" + from.extra().path + '\0' + name);
   }
   if (const auto file = FileOf(node)) {
     std::lock_guard lock(file->mutex());
@@ -305,9 +292,9 @@ Status StageFs::RenameInInbox(const Node& from, const std::string& name, const N
   STAGEFS_RETURN_IF_ERROR(behind_->RenameInbox(directory, name, target, new_name));
   {
     auto table = table_.Lock();
-    if (node) table->Rekey(node, "i:" + to.path + '\0' + new_name);
+    if (node) table->Rekey(node, "i:" + to.extra().path + '\0' + new_name);
     if (node) {
-      node->path = to.path;
+      node->MakeExtra().path = to.extra().path;
       node->slot.name = new_name;
     }
   }

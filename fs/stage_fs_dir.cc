@@ -33,11 +33,11 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
   std::vector<Handle::Listed> open;
   {
     auto table = table_.Lock();
-    for (const auto& child : table->OpenChildrenOf(node.folder)) {
-      open.push_back({child->slot.name, child->kind, child->entry});
+    for (const auto& child : table->OpenChildrenOf(node.folder())) {
+      open.push_back({child->slot.name, child->kind, child->entry()});
     }
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto entries, workspace_->List(node.folder, after, kListPage));
+  STAGEFS_ASSIGN_OR_RETURN(const auto entries, workspace_->List(node.folder(), after, kListPage));
   const bool end = entries.size() < kListPage;
   const auto is_in_page = [&](const std::string& name) {
     return name > after && (end || name < entries.back().name);
@@ -60,7 +60,7 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
   std::vector<std::string_view> names;
   names.reserve(page.size());
   for (const Handle::Listed& listed : page) names.push_back(listed.name);
-  table_.Lock()->FindSorted(node.folder, names, [&](size_t i, const Node& known) { page[i].id = known.id; });
+  table_.Lock()->FindSorted(node.folder(), names, [&](size_t i, const Node& known) { page[i].id = known.id; });
   return std::make_pair(std::move(page), end);
 }
 
@@ -105,14 +105,14 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
       name.next = handle.offset + 1;
       std::shared_ptr<Node> known;
       if (node.kind == NodeKind::kFolder && plus && listed.kind != NodeKind::kControlFolder) {
-        known = Remember({node.folder, listed.name}, listed.entry, true);
+        known = Remember({node.folder(), listed.name}, listed.entry, true);
         name.attributes = AttributesNow(known);
         name.looked_up = true;
       } else {
         Node unknown;
         unknown.id = listed.id;
         unknown.kind = listed.kind;
-        unknown.entry = listed.entry;
+        unknown.SetEntry(listed.entry);
         name.attributes = AttributesOf(unknown);
       }
       if (!add(name)) {
@@ -138,12 +138,12 @@ Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
   if (any->kind == NodeKind::kInboxFolder) {
     STAGEFS_RETURN_IF_ERROR(CheckEntryName(name));
-    made_inbox_folders_.Lock()->insert(JoinPath(any->path, name));
+    made_inbox_folders_.Lock()->insert(JoinPath(any->extra().path, name));
     return LookUpControl(*any, name);
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
   STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
-  const Slot slot{folder->folder, name};
+  const Slot slot{folder->folder(), name};
   STAGEFS_ASSIGN_OR_RETURN(const Entry entry, workspace_->MakeFolder(slot));
   TouchFolder(slot.folder);
   return LookedUp{AttributesNow(Remember(slot, entry, true))};
@@ -159,11 +159,11 @@ Status StageFs::CheckNothingIsWrittenIn(FolderId folder) {
 Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
   if (any->kind == NodeKind::kInboxFolder) {
-    made_inbox_folders_.Lock()->erase(JoinPath(any->path, name));
+    made_inbox_folders_.Lock()->erase(JoinPath(any->extra().path, name));
     return {};
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
-  const Slot slot{folder->folder, name};
+  const Slot slot{folder->folder(), name};
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, name));
   if (entry && entry->kind == EntryKind::kFolder) {
     STAGEFS_RETURN_IF_ERROR(CheckNothingIsWrittenIn(entry->child));
@@ -178,16 +178,16 @@ Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
 Status StageFs::Remove(NodeId parent, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto any, Get(parent));
   if (any->kind == NodeKind::kInboxFolder) {
-    STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(any->path));
-    const auto node = table_.Lock()->FindControl("i:" + any->path + '\0' + name);
+    STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(any->extra().path));
+    const auto node = table_.Lock()->FindControl("i:" + any->extra().path + '\0' + name);
     return RemoveNode(node, [&] { return workspace_->RemoveInbox(directory, name); });
   }
   if (any->kind == NodeKind::kRecoveredFolder) {
     STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
-    return DismissRecovered(repository_, info, JoinPath(any->path, name));
+    return DismissRecovered(repository_, info, JoinPath(any->extra().path, name));
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
-  const Slot slot{folder->folder, name};
+  const Slot slot{folder->folder(), name};
   const auto node = table_.Lock()->FindSlot(slot);
   STAGEFS_RETURN_IF_ERROR(RemoveNode(node, [&] { return workspace_->Remove(slot); }));
   TouchFolder(slot.folder);
@@ -214,7 +214,7 @@ Status StageFs::RemoveNode(const std::shared_ptr<Node>& node, const std::functio
 std::shared_ptr<OpenFile> StageFs::FileOf(const std::shared_ptr<Node>& node) {
   if (!node) return nullptr;
   auto table = table_.Lock();
-  return node->open;
+  return node->open();
 }
 
 // Renames and links move staged content: what is not staged yet is staged first.
@@ -230,7 +230,7 @@ void StageFs::Arrive(const std::shared_ptr<Node>& node, const Slot& slot) {
   const auto now = workspace_->LookUp(slot.folder, slot.name);
   {
     auto table = table_.Lock();
-    if (node && (node->open || (now && *now && SameContent(**now, node->entry)))) {
+    if (node && (node->open() || (now && *now && SameContent(**now, node->entry())))) {
       table->Attach(node, slot);
       return;
     }
@@ -249,8 +249,8 @@ Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent
   STAGEFS_ASSIGN_OR_RETURN(const auto from_folder, GetFolder(parent));
   STAGEFS_ASSIGN_OR_RETURN(const auto to_folder, GetFolder(new_parent));
   STAGEFS_RETURN_IF_ERROR(CheckNewName(*to_folder, new_name));
-  const Slot from{from_folder->folder, name};
-  const Slot to{to_folder->folder, new_name};
+  const Slot from{from_folder->folder(), name};
+  const Slot to{to_folder->folder(), new_name};
   std::shared_ptr<Node> source, target;
   {
     auto table = table_.Lock();
@@ -258,7 +258,7 @@ Status StageFs::Rename(NodeId parent, const std::string& name, NodeId new_parent
     target = table->FindSlot(to);
   }
   if (target && target->kind == NodeKind::kFolder && mode == RenameMode::kReplace && target != source) {
-    STAGEFS_RETURN_IF_ERROR(CheckNothingIsWrittenIn(target->folder));
+    STAGEFS_RETURN_IF_ERROR(CheckNothingIsWrittenIn(target->folder()));
   }
   // Held until the new names are known: a FLUSH meanwhile must not stage under the old one.
   const auto source_file = FileOf(source);
@@ -313,11 +313,11 @@ Result<LookedUp> StageFs::Link(NodeId id, NodeId parent, const std::string& name
         source->kind != NodeKind::kBaseFile) {
       return Error(ErrorCode::kPermission, "only files can be linked");
     }
-    version = source->entry.version;
-    how.mtime_ns = source->entry.mtime_ns;
-    how.executable = source->entry.executable;
+    version = source->entry().version;
+    how.mtime_ns = source->entry().mtime_ns;
+    how.executable = source->entry().executable;
   }
-  const Slot slot{folder->folder, name};
+  const Slot slot{folder->folder(), name};
   STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, workspace_->StageVersion(slot, version, how));
   staged_.fetch_add(1, std::memory_order_relaxed);
   TouchFolder(slot.folder);
@@ -327,7 +327,7 @@ Result<LookedUp> StageFs::Link(NodeId id, NodeId parent, const std::string& name
 Result<LookedUp> StageFs::MakeSymlink(NodeId parent, const std::string& name, const std::string& target) {
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
   STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
-  const Slot slot{folder->folder, name};
+  const Slot slot{folder->folder(), name};
   STAGEFS_ASSIGN_OR_RETURN(const Workspace::Linked linked,
                            workspace_->Link(slot, target, options_.mountpoint));
   TouchFolder(slot.folder);
@@ -335,9 +335,11 @@ Result<LookedUp> StageFs::MakeSymlink(NodeId parent, const std::string& name, co
   // The kernel insists on a symbolic link as the answer; the next look-up finds the file under a new id.
   auto table = table_.Lock();
   const auto node = table->Add(NodeKind::kSymlink);
-  node->entry.kind = EntryKind::kSymlink;
-  node->entry.target = target;
-  node->entry.mtime_ns = NowNs();
+  Entry entry;
+  entry.kind = EntryKind::kSymlink;
+  entry.target = target;
+  entry.mtime_ns = NowNs();
+  node->SetEntry(entry);
   ++node->lookups;
   return LookedUp{AttributesOf(*node), /*cacheable=*/false};
 }
@@ -346,7 +348,7 @@ Result<std::string> StageFs::ReadLink(NodeId id) {
   STAGEFS_ASSIGN_OR_RETURN(const auto node, Get(id));
   if (node->kind != NodeKind::kSymlink) return Error(ErrorCode::kInvalidArgument, "not a symbolic link");
   auto table = table_.Lock();
-  return node->entry.target;
+  return node->extra().target;
 }
 
 }  // namespace stagefs

@@ -28,7 +28,7 @@ Result<WorkingCopyPlace> StageFs::PlaceOf(const Node& node) {
     place.slot = node.slot;
   }
   if (node.kind == NodeKind::kInboxFile) {
-    place.path = std::string(kControlFolder) + "/inbox/" + JoinPath(node.path, place.slot.name);
+    place.path = std::string(kControlFolder) + "/inbox/" + JoinPath(node.extra().path, place.slot.name);
     return place;
   }
   STAGEFS_ASSIGN_OR_RETURN(const std::string folder, workspace_->PathOf(place.slot.folder));
@@ -53,7 +53,7 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
       [&](const std::string& path, const ContentId& content, uint64_t size_bytes,
           const StageHow& how) -> Result<Entry> {
         if (inbox) {
-          STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->path));
+          STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->extra().path));
           return behind_->StoreInInbox(directory, name, path, content, size_bytes);
         }
         STAGEFS_ASSIGN_OR_RETURN(const StagedFile done,
@@ -62,7 +62,7 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
       },
       [&](VersionId version, const StageHow& how) -> Result<Entry> {
         if (inbox) {
-          STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->path));
+          STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->extra().path));
           return behind_->StoreInInbox(directory, name, version);
         }
         STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, workspace_->StageVersion(slot, version, how));
@@ -74,7 +74,7 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
   staged_.fetch_add(1, std::memory_order_relaxed);
   {
     auto table = table_.Lock();
-    node->entry = file.entry();
+    node->SetEntry(file.entry());
   }
   return {};
 }
@@ -87,7 +87,7 @@ Status StageFs::StageManifestOf(const Node& node) {
     auto table = table_.Lock();
     if (!node.attached) return {};
     slot = node.slot;
-    path = node.path;
+    path = node.extra().path;
   }
   if (node.kind != NodeKind::kInboxFile) return behind_->StageDropped(slot);
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(path));
@@ -105,12 +105,12 @@ Result<std::shared_ptr<OpenFile>> StageFs::OpenNode(const std::shared_ptr<Node>&
   std::shared_ptr<OpenFile> file;
   {
     auto table = table_.Lock();
-    if (!node->open) {
+    if (!node->open()) {
       const OpenFileEnv env{repository_, *workspace_, *copies_};
-      table->SetOpen(node, std::make_shared<OpenFile>(env, node->entry));
-      if (!node->attached && node->kind == NodeKind::kFile) node->open->Detach();
+      table->SetOpen(node, std::make_shared<OpenFile>(env, node->entry()));
+      if (!node->attached && node->kind == NodeKind::kFile) node->open()->Detach();
     }
-    file = node->open;
+    file = node->open();
     ++file->handles;
   }
   std::lock_guard lock(file->mutex());
@@ -125,26 +125,26 @@ Result<StageFs::Created> StageFs::CreateFile(NodeId parent, const std::string& n
   if (folder->kind == NodeKind::kInboxFolder) {
     STAGEFS_RETURN_IF_ERROR(CheckEntryName(name));
     auto table = table_.Lock();
-    node = table->FindOrAddControl("i:" + folder->path + '\0' + name, NodeKind::kInboxFile);
-    node->path = folder->path;
+    node = table->FindOrAddControl("i:" + folder->extra().path + '\0' + name, NodeKind::kInboxFile);
+    node->MakeExtra().path = folder->extra().path;
     node->slot = {0, name};
     node->attached = true;
   } else {
     STAGEFS_RETURN_IF_ERROR(GetFolder(parent).WithoutValue());
     STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, workspace_->LookUp(folder->folder, name));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, workspace_->LookUp(folder->folder(), name));
     if (existing) return Error(ErrorCode::kExists, name);
     auto table = table_.Lock();
     node = table->Add(NodeKind::kFile);
-    node->entry.kind = EntryKind::kFile;
-    table->Attach(node, {folder->folder, name});
-    folder->absent.erase(name);
-    folder->touched_ns = NowNs();
+    node->SetEntry(Entry::OfFile(0, 0, 0));
+    table->Attach(node, {folder->folder(), name});
+    folder->MakeExtra().absent.erase(name);
+    folder->MakeExtra().touched_ns = NowNs();
   }
   {
     auto table = table_.Lock();
     ++node->lookups;
-    if (!node->open) {
+    if (!node->open()) {
       const OpenFileEnv env{repository_, *workspace_, *copies_};
       table->SetOpen(node, std::make_shared<OpenFile>(env, std::nullopt));
     }
@@ -272,7 +272,7 @@ void StageFs::Release(std::unique_ptr<Handle> handle) {
   if (file->handles > 0) return;
   if (file->holds_bytes())
     return;  // Refused: it stays visible until it is written again, retried or dismissed.
-  if (handle->node->open == file) table->SetOpen(handle->node, nullptr);
+  if (handle->node->open() == file) table->SetOpen(handle->node, nullptr);
   if (handle->node->passed_over) {
     closed_.Lock()->push_back(handle->node);
     WakeNotifier();
@@ -316,8 +316,8 @@ Result<uint64_t> StageFs::CopyRange(Handle& in, off_t offset_in, Handle& out, of
     if (in.file->is_version()) version = in.file->version();
   } else if (bytes) {
     auto table = table_.Lock();
-    version = in.node->entry.version;  // 0 for a recovered file, which is in no store.
-    source_bytes = in.node->entry.size_bytes;
+    version = in.node->entry().version;  // 0 for a recovered file, which is in no store.
+    source_bytes = in.node->entry().size_bytes;
   } else {
     return Error(ErrorCode::kUnsupported, "not here");
   }

@@ -25,7 +25,7 @@ binary, seconds = sys.argv[1], int(sys.argv[2])
 random = seeded("soak", 3)
 WORKERS, NAMES, CONTENTS = 4, 200, 50
 HELD_GROWTH_MAX, LATENCY_GROWTH_MAX = 20, 3
-# The index's caches fill up for as long as it grows: 32 MiB of the writer's, 16 of each of four readers'.
+# The index's caches fill up for as long as it grows: 32 MiB of the writer's, 8 of each of four readers'.
 MEMORY_GROWTH_MIB_MAX, MEMORY_MIB_MAX = 16, 160
 work = tempfile.mkdtemp(prefix="stagefs-test-")
 root, mnt = work + "/root", work + "/mnt"

@@ -36,7 +36,7 @@ struct VersionInfo {
   bool synced = false;
 };
 
-enum class EntryKind { kRemoved = 0, kFile = 1, kFolder = 2, kSymlink = 3 };
+enum class EntryKind : uint8_t { kRemoved = 0, kFile = 1, kFolder = 2, kSymlink = 3 };
 
 // What is at one name of one folder.
 struct Entry {
@@ -50,6 +50,21 @@ struct Entry {
   bool scratch = false;  // Visible in the mount, never staged.
 
   bool operator==(const Entry&) const = default;
+
+  static Entry OfFile(VersionId version, uint64_t size_bytes, int64_t mtime_ns) {
+    Entry entry;
+    entry.kind = EntryKind::kFile;
+    entry.version = version;
+    entry.size_bytes = size_bytes;
+    entry.mtime_ns = mtime_ns;
+    return entry;
+  }
+  static Entry OfFolder(FolderId child) {
+    Entry entry;
+    entry.kind = EntryKind::kFolder;
+    entry.child = child;
+    return entry;
+  }
 };
 
 enum class StagedState { kKept = 0, kAdded = 1, kModified = 2, kRemoved = 3 };
