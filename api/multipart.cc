@@ -9,34 +9,38 @@
 #include <algorithm>
 #include <istream>
 #include <limits>
+#include <memory>
 #include <streambuf>
 #include <utility>
-#include <vector>
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
+// Not filled with zeros first: a form may have many parts, each with a few bytes.
+using Buffer = std::unique_ptr<char[]>;
+Buffer NewBuffer() { return std::make_unique_for_overwrite<char[]>(kBufferBytes); }
+
 constexpr std::string_view kGzipMagic = "\x1f\x8b";
 
 // A source as the library reads: an istream. It keeps the source's error.
 class SourceBuffer : public std::streambuf {
  public:
-  explicit SourceBuffer(ByteSource& source) : source_(source), buffer_(kBufferBytes) {}
+  explicit SourceBuffer(ByteSource& source) : source_(source) {}
   const Status& trouble() const { return trouble_; }
 
  protected:
   int_type underflow() override {
-    const auto got = source_.Read(buffer_.data(), buffer_.size());
+    const auto got = source_.Read(buffer_.get(), kBufferBytes);
     if (!got) trouble_ = got.error();
     if (!got || *got == 0) return traits_type::eof();
-    setg(buffer_.data(), buffer_.data(), buffer_.data() + *got);
+    setg(buffer_.get(), buffer_.get(), buffer_.get() + *got);
     return traits_type::to_int_type(buffer_[0]);
   }
 
  private:
   ByteSource& source_;
-  std::vector<char> buffer_;
+  const Buffer buffer_ = NewBuffer();
   Status trouble_;
 };
 
@@ -61,7 +65,7 @@ class StreamSource : public ByteSource {
 // The content of gzip data, one member or several. What ends before the checksum is an error.
 class GunzipSource : public ByteSource {
  public:
-  explicit GunzipSource(ByteSource& packed) : packed_(packed), buffer_(kBufferBytes) {
+  explicit GunzipSource(ByteSource& packed) : packed_(packed) {
     constexpr int kGzipOnly = 15 + 16;
     ready_ = inflateInit2(&zlib_, kGzipOnly) == Z_OK;
   }
@@ -75,10 +79,10 @@ class GunzipSource : public ByteSource {
     zlib_.avail_out = static_cast<uInt>(size_bytes);
     while (zlib_.avail_out > 0) {
       if (zlib_.avail_in == 0) {
-        STAGEFS_ASSIGN_OR_RETURN(const size_t got, packed_.Read(buffer_.data(), buffer_.size()));
+        STAGEFS_ASSIGN_OR_RETURN(const size_t got, packed_.Read(buffer_.get(), kBufferBytes));
         if (got == 0 && !between_members_) return Malformed("gzip data ends too early");
         if (got == 0) break;
-        zlib_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
+        zlib_.next_in = reinterpret_cast<Bytef*>(buffer_.get());
         zlib_.avail_in = static_cast<uInt>(got);
       }
       if (std::exchange(between_members_, false)) inflateReset(&zlib_);
@@ -93,7 +97,7 @@ class GunzipSource : public ByteSource {
 
  private:
   ByteSource& packed_;
-  std::vector<char> buffer_;
+  const Buffer buffer_ = NewBuffer();
   z_stream zlib_{};
   bool ready_ = false;
   bool between_members_ = false;
@@ -180,11 +184,11 @@ Status ReadMultipart(RewindableSource& body, const std::string& content_type, ui
 
 Result<std::string> ReadText(ByteSource& source, size_t bytes_max) {
   std::string text;
-  std::vector<char> buffer(kBufferBytes);
+  const Buffer buffer = NewBuffer();
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.get(), kBufferBytes));
     if (got == 0) return text;
-    text.append(buffer.data(), got);
+    text.append(buffer.get(), got);
     if (text.size() > bytes_max) {
       return Error(ErrorCode::kTooLarge, "more than " + std::to_string(bytes_max) + " bytes");
     }
