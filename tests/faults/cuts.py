@@ -9,6 +9,7 @@ the root written down (disk.c). Then, for CUTS moments of it, the disk is built 
   journal   the same, and changes of names since the last sync of anything are gone (ext4 by its journal)
   strict    names are kept by a sync of their folder, or of the whole file system, alone (what POSIX promises)
 
+At its end the load turns the index into one of the oldest stagefs, and opens it: every moment of that upgrade is cut in each way.
 After a cut fsck must be clean, and each path of the workspace must hold what an acknowledged step left there, as far back as
 that door's promise allows: the last step that is durable at once, or the last one older than a second.
 """
@@ -33,6 +34,10 @@ work = tempfile.mkdtemp(prefix="stagefs-test-")
 root, mnt, log = f"{work}/root", f"{work}/mnt", f"{work}/log"
 os.makedirs(mnt)
 os.makedirs(root)
+MODES = ["kill", "data", "journal", "strict"]
+# What each step of Upgrade() in core/sqlite_staging_index.cc adds.
+DOWNGRADE = """BEGIN; ALTER TABLE commit_log DROP COLUMN merged; ALTER TABLE mount DROP COLUMN writer; PRAGMA user_version = 1;
+COMMIT;"""
 recorded = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_LOG=log)
 PROMISED_SECONDS = 1.5  # One, and what a busy machine adds.
 
@@ -165,6 +170,8 @@ def run_load():
         stagefs("unmount", mnt)
         if daemon.wait(60) != 0:
             raise SystemExit(f"the daemon ended badly: {daemon.stderr.read()}")
+    subprocess.run(["sqlite3", f"{root}/t/r/stagefs.db", DOWNGRADE], check=True, env=recorded)
+    load.step("upgrade", {}, True, lambda: recorded_stagefs("sync", "t/r"))
     return load
 
 
@@ -328,7 +335,10 @@ try:
     first = next(i for i, (kind, _, words, _) in enumerate(records()) if kind == "A")
     chosen = {}
     for moment in rng.choices(range(first + 1, total), k=cuts):
-        chosen.setdefault(moment, []).append(rng.choice(["kill", "data", "journal", "strict"]))
+        chosen.setdefault(moment, []).append(rng.choice(MODES))
+    upgrade = next(i for i, (kind, _, words, _) in enumerate(records()) if kind == "B" and words[1] == "upgrade")
+    for moment in range(upgrade + 1, total):
+        chosen[moment] = MODES
     disk, acknowledged, begun = Disk(), {}, 0
     for number, (kind, moment, words, data) in enumerate(records()):
         for mode in chosen.get(number, []):
