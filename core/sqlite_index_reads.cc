@@ -7,6 +7,9 @@
 namespace stagefs {
 namespace {
 
+// So many rows of one name are read before the rest of them is passed over, which costs two look-ups.
+constexpr size_t kRowsOfNameMax = 8;
+
 #define VERSION_COLUMNS "id, sha256, xxh3, size, stored_ns, renewed_ns, synced"
 #define ENTRY_COLUMNS "kind, version, child, size, executable, mtime_ns"
 #define STAGED_COLUMNS ENTRY_COLUMNS ", state, scratch, target"
@@ -262,24 +265,36 @@ Result<std::optional<Entry>> SqliteReads<I>::LookUpBase(const TreeView& view, Fo
   }
 }
 
+// Rows come oldest first for each name, and the newest visible one counts. Where a name has many, its newest is looked
+// up and the rest passed over, so that a folder whose files change with each commit lists as quickly as any other.
 template <class I>
 Result<std::vector<Named<Entry>>> SqliteReads<I>::ListBase(const TreeView& view, FolderId folder,
                                                            std::string_view after, size_t limit) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT name, lineage, seq, " ENTRY_COLUMNS
-                           " FROM tree_entry WHERE folder = ?1 AND name > ?2 ORDER BY name, seq DESC"));
-  query.BindInt(1, folder).BindBlob(2, after);
   std::vector<Named<Entry>> entries;
-  std::string decided;  // The visible row of this name was seen already. No name is empty.
-  while (entries.size() < limit) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) break;
-    const std::string_view name = query.Blob(0);
-    if (name == decided || !view.Shows(query.Int(1), query.Int(2))) continue;
-    decided = name;
-    Entry entry = ReadEntry(query, 3);
-    if (entry.kind != EntryKind::kRemoved) entries.push_back({decided, std::move(entry)});
+  std::string from(after), name;
+  std::optional<Entry> newest;
+  size_t rows = 0;
+  const auto take = [&] {
+    if (newest && newest->kind != EntryKind::kRemoved) entries.push_back({name, std::move(*newest)});
+    newest.reset();
+    rows = 0;
+  };
+  for (bool more = true; more && entries.size() < limit;) {
+    STAGEFS_ASSIGN_OR_RETURN(Statement query,
+                             connection().Prepare("SELECT name, lineage, seq, " ENTRY_COLUMNS
+                                                  " FROM tree_entry WHERE folder = ?1 AND name > ?2 ORDER BY name, seq"));
+    query.BindInt(1, folder).BindBlob(2, from);
+    while (entries.size() < limit && rows <= kRowsOfNameMax) {
+      STAGEFS_ASSIGN_OR_RETURN(more, query.Step());
+      if (!more || query.Blob(0) != name) take();
+      if (!more) break;
+      if (rows++ == 0) name = query.Blob(0);
+      if (view.Shows(query.Int(1), query.Int(2))) newest = ReadEntry(query, 3);
+    }
+    if (rows <= kRowsOfNameMax) continue;
+    STAGEFS_ASSIGN_OR_RETURN(newest, LookUpBase(view, folder, name));
+    take();
+    from = name;
   }
   return entries;
 }

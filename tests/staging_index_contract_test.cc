@@ -1,4 +1,5 @@
 // What every StagingIndex promises.
+#include <random>
 #include <thread>
 
 #include "catch.h"
@@ -132,6 +133,46 @@ TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contrac
   CHECK(at(after_fork) == 0);
   CHECK(Value(t->ListBase(Value(t->ViewOf(second.seq)), kRootFolder, "", 10)).size() == 1);
   CHECK(Value(t->ListBase(Value(t->ViewOf(after_fork.seq)), kRootFolder, "", 10)).empty());
+}
+
+TEST_CASE("StagingIndex: a listing is what look-ups say, however often names changed", "[contract][staging_index]") {
+  IndexScene scene;
+  const auto t = scene.Begin();
+  std::mt19937 random(1);
+  std::vector<VersionId> versions;
+  std::vector<CommitInfo> commits{scene.Commit(*t, 0)};
+  const auto name_of = [](size_t number) { return "f" + std::to_string(10 + number); };
+  for (int i = 0; i < 200; ++i) {
+    versions.push_back(scene.AddVersion(*t, std::to_string(i)));
+    // Mostly on the newest one; now and then a branch begins.
+    const CommitInfo& parent = random() % 10 == 0 ? commits[random() % commits.size()] : commits.back();
+    commits.push_back(scene.Commit(*t, parent.seq));
+    for (size_t number = 0; number < 12; ++number) {
+      if (random() % (number + 1) != 0) continue;  // The first changes each time, others less often.
+      const Entry entry = random() % 5 == 0 ? Entry() : IndexScene::File(versions[random() % versions.size()]);
+      Ok(t->PutTreeEntry(commits.back(), {kRootFolder, name_of(number)}, entry));
+    }
+  }
+  for (size_t i = 0; i < commits.size(); i += 10) {
+    const TreeView view = Value(t->ViewOf(commits[i].seq));
+    std::vector<std::pair<std::string, VersionId>> looked_up, listed, paged;
+    for (size_t number = 0; number < 12; ++number) {
+      const auto entry = Value(t->LookUpBase(view, kRootFolder, name_of(number)));
+      if (entry) looked_up.emplace_back(name_of(number), entry->version);
+    }
+    for (const auto& [name, entry] : Value(t->ListBase(view, kRootFolder, "", 100))) {
+      listed.emplace_back(name, entry.version);
+    }
+    for (std::string after;;) {
+      const auto page = Value(t->ListBase(view, kRootFolder, after, 2));
+      if (page.empty()) break;
+      REQUIRE(page.size() <= 2);
+      for (const auto& [name, entry] : page) paged.emplace_back(name, entry.version);
+      after = page.back().name;
+    }
+    CHECK(listed == looked_up);
+    CHECK(paged == looked_up);
+  }
 }
 
 TEST_CASE("StagingIndex: a folder is where its newest visible row puts it", "[contract][staging_index]") {
