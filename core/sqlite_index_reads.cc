@@ -282,7 +282,8 @@ Result<std::vector<Named<Entry>>> SqliteReads<I>::ListBase(const TreeView& view,
   for (bool more = true; more && entries.size() < limit;) {
     STAGEFS_ASSIGN_OR_RETURN(Statement query,
                              connection().Prepare("SELECT name, lineage, seq, " ENTRY_COLUMNS
-                                                  " FROM tree_entry WHERE folder = ?1 AND name > ?2 ORDER BY name, seq"));
+                                                  " FROM tree_entry WHERE folder = ?1 AND name > ?2"
+                                                  " ORDER BY name, seq"));
     query.BindInt(1, folder).BindBlob(2, from);
     while (entries.size() < limit && rows <= kRowsOfNameMax) {
       STAGEFS_ASSIGN_OR_RETURN(more, query.Step());

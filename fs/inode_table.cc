@@ -35,6 +35,12 @@ Node::Extra& Node::MakeExtra() {
   return *extra_;
 }
 
+void Node::NoteDetached() {
+  if (!extra_) return;
+  extra_->all_known_at = -1;
+  ++extra_->detached;
+}
+
 void Node::TrimExtra() {
   if (!extra_) return;
   const Extra& e = *extra_;
@@ -166,6 +172,7 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
   if (const auto found = by_slot_.find(node.get()); found != by_slot_.end() && *found == node.get()) {
     by_slot_.erase(found);
     open_.erase(node.get());
+    if (const auto folder = FindFolder(node->slot.folder)) folder->NoteDetached();
   }
   if (const auto key = keys_.find(node->id); key != keys_.end()) {
     by_key_.erase(key->second);
@@ -193,6 +200,12 @@ std::vector<std::shared_ptr<Node>> InodeTable::In(const BySlot& nodes, FolderId 
 std::vector<std::shared_ptr<Node>> InodeTable::ChildrenOf(FolderId folder) const { return In(by_slot_, folder); }
 
 std::vector<std::shared_ptr<Node>> InodeTable::OpenChildrenOf(FolderId folder) const { return In(open_, folder); }
+
+void InodeTable::VisitChildren(FolderId folder, const std::string& after,
+                               const std::function<bool(const Node&)>& visit) const {
+  auto it = by_slot_.upper_bound(SlotOrder::Place(folder, after));
+  while (it != by_slot_.end() && (*it)->slot.folder == folder && visit(**it)) ++it;
+}
 
 void InodeTable::FindSorted(FolderId folder, const std::vector<std::string_view>& names,
                             const std::function<void(size_t, const Node&)>& found) const {

@@ -65,12 +65,17 @@ struct Node {
     std::shared_ptr<OpenFile> open;  // While it has handles, or waits to be staged. Set by InodeTable::SetOpen().
     int64_t touched_ns = 0;          // Folders: the newest change made through the mount.
     std::set<std::string> absent;    // Folders: names the kernel was told to remember as missing.
+    // Folders: what the index's ChangeMark() was when a listing found each name here; -1: never, or one is gone since.
+    int64_t all_known_at = -1;
+    uint64_t detached = 0;           // Folders: how often a node was detached, counted since the first listing.
   };
   const Extra& extra() const;
   Extra& MakeExtra();
   const std::shared_ptr<OpenFile>& open() const { return extra().open; }
   // Frees an Extra in which nothing is.
   void TrimExtra();
+  // Folders: a name is not known any more.
+  void NoteDetached();
 
   // Trees: what the slot holds. Versions: their id, size and time.
   Entry entry() const;
@@ -130,6 +135,8 @@ class InodeTable {
   // Nodes attached in `folder`, in order of their names.
   std::vector<std::shared_ptr<Node>> ChildrenOf(FolderId folder) const;
   std::vector<std::shared_ptr<Node>> All() const;
+  // Calls `visit` for nodes attached in `folder` after the name `after`, in order, until it returns false.
+  void VisitChildren(FolderId folder, const std::string& after, const std::function<bool(const Node&)>& visit) const;
   // Those of them that are open: few, however many names the folder has.
   std::vector<std::shared_ptr<Node>> OpenChildrenOf(FolderId folder) const;
   // Calls `found` for each of the sorted `names` that is attached in `folder`, with its place among them.

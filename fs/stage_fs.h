@@ -65,6 +65,10 @@ struct Handle {
   off_t offset = 0;
   std::string last_name;
   bool end = false;
+  // While each name so far is one that the kernel knows: what the index and the folder were at the listing's start.
+  bool all_known = false;
+  int64_t mark = -1;
+  uint64_t detached = 0;
 };
 
 struct SetAttributes {
@@ -186,6 +190,9 @@ class StageFs {
   Status StageNode(const std::shared_ptr<Node>& node, OpenFile& file);
   std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);
   Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
+  std::shared_ptr<Node> Recall(FolderId folder, const Handle::Listed& listed);
+  void BeginListing(Handle& handle);
+  void EndListing(Handle& handle);
   Result<std::pair<std::vector<Handle::Listed>, bool>> ListPage(const Node& node, const std::string& after);
   void Arrive(const std::shared_ptr<Node>& node, const Slot& slot);
   void WakeWorker();

@@ -1,5 +1,6 @@
 // Names in folders: listed, made, removed, renamed, linked.
 #include <algorithm>
+#include <utility>
 
 #include "stage_fs.h"
 #include "stagefs/posix_env.h"
@@ -8,6 +9,7 @@ namespace stagefs {
 namespace {
 
 constexpr size_t kListPage = 256;
+constexpr size_t kKnownPage = 1024;  // Of names that the index need not be asked for.
 
 bool IsTrash(const std::string& name) { return name.starts_with(".Trash-") || name == ".Trash"; }
 
@@ -20,7 +22,8 @@ Result<std::unique_ptr<Handle>> StageFs::OpenFolder(NodeId id) {
   return handle;
 }
 
-// Core's names and those that exist only as open files, merged.
+// Core's names and those that exist only as open files, merged. Where nothing changed since a listing found that the
+// kernel knows all of a folder's names, they are in the table.
 Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Node& node,
                                                                        const std::string& after) {
   std::vector<Handle::Listed> page;
@@ -31,8 +34,17 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
   }
   // First those: one that is staged and closed meanwhile is among core's then.
   std::vector<Handle::Listed> open;
+  const auto mark = repository_.index().ChangeMark();
   {
     auto table = table_.Lock();
+    if (mark && node.extra().all_known_at == *mark && !(options_.show_control && node.id == kRootNode)) {
+      table->VisitChildren(node.folder(), after, [&](const Node& child) {
+        page.push_back({child.slot.name, child.kind, child.entry(), child.id});
+        return page.size() < kKnownPage;
+      });
+      const bool end = page.size() < kKnownPage;
+      return std::make_pair(std::move(page), end);
+    }
     for (const auto& child : table->OpenChildrenOf(node.folder())) {
       open.push_back({child->slot.name, child->kind, child->entry()});
     }
@@ -64,6 +76,53 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
   return std::make_pair(std::move(page), end);
 }
 
+// The node of a name in a listing, looked up once more.
+std::shared_ptr<Node> StageFs::Recall(FolderId folder, const Handle::Listed& listed) {
+  if (listed.id != 0) {
+    auto table = table_.Lock();
+    auto node = table->Find(listed.id);
+    if (node && node->attached && node->slot.folder == folder && node->slot.name == listed.name &&
+        node->entry() == listed.entry) {
+      ++node->lookups;
+      return node;
+    }
+  }
+  return Remember({folder, listed.name}, listed.entry, true);
+}
+
+void StageFs::BeginListing(Handle& handle) {
+  const auto mark = repository_.index().ChangeMark();
+  auto table = table_.Lock();
+  handle.all_known = static_cast<bool>(mark);
+  handle.mark = mark ? *mark : -1;
+  handle.detached = handle.node->MakeExtra().detached;
+}
+
+// If nothing changed meanwhile and each name was known, the next listing need not ask the index.
+void StageFs::EndListing(Handle& handle) {
+  if (!std::exchange(handle.all_known, false)) return;
+  // What others removed may be attached until Refresh() looks at it: then there are more nodes than names.
+  const FolderId folder = handle.node->folder();
+  off_t nodes = 2;  // As offsets count.
+  std::string last;
+  for (bool more = true; more;) {
+    more = false;
+    size_t visited = 0;
+    auto table = table_.Lock();
+    table->VisitChildren(folder, last, [&](const Node& child) {
+      ++nodes;
+      more = ++visited == kKnownPage;
+      if (more) last = child.slot.name;
+      return !more;
+    });
+  }
+  if (nodes != handle.offset) return;
+  const auto mark = repository_.index().ChangeMark();
+  auto table = table_.Lock();
+  if (!mark || *mark != handle.mark || handle.node->extra().detached != handle.detached) return;
+  handle.node->MakeExtra().all_known_at = *mark;
+}
+
 Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::function<bool(const Name&)>& add) {
   const Node& node = *handle.node;
   std::lock_guard lock(handle.listing_mutex);
@@ -73,6 +132,7 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
     handle.offset = 0;
     handle.last_name.clear();
     handle.end = false;
+    if (node.kind == NodeKind::kFolder) BeginListing(handle);
   }
   // Offsets count names: 1 and 2 are "." and "..".
   for (;; ++handle.offset) {
@@ -86,13 +146,19 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
       continue;
     }
     if (handle.page_at == handle.page.size()) {
-      if (handle.end) return {};
+      if (handle.end) {
+        EndListing(handle);
+        return {};
+      }
       STAGEFS_ASSIGN_OR_RETURN(auto page, ListPage(node, handle.last_name));
       handle.page = std::move(page.first);
       handle.end = page.second;
       handle.page_at = 0;
       if (!handle.page.empty()) handle.last_name = handle.page.back().name;
-      if (handle.page.empty() && handle.end) return {};
+      if (handle.page.empty() && handle.end) {
+        EndListing(handle);
+        return {};
+      }
       if (handle.page.empty()) {
         --handle.offset;
         continue;
@@ -105,7 +171,7 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
       name.next = handle.offset + 1;
       std::shared_ptr<Node> known;
       if (node.kind == NodeKind::kFolder && plus && listed.kind != NodeKind::kControlFolder) {
-        known = Remember({node.folder(), listed.name}, listed.entry, true);
+        known = Recall(node.folder(), listed);
         name.attributes = AttributesNow(known);
         name.looked_up = true;
       } else {
@@ -113,6 +179,7 @@ Status StageFs::List(Handle& handle, off_t offset, bool plus, const std::functio
         unknown.id = listed.id;
         unknown.kind = listed.kind;
         unknown.SetEntry(listed.entry);
+        handle.all_known = handle.all_known && listed.id != 0;
         name.attributes = AttributesOf(unknown);
       }
       if (!add(name)) {

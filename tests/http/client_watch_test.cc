@@ -61,8 +61,9 @@ TEST_CASE("HTTP: a client that sends a byte now and then is cut", "[http][client
   Scene scene;
   Root root(scene.root());
   const auto server = Serve(root, 1'000'000);
-  for (const std::string& begun : {std::string("GET /api/health HTTP/1.1\r\nx: "),
-                                   std::string("POST /api/repos HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n")}) {
+  const std::string head = "GET /api/health HTTP/1.1\r\nx: ";
+  const std::string body = "POST /api/repos HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n";
+  for (const std::string& begun : {head, body}) {
     SlowClient client(server->port());
     REQUIRE(client.Send(begun));
     const auto start = Clock::now();

@@ -199,6 +199,33 @@ check "unstage brings it back" stagefs unstage t/r:w moved
 check "the mount sees it within a second" eventually test -f "$MNT/drop/cat"
 check "and no longer the other" eventually test ! -e "$MNT/moved"
 
+# A folder whose names the kernel knows is listed from memory, until anything changes.
+seq -f "$CAT  many/%04.0f" 0 2499 | stagefs stage t/r:w - > /dev/null
+check "many names" eventually test -e "$MNT/many/0001"
+listed() { ls -l "$MNT/many" > /dev/null && ls "$MNT/many"; }
+in_core() { stagefs ls t/r:w many | awk '{ print $NF }'; }
+agrees() { # WHAT COMMAND…: after it has run, listings agree with core, each time.
+  local what=$1 i
+  shift
+  check "$what" "$@"
+  for i in 1 2 3; do equals "is listed, time $i" "$(in_core | md5sum)" "$(listed | md5sum)"; done
+}
+agrees "names that are looked up" sh -c "stat $MNT/many/* > $WORK/stats"
+agrees "a name that goes" rm "$MNT/many/0700"
+agrees "a link" ln "$MNT/many/0001" "$MNT/many/link"
+agrees "a rename" mv "$MNT/many/0002" "$MNT/many/renamed"
+agrees "a new file" cp data/dog "$MNT/many/new"
+agrees "a symbolic link by hash" ln -s "$DOG3" "$MNT/many/by-hash"
+agrees "what another process stages" sh -c "echo $CAT '' many/theirs | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w -"
+agrees "what another process removes" stagefs rm t/r:w many/0003
+exec 8> "$MNT/many/open"
+check "a file that is being written is listed" sh -c "ls $MNT/many | grep -qx open"
+rm "$MNT/many/open"
+check "and no longer when it is removed" sh -c "! ls $MNT/many | grep -qx open"
+exec 8>&-
+agrees "a manifest that is dropped" sh -c "echo $CAT '' dropped | sed 's/  */  /' > $MNT/.stagefs/inbox/many/in.sum"
+check "many names go" rm -r "$MNT/many"
+
 # Other processes.
 cp data/cat "$MNT/read" && exec 8< "$MNT/read"
 check "a name that is missing" test ! -e "$MNT/beside"
