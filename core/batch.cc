@@ -1,5 +1,6 @@
 // Staging a whole manifest: the core behind the inbox, dropped manifests, HTTP and the command line.
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -15,6 +16,7 @@ namespace {
 // stays bounded. Runs are in the manifest's order, so the last entry of a path wins.
 constexpr size_t kRunEntriesMax = 8'192;
 constexpr size_t kRunBytesMax = 4 << 20;
+constexpr size_t kFindTogether = 128;
 constexpr size_t kFoldersKnownMax = 65'536;
 
 // Byte order with '/' before every other byte: a path is followed by what lies below it.
@@ -28,10 +30,10 @@ bool ComesBefore(const std::string& a, const std::string& b) {
   return a.size() < b.size();
 }
 
-// Two threads share a large manifest: the caller's reads it, sorts runs and finds the versions they name, the
-// other one writes rows. The versions are looked up through a reader of their own, which sees what the
-// transaction sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is
-// staged where it is read.
+// Two threads share a large manifest: the caller's reads it and sorts runs, the other one writes rows, and both find the
+// versions that a run names. The caller's looks them up through a reader of its own, which sees what the transaction
+// sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is staged where it is
+// read.
 class Batch {
  public:
   Batch(StagingIndex& index, Overlay& overlay, const Workspace::ManifestRequest& request, StageReport* report)
@@ -48,18 +50,19 @@ class Batch {
   Batch& operator=(const Batch&) = delete;
 
   Status Add(const ManifestOptions& options, ManifestEntry entry) {
-    run_.options = options;
+    run_->options = options;
     run_bytes_ += entry.hash.size() + entry.path.size() + sizeof(Waiting);
-    run_.entries.push_back({std::move(entry), run_.entries.size(), {}});
-    if (run_.entries.size() < kRunEntriesMax && run_bytes_ < kRunBytesMax) return {};
+    run_->entries.push_back({std::move(entry), run_->entries.size(), {}});
+    if (run_->entries.size() < kRunEntriesMax && run_bytes_ < kRunBytesMax) return {};
     return HandOver();
   }
 
   // Stages what is left; the report is complete afterwards.
   Status Finish() {
     if (!stager_.joinable()) {
-      Prepare(overlay_.index(), &run_);
-      return StageRun(std::move(run_));
+      Sort(&run_->entries);
+      FindSome(overlay_.index(), run_.get());
+      return StageRun(run_.get());
     }
     STAGEFS_RETURN_IF_ERROR(HandOver());
     AwaitStager();
@@ -79,7 +82,8 @@ class Batch {
   struct Run {
     ManifestOptions options;
     std::vector<Waiting> entries;
-    bool prepared = false;  // Sorted, and its versions found.
+    std::atomic<size_t> taken = 0;  // So many of them are being looked up;
+    size_t found = 0;               // so many were. Guarded by mutex_.
   };
 
   Status HandOver() {
@@ -87,19 +91,16 @@ class Batch {
       STAGEFS_ASSIGN_OR_RETURN(versions_, index_.Read());
       stager_ = std::thread([this] { StageRuns(); });
     }
+    Sort(&run_->entries);
     {
       std::unique_lock lock(mutex_);
-      if (!idle_) {  // Whoever waits for nothing prepares.
-        lock.unlock();
-        Prepare(*versions_, &run_);
-        lock.lock();
-      }
       changed_.wait(lock, [this] { return !next_ || !failed_; });
       if (!failed_) return failed_;
-      next_ = std::exchange(run_, {});
-      idle_ = false;
+      next_ = run_;
     }
     changed_.notify_all();
+    FindSome(*versions_, run_.get());
+    run_ = std::make_shared<Run>();
     run_bytes_ = 0;
     return {};
   }
@@ -116,18 +117,20 @@ class Batch {
 
   void StageRuns() {
     for (;;) {
-      Run run;
+      std::shared_ptr<Run> run;
       {
         std::unique_lock lock(mutex_);
-        idle_ = !next_;
         changed_.wait(lock, [this] { return next_ || finished_; });
         if (!next_) return;
-        run = std::move(*next_);
-        next_.reset();
+        run = std::move(next_);
       }
       changed_.notify_all();
-      if (!run.prepared) Prepare(overlay_.index(), &run);
-      const Status staged = StageRun(std::move(run));
+      FindSome(overlay_.index(), run.get());
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return run->found == run->entries.size(); });
+      }
+      const Status staged = StageRun(run.get());
       if (staged) continue;
       {
         const std::lock_guard lock(mutex_);
@@ -138,8 +141,8 @@ class Batch {
     }
   }
 
-  void Prepare(IndexReader& versions, Run* run) const {
-    std::vector<Waiting>& entries = run->entries;
+  static void Sort(std::vector<Waiting>* run) {
+    std::vector<Waiting>& entries = *run;
     std::stable_sort(entries.begin(), entries.end(), [](const Waiting& a, const Waiting& b) {
       return ComesBefore(a.entry.path, b.entry.path);
     });
@@ -153,8 +156,21 @@ class Batch {
         break;
       }
     }
-    for (Waiting& waiting : entries) waiting.found = Find(versions, waiting.entry);
-    run->prepared = true;
+  }
+
+  // Finds versions that the other thread does not look up meanwhile, until none is left.
+  void FindSome(IndexReader& versions, Run* run) {
+    for (;;) {
+      const size_t begin = run->taken.fetch_add(kFindTogether);
+      if (begin >= run->entries.size()) return;
+      const size_t end = std::min(begin + kFindTogether, run->entries.size());
+      for (size_t i = begin; i < end; ++i) run->entries[i].found = Find(versions, run->entries[i].entry);
+      {
+        const std::lock_guard lock(mutex_);
+        run->found += end - begin;
+      }
+      changed_.notify_all();
+    }
   }
 
   Result<Found> Find(IndexReader& versions, const ManifestEntry& entry) const {
@@ -166,11 +182,11 @@ class Batch {
     return Found{std::move(path), *version};
   }
 
-  Status StageRun(Run run) {
+  Status StageRun(Run* run) {
     std::vector<std::pair<size_t, RefusedEntry>> refused;
-    for (Waiting& waiting : run.entries) {
+    for (Waiting& waiting : run->entries) {
       ++report_.entries;
-      const auto staged = StageOne(run.options, *waiting.found);
+      const auto staged = StageOne(run->options, *waiting.found);
       if (!staged) {
         // Trouble with the index ends the batch; trouble with an entry is the entry's.
         if (staged.error().code() == ErrorCode::kIo || staged.error().code() == ErrorCode::kNoSpace ||
@@ -220,7 +236,7 @@ class Batch {
   StagingIndex& index_;
   const Workspace::ManifestRequest& request_;
   // The caller's thread.
-  Run run_;
+  std::shared_ptr<Run> run_ = std::make_shared<Run>();
   size_t run_bytes_ = 0;
   std::unique_ptr<IndexReader> versions_;
   // The thread that stages.
@@ -230,9 +246,8 @@ class Batch {
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::optional<Run> next_;
+  std::shared_ptr<Run> next_;
   bool finished_ = false;
-  bool idle_ = false;  // The thread that stages waits for a run.
   Status failed_;
   std::thread stager_;
 };
