@@ -30,10 +30,10 @@ bool ComesBefore(const std::string& a, const std::string& b) {
   return a.size() < b.size();
 }
 
-// Two threads share a large manifest: the caller's reads it and sorts runs, the other one writes rows, and both find the
-// versions that a run names. The caller's looks them up through a reader of its own, which sees what the transaction
-// sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is staged where it is
-// read.
+// Two threads share a large manifest: the caller's reads it and sorts runs, the other one writes rows, and both find
+// the versions that a run names. The caller's looks them up through a reader of its own, which sees what the
+// transaction sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is staged
+// where it is read.
 class Batch {
  public:
   Batch(StagingIndex& index, Overlay& overlay, const Workspace::ManifestRequest& request, StageReport* report)
