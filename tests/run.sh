@@ -49,10 +49,10 @@ for script in "${scripts[@]}"; do
 done
 rm -f "$log"
 
-after=$(left)
-if [ "$before" != "$after" ]; then
+new=$(comm -13 <(sort <<< "$before") <(left | sort))
+if [ -n "$new" ]; then
   echo "not ok - the tests left something behind:"
-  diff <(echo "$before") <(echo "$after") | sed -n 's/^> /  /p'
+  sed 's/^/  /' <<< "$new"
   failed=$((failed + 1))
 fi
 echo
