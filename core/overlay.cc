@@ -22,6 +22,16 @@ bool SameContent(const Entry& a, const Entry& b) {
          a.executable == b.executable;
 }
 
+// What staging `version` makes of `slot`, where `existing` is, and `base` in the base.
+Entry NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how, const Entry* existing,
+               const Entry* base) {
+  const int64_t mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
+  Entry entry = Entry::OfFile(version.id, version.size_bytes, mtime_ns);
+  entry.executable = how.executable.value_or(existing && existing->executable);
+  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchFile(slot.name, entry.size_bytes);
+  return entry;
+}
+
 // The state of something that is never committed itself.
 StagedState StateOver(const std::optional<Entry>& base, const Entry& entry) {
   const bool same_folder = base && base->kind == EntryKind::kFolder && entry.kind == EntryKind::kFolder &&
@@ -122,8 +132,7 @@ Result<std::string> OverlayReader::PathOf(const Slot& slot) {
 
 Result<Located> OverlayReader::Find(const RepoPath& path, Workspace::Tree tree) {
   Located at;
-  at.entry.kind = EntryKind::kFolder;
-  at.entry.child = kRootFolder;
+  at.entry = Entry::OfFolder(kRootFolder);
   for (const std::string_view name : path.components()) {
     if (at.entry.kind != EntryKind::kFolder) {
       return Error(ErrorCode::kNotDirectory, "'" + ToDisplayUtf8(at.slot.name) + "' is not a folder");
@@ -197,18 +206,6 @@ Result<bool> Overlay::Withdraw(const Slot& slot) {
   }
   STAGEFS_RETURN_IF_ERROR(transaction_.EraseStaged(workspace().id, slot));
   return true;
-}
-
-Entry Overlay::NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how, const Entry* existing,
-                        const Entry* base) {
-  Entry entry;
-  entry.kind = EntryKind::kFile;
-  entry.version = version.id;
-  entry.size_bytes = version.size_bytes;
-  entry.executable = how.executable.value_or(existing && existing->executable);
-  entry.mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
-  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchFile(slot.name, entry.size_bytes);
-  return entry;
 }
 
 Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how) {

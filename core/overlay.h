@@ -82,9 +82,6 @@ class Overlay : public OverlayReader {
   Status Finish();
 
  private:
-  // What staging `version` makes of `slot`, where `existing` is, and `base` in the base.
-  static Entry NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how, const Entry* existing,
-                        const Entry* base);
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
   Status CheckNotBelow(FolderId folder, FolderId moving);
 

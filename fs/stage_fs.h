@@ -191,8 +191,11 @@ class StageFs {
   std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);
   Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
   std::shared_ptr<Node> Recall(FolderId folder, const Handle::Listed& listed);
+  // The ChangeMark() at which all names of `folder` were known, or -1.
+  int64_t KnownAt(const Node& folder);
   void BeginListing(Handle& handle);
   void EndListing(Handle& handle);
+  std::optional<std::pair<std::vector<Handle::Listed>, bool>> ListKnown(const Node& node, const std::string& after);
   Result<std::pair<std::vector<Handle::Listed>, bool>> ListPage(const Node& node, const std::string& after);
   void Arrive(const std::shared_ptr<Node>& node, const Slot& slot);
   void WakeWorker();

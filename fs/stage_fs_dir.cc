@@ -22,8 +22,24 @@ Result<std::unique_ptr<Handle>> StageFs::OpenFolder(NodeId id) {
   return handle;
 }
 
-// Core's names and those that exist only as open files, merged. Where nothing changed since a listing found that the
-// kernel knows all of a folder's names, they are in the table.
+// Where nothing changed since a listing found that the kernel knows all of a folder's names, they are in the table.
+std::optional<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListKnown(const Node& node,
+                                                                               const std::string& after) {
+  if (options_.show_control && node.id == kRootNode) return std::nullopt;
+  if (KnownAt(node) == -1) return std::nullopt;
+  const auto mark = repository_.index().ChangeMark();
+  auto table = table_.Lock();
+  if (!mark || node.extra().all_known_at != *mark) return std::nullopt;
+  std::vector<Handle::Listed> page;
+  table->VisitChildren(node.folder(), after, [&](const Node& child) {
+    page.push_back({child.slot.name, child.kind, child.entry(), child.id});
+    return page.size() < kKnownPage;
+  });
+  const bool end = page.size() < kKnownPage;
+  return std::make_pair(std::move(page), end);
+}
+
+// Core's names and those that exist only as open files, merged.
 Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Node& node,
                                                                        const std::string& after) {
   std::vector<Handle::Listed> page;
@@ -32,19 +48,11 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
     STAGEFS_ASSIGN_OR_RETURN(page, ListControl(node, after, &end));
     return std::make_pair(std::move(page), end);
   }
+  if (auto known = ListKnown(node, after)) return std::move(*known);
   // First those: one that is staged and closed meanwhile is among core's then.
   std::vector<Handle::Listed> open;
-  const auto mark = repository_.index().ChangeMark();
   {
     auto table = table_.Lock();
-    if (mark && node.extra().all_known_at == *mark && !(options_.show_control && node.id == kRootNode)) {
-      table->VisitChildren(node.folder(), after, [&](const Node& child) {
-        page.push_back({child.slot.name, child.kind, child.entry(), child.id});
-        return page.size() < kKnownPage;
-      });
-      const bool end = page.size() < kKnownPage;
-      return std::make_pair(std::move(page), end);
-    }
     for (const auto& child : table->OpenChildrenOf(node.folder())) {
       open.push_back({child->slot.name, child->kind, child->entry()});
     }
@@ -90,6 +98,11 @@ std::shared_ptr<Node> StageFs::Recall(FolderId folder, const Handle::Listed& lis
   return Remember({folder, listed.name}, listed.entry, true);
 }
 
+int64_t StageFs::KnownAt(const Node& folder) {
+  auto table = table_.Lock();
+  return folder.extra().all_known_at;
+}
+
 void StageFs::BeginListing(Handle& handle) {
   const auto mark = repository_.index().ChangeMark();
   auto table = table_.Lock();
@@ -100,7 +113,7 @@ void StageFs::BeginListing(Handle& handle) {
 
 // If nothing changed meanwhile and each name was known, the next listing need not ask the index.
 void StageFs::EndListing(Handle& handle) {
-  if (!std::exchange(handle.all_known, false)) return;
+  if (!std::exchange(handle.all_known, false) || KnownAt(*handle.node) == handle.mark) return;
   // What others removed may be attached until Refresh() looks at it: then there are more nodes than names.
   const FolderId folder = handle.node->folder();
   off_t nodes = 2;  // As offsets count.
