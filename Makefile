@@ -6,7 +6,7 @@ DESTDIR ?=
 
 OUT := build/$(BUILD)$(if $(filter 0,$(HTTP)),-nohttp)
 CXX ?= g++
-PACKAGES := fuse3 sqlite3 libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib)
+PACKAGES := fuse3 sqlite3 libpq libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib)
 HTTP_LIBS := $(if $(filter 1,$(HTTP)),-lPocoNet -lPocoFoundation)  # Without a pkg-config file in Debian.
 
 MODE_release := -O2 -DNDEBUG
@@ -85,9 +85,12 @@ define embed
 endef
 $(OUT)/gen/schema_sql.inc: core/schema.sql
 	$(embed)
+$(OUT)/gen/postgres_schema_sql.inc: core/postgres_schema.sql
+	$(embed)
 $(OUT)/gen/openapi_json.inc: api/openapi.json
 	$(embed)
 $(OUT)/core/sqlite_staging_index.o: $(OUT)/gen/schema_sql.inc
+$(OUT)/core/postgres_staging_index.o: $(OUT)/gen/postgres_schema_sql.inc
 $(OUT)/api/server_handlers.o: $(OUT)/gen/openapi_json.inc
 
 deps:  ## Install what building and testing needs (Debian and Ubuntu), or say what it is.

@@ -39,12 +39,12 @@ Error SqliteError(sqlite3* db, const std::string& what) {
 
 }  // namespace
 
-Statement::Statement(Statement&& other) noexcept
+SqliteStatement::SqliteStatement(SqliteStatement&& other) noexcept
     : db_(other.db_), statement_(other.statement_), owned_(other.owned_) {
   other.statement_ = nullptr;
 }
 
-Statement::~Statement() {
+SqliteStatement::~SqliteStatement() {
   if (statement_ == nullptr) return;
   if (owned_) {
     sqlite3_finalize(statement_);
@@ -54,13 +54,13 @@ Statement::~Statement() {
   }
 }
 
-Statement& Statement::BindInt(int index, int64_t value) {
+SqliteStatement& SqliteStatement::BindInt(int index, int64_t value) {
   [[maybe_unused]] const int rc = sqlite3_bind_int64(statement_, index, value);
   assert(rc == SQLITE_OK);
   return *this;
 }
 
-Statement& Statement::BindBlob(int index, std::string_view bytes) {
+SqliteStatement& SqliteStatement::BindBlob(int index, std::string_view bytes) {
   // A null pointer would bind NULL; an empty blob is meant.
   [[maybe_unused]] const int rc = sqlite3_bind_blob64(
       statement_, index, bytes.data() == nullptr ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
@@ -68,26 +68,26 @@ Statement& Statement::BindBlob(int index, std::string_view bytes) {
   return *this;
 }
 
-Statement& Statement::BindText(int index, std::string_view text) {
+SqliteStatement& SqliteStatement::BindText(int index, std::string_view text) {
   [[maybe_unused]] const int rc = sqlite3_bind_text64(
       statement_, index, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
   assert(rc == SQLITE_OK);
   return *this;
 }
 
-Statement& Statement::BindNull(int index) {
+SqliteStatement& SqliteStatement::BindNull(int index) {
   sqlite3_bind_null(statement_, index);
   return *this;
 }
 
-Result<bool> Statement::Step() {
+Result<bool> SqliteStatement::Step() {
   const int rc = sqlite3_step(statement_);
   if (rc == SQLITE_ROW) return true;
   if (rc == SQLITE_DONE) return false;
   return SqliteError(db_, "index");
 }
 
-Status Statement::Run() {
+Status SqliteStatement::Run() {
   STAGEFS_ASSIGN_OR_RETURN(bool more, Step());
   while (more) {
     STAGEFS_ASSIGN_OR_RETURN(more, Step());
@@ -96,18 +96,18 @@ Status Statement::Run() {
   return {};
 }
 
-void Statement::Reset() { sqlite3_reset(statement_); }
+void SqliteStatement::Reset() { sqlite3_reset(statement_); }
 
-int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+int64_t SqliteStatement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
 
-bool Statement::IsNull(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+bool SqliteStatement::IsNull(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
-std::string_view Statement::Blob(int column) const {
+std::string_view SqliteStatement::Blob(int column) const {
   const void* data = sqlite3_column_blob(statement_, column);
   return {static_cast<const char*>(data), static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, const Options& options) {
+Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path, const Options& options) {
   // Counting what SQLite allocates takes a lock that all threads share, and nobody asks for the count.
   static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   (void)configured;
@@ -115,7 +115,7 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, co
   const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (options.read_only ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
-  auto connection = std::unique_ptr<Connection>(new Connection(db));
+  auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(db));
   if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
   sqlite3_busy_timeout(db, kBusyTimeoutMs);
   const std::string settings =
@@ -127,38 +127,38 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, co
   return connection;
 }
 
-Connection::~Connection() {
+SqliteConnection::~SqliteConnection() {
   for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
   sqlite3_close_v2(db_);
 }
 
-Result<Statement> Connection::Prepare(const char* sql) {
+Result<SqliteStatement> SqliteConnection::Prepare(const char* sql) {
   auto found = statements_.find(sql);
   if (found != statements_.end() && !sqlite3_stmt_busy(found->second)) {
-    return Statement(db_, found->second, false);
+    return SqliteStatement(db_, found->second, false);
   }
   sqlite3_stmt* statement = nullptr;
   if (sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
     return SqliteError(db_, std::string("prepare ") + sql);
   }
-  if (found != statements_.end()) return Statement(db_, statement, true);
+  if (found != statements_.end()) return SqliteStatement(db_, statement, true);
   statements_.emplace(sql, statement);
-  return Statement(db_, statement, false);
+  return SqliteStatement(db_, statement, false);
 }
 
-Status Connection::Run(const char* sql) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
+Status SqliteConnection::Run(const char* sql) {
+  STAGEFS_ASSIGN_OR_RETURN(SqliteStatement statement, Prepare(sql));
   return statement.Run();
 }
 
-Status Connection::Execute(const std::string& sql) {
+Status SqliteConnection::Execute(const std::string& sql) {
   if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
     return SqliteError(db_, "index");
   }
   return {};
 }
 
-int64_t Connection::changes() const { return sqlite3_changes64(db_); }
-int64_t Connection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
+int64_t SqliteConnection::changes() const { return sqlite3_changes64(db_); }
+int64_t SqliteConnection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
 
 }  // namespace stagefs

@@ -18,19 +18,19 @@ namespace stagefs {
 // 0.
 //
 // REQUIRES: the connection it came from is used by this thread alone meanwhile.
-class Statement {
+class SqliteStatement {
  public:
-  Statement(sqlite3* db, sqlite3_stmt* statement, bool owned)
+  SqliteStatement(sqlite3* db, sqlite3_stmt* statement, bool owned)
       : db_(db), statement_(statement), owned_(owned) {}
-  Statement(Statement&& other) noexcept;
-  Statement& operator=(Statement&&) = delete;
-  ~Statement();
+  SqliteStatement(SqliteStatement&& other) noexcept;
+  SqliteStatement& operator=(SqliteStatement&&) = delete;
+  ~SqliteStatement();
 
-  Statement& BindInt(int index, int64_t value);
+  SqliteStatement& BindInt(int index, int64_t value);
   // The bytes must live until the statement is stepped.
-  Statement& BindBlob(int index, std::string_view bytes);
-  Statement& BindText(int index, std::string_view text);
-  Statement& BindNull(int index);
+  SqliteStatement& BindBlob(int index, std::string_view bytes);
+  SqliteStatement& BindText(int index, std::string_view text);
+  SqliteStatement& BindNull(int index);
 
   // True: a row is there. False: done.
   Result<bool> Step();
@@ -51,19 +51,21 @@ class Statement {
 };
 
 // One connection with its prepared statements. For one thread at a time.
-class Connection {
+class SqliteConnection {
  public:
+  using Statement = SqliteStatement;
+
   struct Options {
     bool read_only = false;
     int cache_kib = 8192;
   };
-  static Result<std::unique_ptr<Connection>> Open(const std::string& path, const Options& options);
-  ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  static Result<std::unique_ptr<SqliteConnection>> Open(const std::string& path, const Options& options);
+  ~SqliteConnection();
+  SqliteConnection(const SqliteConnection&) = delete;
+  SqliteConnection& operator=(const SqliteConnection&) = delete;
 
   // `sql` must be a literal: it is kept by address. A statement that is in use already is prepared afresh.
-  Result<Statement> Prepare(const char* sql);
+  Result<SqliteStatement> Prepare(const char* sql);
   // One statement without parameters; a literal, as for Prepare().
   Status Run(const char* sql);
   // Several statements, no parameters.
@@ -72,7 +74,7 @@ class Connection {
   int64_t last_insert_id() const;
 
  private:
-  explicit Connection(sqlite3* db) : db_(db) {}
+  explicit SqliteConnection(sqlite3* db) : db_(db) {}
 
   sqlite3* db_;
   std::unordered_map<const char*, sqlite3_stmt*> statements_;

@@ -3,14 +3,21 @@
 #include <thread>
 
 #include "catch.h"
+#include "postgres_server.h"
 #include "scene.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs::test {
 namespace {
 
+// Each implementation in turn.
+#define INDEXES GENERATE(IndexKind::kSqlite, IndexKind::kPostgres)
+enum class IndexKind { kSqlite, kPostgres };
+
 struct IndexScene {
-  IndexScene() : index(Value(OpenSqliteStagingIndex(folder / "stagefs.db"))) {}
+  explicit IndexScene(IndexKind kind)
+      : index(Value(kind == IndexKind::kSqlite ? OpenSqliteStagingIndex(folder / "stagefs.db")
+                                               : OpenPostgresStagingIndex(PostgresUrl(), "test/" + RandomHex()))) {}
 
   std::unique_ptr<IndexTransaction> Begin() { return Value(index->Begin(Durability::kProcessDeath)); }
   std::unique_ptr<IndexReader> Read() { return Value(index->Read()); }
@@ -48,7 +55,7 @@ struct IndexScene {
 }  // namespace
 
 TEST_CASE("StagingIndex: a transaction that does not commit leaves nothing", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   {
     const auto transaction = scene.Begin();
     Ok(transaction->PutMeta("key", "value"));
@@ -58,7 +65,7 @@ TEST_CASE("StagingIndex: a transaction that does not commit leaves nothing", "[c
 }
 
 TEST_CASE("StagingIndex: a reader stays in the moment of its first question", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto before = scene.Read();
   CHECK_FALSE(Value(before->GetMeta("key")));
   const auto transaction = scene.Begin();
@@ -69,7 +76,7 @@ TEST_CASE("StagingIndex: a reader stays in the moment of its first question", "[
 }
 
 TEST_CASE("StagingIndex: transactions wait for each other", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto count_up = [&] {
     for (int i = 0; i < 50; ++i) {
       const auto transaction = Value(scene.index->Begin(Durability::kProcessDeath));
@@ -85,7 +92,7 @@ TEST_CASE("StagingIndex: transactions wait for each other", "[contract][staging_
 }
 
 TEST_CASE("StagingIndex: versions are found by either hash", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto transaction = scene.Begin();
   const VersionId id = scene.AddVersion(*transaction, "hello");
   const auto version = Value(transaction->GetVersion(id));
@@ -96,7 +103,7 @@ TEST_CASE("StagingIndex: versions are found by either hash", "[contract][staging
 }
 
 TEST_CASE("StagingIndex: content whose XXH3 means another content is refused", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto transaction = scene.Begin();
   const VersionId id = scene.AddVersion(*transaction, "first");
   VersionInfo twin = *Value(transaction->GetVersion(id));
@@ -107,7 +114,7 @@ TEST_CASE("StagingIndex: content whose XXH3 means another content is refused", "
 }
 
 TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2"),
                   three = scene.AddVersion(*t, "3");
@@ -136,7 +143,7 @@ TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contrac
 }
 
 TEST_CASE("StagingIndex: a listing is what look-ups say, however often names changed", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   std::mt19937 random(1);
   std::vector<VersionId> versions;
@@ -176,7 +183,7 @@ TEST_CASE("StagingIndex: a listing is what look-ups say, however often names cha
 }
 
 TEST_CASE("StagingIndex: a folder is where its newest visible row puts it", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   Entry folder;
   folder.kind = EntryKind::kFolder;
@@ -192,7 +199,7 @@ TEST_CASE("StagingIndex: a folder is where its newest visible row puts it", "[co
 }
 
 TEST_CASE("StagingIndex: staged rows are listed by name and scanned by folder", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   const WorkspaceId w = scene.AddWorkspace(*t), other = scene.AddWorkspace(*t);
   const VersionId version = scene.AddVersion(*t, "x");
@@ -214,7 +221,7 @@ TEST_CASE("StagingIndex: staged rows are listed by name and scanned by folder", 
 }
 
 TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   const WorkspaceId w = scene.AddWorkspace(*t);
   StagedEntry staged;
@@ -239,7 +246,7 @@ TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging
 
 TEST_CASE("StagingIndex: the first state before unsynced content is what to fall back to",
           "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   const WorkspaceId w = scene.AddWorkspace(*t);
   const VersionId good = scene.AddVersion(*t, "good"), bad = scene.AddVersion(*t, "bad", false),
@@ -261,7 +268,7 @@ TEST_CASE("StagingIndex: the first state before unsynced content is what to fall
 }
 
 TEST_CASE("StagingIndex: a mount sees others' changes and not its own", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   const WorkspaceId w = scene.AddWorkspace(*t);
   Ok(t->NoteChange(w, 5, 77));
@@ -284,7 +291,7 @@ TEST_CASE("StagingIndex: a mount sees others' changes and not its own", "[contra
 }
 
 TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][staging_index]") {
-  IndexScene scene;
+  IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   const WorkspaceId w = scene.AddWorkspace(*t);
   const VersionId unused = scene.AddVersion(*t, "unused"), staged = scene.AddVersion(*t, "staged"),

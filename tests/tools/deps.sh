@@ -3,7 +3,7 @@
 # packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs, TOOLS=1 what
 # `make test-tools` runs, FUZZ=1 the compiler of `make fuzz`, COVERAGE=1 the reporter of `make coverage`.
 set -eu
-packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libssl-dev libxxhash-dev nlohmann-json3-dev
+packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libpq-dev postgresql libssl-dev libxxhash-dev nlohmann-json3-dev
 libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
 [ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libpoco-dev libarchive-dev zlib1g-dev openssl"
 [ "${TOOLS:-0}" = 0 ] || packages="$packages thunar pcmanfm pcmanfm-qt nautilus dolphin tumbler zenity mousepad libreoffice-calc

@@ -1,14 +1,15 @@
-// The questions of the SQLite index, for readers and transactions alike.
+// The questions of an index in SQL, for readers and transactions, on SQLite and PostgreSQL alike.
 #pragma once
 
-#include "sqlite.h"
 #include "stagefs/staging_index.h"
 
 namespace stagefs {
 
-// Implements every question of IndexReader on `connection()`. `Interface` is IndexReader or IndexTransaction.
-template <class Interface>
-class SqliteReads : public Interface {
+// Implements every question of IndexReader on `connection()`. `Interface` is IndexReader or IndexTransaction,
+// `Connection` is SqliteConnection or PostgresConnection: both prepare statements, count parameters from ?1 and
+// columns from 0.
+template <class Interface, class Connection>
+class SqlReads : public Interface {
  public:
   Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) override;
   Result<std::optional<VersionInfo>> GetVersion(VersionId id) override;
@@ -61,13 +62,11 @@ class SqliteReads : public Interface {
   virtual Connection& connection() = 0;
 };
 
-std::string_view BytesOf(const Sha256& hash);
-std::string_view BytesOf(const Xxh3& hash);
-
-// The columns of an entry, from `column` on: kind, version, child, size, executable, mtime_ns.
-Entry ReadEntry(const Statement& row, int column);
-constexpr int kEntryColumns = 6;
-// The columns of a staged entry: an entry's, then state, scratch, target.
-StagedEntry ReadStaged(const Statement& row, int column);
+inline std::string_view BytesOf(const Sha256& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+inline std::string_view BytesOf(const Xxh3& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
 
 }  // namespace stagefs

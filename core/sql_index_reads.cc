@@ -1,14 +1,20 @@
-#include "sqlite_index_reads.h"
+#include "sql_index_reads.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+
+#include "postgres.h"
+#include "sqlite.h"
 
 namespace stagefs {
 namespace {
 
 // So many rows of one name are read before the rest of them is passed over, which costs two look-ups.
 constexpr size_t kRowsOfNameMax = 8;
+// Rows of one name that are looked at together for the newest visible one.
+constexpr int64_t kRowsTogether = 16;
+constexpr int kEntryColumns = 6;
 
 #define VERSION_COLUMNS "id, sha256, xxh3, size, stored_ns, renewed_ns, synced"
 #define ENTRY_COLUMNS "kind, version, child, size, executable, mtime_ns"
@@ -16,8 +22,8 @@ constexpr size_t kRowsOfNameMax = 8;
 #define COMMIT_COLUMNS "seq, id, lineage, parent, merged, message, author, email, time_ns"
 #define WORKSPACE_COLUMNS "id, uid, name, branch, base, change_seq, report, created_ns"
 
-template <size_t N>
-std::array<uint8_t, N> ReadArray(const Statement& row, int column) {
+template <size_t N, class Row>
+std::array<uint8_t, N> ReadArray(const Row& row, int column) {
   std::array<uint8_t, N> bytes{};
   const std::string_view blob = row.Blob(column);
   assert(blob.size() == N);
@@ -25,7 +31,7 @@ std::array<uint8_t, N> ReadArray(const Statement& row, int column) {
   return bytes;
 }
 
-VersionInfo ReadVersion(const Statement& row) {
+constexpr auto ReadVersion = [](const auto& row) -> VersionInfo {
   VersionInfo version;
   version.id = row.Int(0);
   version.content.sha256 = ReadArray<32>(row, 1);
@@ -35,9 +41,9 @@ VersionInfo ReadVersion(const Statement& row) {
   version.renewed_ns = row.Int(5);
   version.synced = row.Int(6) != 0;
   return version;
-}
+};
 
-CommitInfo ReadCommit(const Statement& row) {
+constexpr auto ReadCommit = [](const auto& row) -> CommitInfo {
   CommitInfo commit;
   commit.seq = row.Int(0);
   commit.id = row.Text(1);
@@ -49,9 +55,9 @@ CommitInfo ReadCommit(const Statement& row) {
   commit.email = row.Text(7);
   commit.time_ns = row.Int(8);
   return commit;
-}
+};
 
-WorkspaceInfo ReadWorkspace(const Statement& row) {
+constexpr auto ReadWorkspace = [](const auto& row) -> WorkspaceInfo {
   WorkspaceInfo workspace;
   workspace.id = row.Int(0);
   workspace.uid = row.Text(1);
@@ -62,24 +68,24 @@ WorkspaceInfo ReadWorkspace(const Statement& row) {
   if (!row.IsNull(6)) workspace.report = row.Int(6);
   workspace.created_ns = row.Int(7);
   return workspace;
-}
+};
 
-BranchInfo ReadBranch(const Statement& row) { return {std::string(row.Text(0)), row.Int(1)}; }
-Slot ReadSlot(const Statement& row) { return {row.Int(0), std::string(row.Blob(1))}; }
+constexpr auto ReadBranch = [](const auto& row) -> BranchInfo { return {std::string(row.Text(0)), row.Int(1)}; };
+constexpr auto ReadSlot = [](const auto& row) -> Slot { return {row.Int(0), std::string(row.Blob(1))}; };
 
-InboxFile ReadInbox(const Statement& row) {
+constexpr auto ReadInbox = [](const auto& row) -> InboxFile {
   return {std::string(row.Blob(0)), std::string(row.Blob(1)), row.Int(2), static_cast<uint64_t>(row.Int(3)),
           row.Int(4)};
-}
+};
 
-template <class Read>
+template <class Statement, class Read>
 auto FirstRow(Statement& statement, Read read) -> Result<std::optional<decltype(read(statement))>> {
   STAGEFS_ASSIGN_OR_RETURN(const bool found, statement.Step());
   if (!found) return std::optional<decltype(read(statement))>();
   return std::optional<decltype(read(statement))>(read(statement));
 }
 
-template <class Read>
+template <class Statement, class Read>
 auto AllRows(Statement& statement, Read read) -> Result<std::vector<decltype(read(statement))>> {
   std::vector<decltype(read(statement))> rows;
   for (;;) {
@@ -89,16 +95,8 @@ auto AllRows(Statement& statement, Read read) -> Result<std::vector<decltype(rea
   }
 }
 
-}  // namespace
-
-std::string_view BytesOf(const Sha256& hash) {
-  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
-}
-std::string_view BytesOf(const Xxh3& hash) {
-  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
-}
-
-Entry ReadEntry(const Statement& row, int column) {
+template <class Row>
+Entry ReadEntry(const Row& row, int column) {
   Entry entry;
   entry.kind = static_cast<EntryKind>(row.Int(column));
   entry.version = row.Int(column + 1);
@@ -109,7 +107,8 @@ Entry ReadEntry(const Statement& row, int column) {
   return entry;
 }
 
-StagedEntry ReadStaged(const Statement& row, int column) {
+template <class Row>
+StagedEntry ReadStaged(const Row& row, int column) {
   StagedEntry staged;
   staged.entry = ReadEntry(row, column);
   staged.state = static_cast<StagedState>(row.Int(column + kEntryColumns));
@@ -118,127 +117,130 @@ StagedEntry ReadStaged(const Statement& row, int column) {
   return staged;
 }
 
-template <class I>
-Result<std::optional<VersionInfo>> SqliteReads<I>::FindVersion(const HashRef& hash) {
+}  // namespace
+
+template <class I, class C>
+Result<std::optional<VersionInfo>> SqlReads<I, C>::FindVersion(const HashRef& hash) {
   if (const Sha256* sha256 = hash.sha256()) {
     STAGEFS_ASSIGN_OR_RETURN(
-        Statement query, connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE sha256 = ?1"));
+        auto query, connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE sha256 = ?1"));
     query.BindBlob(1, BytesOf(*sha256));
     return FirstRow(query, ReadVersion);
   }
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE xxh3 = ?1"));
   query.BindBlob(1, BytesOf(*hash.xxh3()));
   return FirstRow(query, ReadVersion);
 }
 
-template <class I>
-Result<std::optional<VersionInfo>> SqliteReads<I>::GetVersion(VersionId id) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<std::optional<VersionInfo>> SqlReads<I, C>::GetVersion(VersionId id) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE id = ?1"));
   query.BindInt(1, id);
   return FirstRow(query, ReadVersion);
 }
 
-template <class I>
-Result<std::vector<VersionInfo>> SqliteReads<I>::ListVersions(const std::optional<Sha256>& after,
+template <class I, class C>
+Result<std::vector<VersionInfo>> SqlReads<I, C>::ListVersions(const std::optional<Sha256>& after,
                                                               size_t limit) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " VERSION_COLUMNS
                                                 " FROM version WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2"));
   query.BindBlob(1, after ? BytesOf(*after) : std::string_view()).BindInt(2, static_cast<int64_t>(limit));
   return AllRows(query, ReadVersion);
 }
 
-template <class I>
-Result<std::vector<VersionInfo>> SqliteReads<I>::ListUnsynced(size_t limit) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " VERSION_COLUMNS
+template <class I, class C>
+Result<std::vector<VersionInfo>> SqlReads<I, C>::ListUnsynced(size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT " VERSION_COLUMNS
                                                                  " FROM version WHERE synced = 0 LIMIT ?1"));
   query.BindInt(1, static_cast<int64_t>(limit));
   return AllRows(query, ReadVersion);
 }
 
-template <class I>
-Result<std::vector<VersionInfo>> SqliteReads<I>::ListUnused(int64_t before_ns, size_t limit) {
+template <class I, class C>
+Result<std::vector<VersionInfo>> SqlReads<I, C>::ListUnused(int64_t before_ns, size_t limit) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT " VERSION_COLUMNS
-                           " FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0 AND id NOT IN ("
+      auto query,
+      connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE id IN ("
+                           "  SELECT id FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0 EXCEPT SELECT * FROM ("
                            "  SELECT version FROM tree_entry WHERE version IS NOT NULL UNION ALL"
                            "  SELECT version FROM staged_entry WHERE version IS NOT NULL UNION ALL"
                            "  SELECT old FROM unsynced_entry WHERE old IS NOT NULL UNION ALL"
                            "  SELECT version FROM unsynced_entry UNION ALL"
                            "  SELECT base_version FROM working_copy WHERE base_version IS NOT NULL UNION ALL"
                            "  SELECT version FROM inbox_file UNION ALL"
-                           "  SELECT report FROM workspace WHERE report IS NOT NULL) LIMIT ?2"));
+                           "  SELECT report FROM workspace WHERE report IS NOT NULL) AS named LIMIT ?2)"));
   query.BindInt(1, before_ns).BindInt(2, static_cast<int64_t>(limit));
   return AllRows(query, ReadVersion);
 }
 
-template <class I>
-Result<std::vector<UnsyncedEntry>> SqliteReads<I>::UnsyncedEntriesOf(VersionId version) {
+template <class I, class C>
+Result<std::vector<UnsyncedEntry>> SqlReads<I, C>::UnsyncedEntriesOf(VersionId version) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
+      auto query,
       connection().Prepare("SELECT folder, name, workspace, version, kind, old, child, size, executable,"
                            " mtime_ns, state, scratch, target FROM unsynced_entry WHERE version = ?1"));
   query.BindInt(1, version);
-  return AllRows(query, [](const Statement& row) {
+  return AllRows(query, [](const auto& row) {
     UnsyncedEntry entry{row.Int(2), ReadSlot(row), row.Int(3), std::nullopt};
     if (!row.IsNull(4)) entry.previous = ReadStaged(row, 4);
     return entry;
   });
 }
 
-template <class I>
-Result<int64_t> SqliteReads<I>::CountDangling() {
+template <class I, class C>
+Result<int64_t> SqlReads<I, C>::CountDangling() {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
+      auto query,
       connection().Prepare("SELECT count(*) FROM (SELECT version FROM tree_entry UNION ALL"
-                           " SELECT version FROM staged_entry UNION ALL SELECT version FROM inbox_file)"
-                           " WHERE version IS NOT NULL AND version NOT IN (SELECT id FROM version)"));
+                           " SELECT version FROM staged_entry UNION ALL SELECT version FROM inbox_file) AS named"
+                           " LEFT JOIN version ON version.id = named.version"
+                           " WHERE named.version IS NOT NULL AND version.id IS NULL"));
   STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
   return query.Int(0);
 }
 
-template <class I>
-Result<std::optional<BranchInfo>> SqliteReads<I>::FindBranch(const std::string& name) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<std::optional<BranchInfo>> SqlReads<I, C>::FindBranch(const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT name, head FROM branch WHERE name = ?1"));
   query.BindText(1, name);
   return FirstRow(query, ReadBranch);
 }
 
-template <class I>
-Result<std::vector<BranchInfo>> SqliteReads<I>::ListBranches() {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<std::vector<BranchInfo>> SqlReads<I, C>::ListBranches() {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT name, head FROM branch ORDER BY name"));
   return AllRows(query, ReadBranch);
 }
 
-template <class I>
-Result<std::optional<CommitInfo>> SqliteReads<I>::GetCommit(CommitSeq seq) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<std::optional<CommitInfo>> SqlReads<I, C>::GetCommit(CommitSeq seq) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " COMMIT_COLUMNS " FROM commit_log WHERE seq = ?1"));
   query.BindInt(1, seq);
   return FirstRow(query, ReadCommit);
 }
 
-template <class I>
-Result<std::optional<CommitInfo>> SqliteReads<I>::FindCommit(const std::string& id) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<std::optional<CommitInfo>> SqlReads<I, C>::FindCommit(const std::string& id) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " COMMIT_COLUMNS " FROM commit_log WHERE id = ?1"));
   query.BindText(1, id);
   return FirstRow(query, ReadCommit);
 }
 
-template <class I>
-Result<TreeView> SqliteReads<I>::ViewOf(CommitSeq seq) {
+template <class I, class C>
+Result<TreeView> SqlReads<I, C>::ViewOf(CommitSeq seq) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, GetCommit(seq));
   if (!commit) return Error(ErrorCode::kNotFound, "no commit number " + std::to_string(seq));
   TreeView view;
   view.lines.push_back({commit->lineage, seq});
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT parent, fork_seq FROM lineage"
+    STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT parent, fork_seq FROM lineage"
                                                                    " WHERE id = ?1 AND parent IS NOT NULL"));
     query.BindInt(1, view.lines.back().lineage);
     STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
@@ -247,85 +249,106 @@ Result<TreeView> SqliteReads<I>::ViewOf(CommitSeq seq) {
   }
 }
 
-template <class I>
-Result<std::optional<Entry>> SqliteReads<I>::LookUpBase(const TreeView& view, FolderId folder,
-                                                        std::string_view name) {
-  STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT lineage, seq, " ENTRY_COLUMNS
-                           " FROM tree_entry WHERE folder = ?1 AND name = ?2 ORDER BY seq DESC"));
-  query.BindInt(1, folder).BindBlob(2, name);
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) return std::optional<Entry>();
-    if (!view.Shows(query.Int(0), query.Int(1))) continue;
-    Entry entry = ReadEntry(query, 2);
-    if (entry.kind == EntryKind::kRemoved) return std::optional<Entry>();
-    return std::optional<Entry>(std::move(entry));
+// Reads rows of one name, newest first, until `view` shows one; `columns` come after lineage and seq.
+#define NEWEST_FIRST(columns)                                                                   \
+  "SELECT lineage, seq" columns " FROM tree_entry WHERE folder = ?1 AND name = ?2 AND seq < ?3" \
+  " ORDER BY seq DESC LIMIT ?4"
+
+template <class C, class Read>
+auto NewestShown(C& connection, const char* newest_first, const TreeView& view, FolderId folder, std::string_view name,
+                 Read read) -> Result<std::optional<decltype(read(std::declval<typename C::Statement>()))>> {
+  using Answer = std::optional<decltype(read(std::declval<typename C::Statement>()))>;
+  for (CommitSeq before = INT64_MAX;;) {
+    STAGEFS_ASSIGN_OR_RETURN(auto query, connection.Prepare(newest_first));
+    query.BindInt(1, folder).BindBlob(2, name).BindInt(3, before).BindInt(4, kRowsTogether);
+    int64_t rows = 0;
+    for (;; ++rows) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+      if (!more) break;
+      before = query.Int(1);
+      if (view.Shows(query.Int(0), before)) return Answer(read(query));
+    }
+    if (rows < kRowsTogether) return Answer();
   }
+}
+
+template <class I, class C>
+Result<std::optional<Entry>> SqlReads<I, C>::LookUpBase(const TreeView& view, FolderId folder,
+                                                        std::string_view name) {
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry,
+                           NewestShown(connection(), NEWEST_FIRST(", " ENTRY_COLUMNS), view, folder, name,
+                                       [](const auto& row) { return ReadEntry(row, 2); }));
+  if (entry && entry->kind == EntryKind::kRemoved) entry.reset();
+  return entry;
 }
 
 // Rows come oldest first for each name, and the newest visible one counts. Where a name has many, its newest is looked
 // up and the rest passed over, so that a folder whose files change with each commit lists as quickly as any other.
-template <class I>
-Result<std::vector<Named<Entry>>> SqliteReads<I>::ListBase(const TreeView& view, FolderId folder,
+template <class I, class C>
+Result<std::vector<Named<Entry>>> SqlReads<I, C>::ListBase(const TreeView& view, FolderId folder,
                                                            std::string_view after, size_t limit) {
   std::vector<Named<Entry>> entries;
   std::string from(after), name;
   std::optional<Entry> newest;
-  size_t rows = 0;
+  size_t rows = 0;  // Of `name`.
   const auto take = [&] {
     if (newest && newest->kind != EntryKind::kRemoved) entries.push_back({name, std::move(*newest)});
     newest.reset();
+    if (rows > 0) from = name;
     rows = 0;
   };
+  // More than those of one name, so that each query gets further.
+  const size_t together = std::max(limit, 2 * kRowsOfNameMax) + 1;
   for (bool more = true; more && entries.size() < limit;) {
-    STAGEFS_ASSIGN_OR_RETURN(Statement query,
-                             connection().Prepare("SELECT name, lineage, seq, " ENTRY_COLUMNS
-                                                  " FROM tree_entry WHERE folder = ?1 AND name > ?2"
-                                                  " ORDER BY name, seq"));
-    query.BindInt(1, folder).BindBlob(2, from);
+    STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT name, lineage, seq, " ENTRY_COLUMNS
+                                                              " FROM tree_entry WHERE folder = ?1 AND name > ?2"
+                                                              " ORDER BY name, seq LIMIT ?3"));
+    const std::string began_at = from;
+    query.BindInt(1, folder).BindBlob(2, began_at).BindInt(3, static_cast<int64_t>(together));
+    size_t seen = 0;
     while (entries.size() < limit && rows <= kRowsOfNameMax) {
-      STAGEFS_ASSIGN_OR_RETURN(more, query.Step());
-      if (!more || query.Blob(0) != name) take();
-      if (!more) break;
+      STAGEFS_ASSIGN_OR_RETURN(const bool row, query.Step());
+      if (!row) {
+        more = seen == together;
+        if (!more) take();
+        break;
+      }
+      if (query.Blob(0) != name) take();
+      if (entries.size() == limit) break;
+      ++seen;
       if (rows++ == 0) name = query.Blob(0);
       if (view.Shows(query.Int(1), query.Int(2))) newest = ReadEntry(query, 3);
     }
-    if (rows <= kRowsOfNameMax) continue;
-    STAGEFS_ASSIGN_OR_RETURN(newest, LookUpBase(view, folder, name));
-    take();
-    from = name;
+    if (rows > kRowsOfNameMax) {
+      STAGEFS_ASSIGN_OR_RETURN(newest, LookUpBase(view, folder, name));
+      take();
+    }
+    // The rest of a name that was cut off is read again from its beginning.
+    rows = 0;
+    newest.reset();
   }
   return entries;
 }
 
-template <class I>
-Result<std::optional<CommitSeq>> SqliteReads<I>::LastCommitOf(const TreeView& view, const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
-                           connection().Prepare("SELECT lineage, seq FROM tree_entry WHERE folder = ?1"
-                                                " AND name = ?2 ORDER BY seq DESC"));
-  query.BindInt(1, slot.folder).BindBlob(2, slot.name);
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) return std::optional<CommitSeq>();
-    if (view.Shows(query.Int(0), query.Int(1))) return std::optional<CommitSeq>(query.Int(1));
-  }
+template <class I, class C>
+Result<std::optional<CommitSeq>> SqlReads<I, C>::LastCommitOf(const TreeView& view, const Slot& slot) {
+  return NewestShown(connection(), NEWEST_FIRST(""), view, slot.folder, slot.name,
+                     [](const auto& row) { return CommitSeq(row.Int(1)); });
 }
 
-template <class I>
-Result<bool> SqliteReads<I>::HasBaseRows(FolderId folder) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<bool> SqlReads<I, C>::HasBaseRows(FolderId folder) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT 1 FROM tree_entry WHERE folder = ?1 LIMIT 1"));
   query.BindInt(1, folder);
   return query.Step();
 }
 
-template <class I>
-Result<std::optional<Slot>> SqliteReads<I>::PlaceInBase(const TreeView& view, FolderId child) {
+template <class I, class C>
+Result<std::optional<Slot>> SqlReads<I, C>::PlaceInBase(const TreeView& view, FolderId child) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT folder, name, lineage, seq FROM tree_entry INDEXED BY tree_entry_by_child"
+      auto query,
+      connection().Prepare("SELECT folder, name, lineage, seq FROM tree_entry"
                            " WHERE child = ?1 ORDER BY seq DESC"));
   query.BindInt(1, child);
   for (;;) {
@@ -340,11 +363,11 @@ Result<std::optional<Slot>> SqliteReads<I>::PlaceInBase(const TreeView& view, Fo
   }
 }
 
-template <class I>
-Result<std::vector<Slot>> SqliteReads<I>::ListCommitted(CommitSeq seq, const std::optional<Slot>& after,
+template <class I, class C>
+Result<std::vector<Slot>> SqlReads<I, C>::ListCommitted(CommitSeq seq, const std::optional<Slot>& after,
                                                         size_t limit) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT folder, name FROM tree_entry WHERE seq = ?1"
+      auto query, connection().Prepare("SELECT folder, name FROM tree_entry WHERE seq = ?1"
                                             " AND (folder, name) > (?2, ?3) ORDER BY folder, name LIMIT ?4"));
   query.BindInt(1, seq).BindInt(2, after ? after->folder : 0);
   query.BindBlob(3, after ? std::string_view(after->name) : std::string_view());
@@ -352,154 +375,156 @@ Result<std::vector<Slot>> SqliteReads<I>::ListCommitted(CommitSeq seq, const std
   return AllRows(query, ReadSlot);
 }
 
-template <class I>
-Result<std::optional<WorkspaceInfo>> SqliteReads<I>::FindWorkspace(const std::string& id_or_name) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT " WORKSPACE_COLUMNS
+template <class I, class C>
+Result<std::optional<WorkspaceInfo>> SqlReads<I, C>::FindWorkspace(const std::string& id_or_name) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT " WORKSPACE_COLUMNS
                                                                  " FROM workspace WHERE uid = ?1 OR name = ?1"
                                                                  " ORDER BY uid = ?1 DESC LIMIT 1"));
   query.BindText(1, id_or_name);
   return FirstRow(query, ReadWorkspace);
 }
 
-template <class I>
-Result<std::optional<WorkspaceInfo>> SqliteReads<I>::GetWorkspace(WorkspaceId id) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<std::optional<WorkspaceInfo>> SqlReads<I, C>::GetWorkspace(WorkspaceId id) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " WORKSPACE_COLUMNS " FROM workspace WHERE id = ?1"));
   query.BindInt(1, id);
   return FirstRow(query, ReadWorkspace);
 }
 
-template <class I>
-Result<std::vector<WorkspaceInfo>> SqliteReads<I>::ListWorkspaces() {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<std::vector<WorkspaceInfo>> SqlReads<I, C>::ListWorkspaces() {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " WORKSPACE_COLUMNS " FROM workspace ORDER BY id"));
   return AllRows(query, ReadWorkspace);
 }
 
-template <class I>
-Result<std::optional<StagedEntry>> SqliteReads<I>::LookUpStaged(WorkspaceId workspace, FolderId folder,
+template <class I, class C>
+Result<std::optional<StagedEntry>> SqlReads<I, C>::LookUpStaged(WorkspaceId workspace, FolderId folder,
                                                                 std::string_view name) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT " STAGED_COLUMNS " FROM staged_entry"
                                                 " WHERE workspace = ?1 AND folder = ?2 AND name = ?3"));
   query.BindInt(1, workspace).BindInt(2, folder).BindBlob(3, name);
-  return FirstRow(query, [](const Statement& row) { return ReadStaged(row, 0); });
+  return FirstRow(query, [](const auto& row) { return ReadStaged(row, 0); });
 }
 
-template <class I>
-Result<std::vector<Named<StagedEntry>>> SqliteReads<I>::ListStaged(WorkspaceId workspace, FolderId folder,
+template <class I, class C>
+Result<std::vector<Named<StagedEntry>>> SqlReads<I, C>::ListStaged(WorkspaceId workspace, FolderId folder,
                                                                    std::string_view after, size_t limit) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
+      auto query,
       connection().Prepare("SELECT name, " STAGED_COLUMNS " FROM staged_entry WHERE workspace = ?1"
                            " AND folder = ?2 AND name > ?3 ORDER BY name LIMIT ?4"));
   query.BindInt(1, workspace).BindInt(2, folder).BindBlob(3, after);
   query.BindInt(4, static_cast<int64_t>(limit));
-  return AllRows(query, [](const Statement& row) {
+  return AllRows(query, [](const auto& row) {
     return Named<StagedEntry>{std::string(row.Blob(0)), ReadStaged(row, 1)};
   });
 }
 
-template <class I>
-Result<std::vector<IndexReader::StagedRow>> SqliteReads<I>::ScanStaged(WorkspaceId workspace,
+template <class I, class C>
+Result<std::vector<IndexReader::StagedRow>> SqlReads<I, C>::ScanStaged(WorkspaceId workspace,
                                                                        const std::optional<Slot>& after,
                                                                        size_t limit) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
+      auto query,
       connection().Prepare("SELECT folder, name, " STAGED_COLUMNS " FROM staged_entry WHERE workspace = ?1"
                            " AND (folder, name) > (?2, ?3) ORDER BY folder, name LIMIT ?4"));
   query.BindInt(1, workspace).BindInt(2, after ? after->folder : 0);
   query.BindBlob(3, after ? std::string_view(after->name) : std::string_view());
   query.BindInt(4, static_cast<int64_t>(limit));
-  return AllRows(query, [](const Statement& row) {
+  return AllRows(query, [](const auto& row) {
     return IndexReader::StagedRow{ReadSlot(row), ReadStaged(row, 2)};
   });
 }
 
-template <class I>
-Result<std::optional<Slot>> SqliteReads<I>::PlaceInStaged(WorkspaceId workspace, FolderId child) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT folder, name FROM staged_entry"
+template <class I, class C>
+Result<std::optional<Slot>> SqlReads<I, C>::PlaceInStaged(WorkspaceId workspace, FolderId child) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT folder, name FROM staged_entry"
                                                                  " WHERE workspace = ?1 AND child = ?2"));
   query.BindInt(1, workspace).BindInt(2, child);
   return FirstRow(query, ReadSlot);
 }
 
-template <class I>
-Result<bool> SqliteReads<I>::IsMounted(WorkspaceId workspace, WriterId except) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+template <class I, class C>
+Result<bool> SqlReads<I, C>::IsMounted(WorkspaceId workspace, WriterId except) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT 1 FROM mount WHERE workspace = ?1 AND writer <> ?2"));
   query.BindInt(1, workspace).BindInt(2, except);
   return query.Step();
 }
 
-template <class I>
-Result<std::vector<FolderId>> SqliteReads<I>::ChangedFolders(WorkspaceId workspace, int64_t after_seq,
+template <class I, class C>
+Result<std::vector<FolderId>> SqlReads<I, C>::ChangedFolders(WorkspaceId workspace, int64_t after_seq,
                                                              WriterId except) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query,
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare("SELECT DISTINCT folder FROM folder_change"
                                                 " WHERE workspace = ?1 AND seq > ?2 AND writer <> ?3"));
   query.BindInt(1, workspace).BindInt(2, after_seq).BindInt(3, except);
-  return AllRows(query, [](const Statement& row) { return row.Int(0); });
+  return AllRows(query, [](const auto& row) { return row.Int(0); });
 }
 
-template <class I>
-Result<std::optional<InboxFile>> SqliteReads<I>::LookUpInbox(WorkspaceId workspace,
+template <class I, class C>
+Result<std::optional<InboxFile>> SqlReads<I, C>::LookUpInbox(WorkspaceId workspace,
                                                              std::string_view directory,
                                                              std::string_view name) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
+      auto query, connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
                                             " WHERE workspace = ?1 AND directory = ?2 AND name = ?3"));
   query.BindInt(1, workspace).BindBlob(2, directory).BindBlob(3, name);
   return FirstRow(query, ReadInbox);
 }
 
-template <class I>
-Result<std::vector<InboxFile>> SqliteReads<I>::ListInbox(WorkspaceId workspace, std::string_view directory) {
+template <class I, class C>
+Result<std::vector<InboxFile>> SqlReads<I, C>::ListInbox(WorkspaceId workspace, std::string_view directory) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
+      auto query, connection().Prepare("SELECT directory, name, version, size, mtime_ns FROM inbox_file"
                                             " WHERE workspace = ?1 AND directory = ?2 ORDER BY name"));
   query.BindInt(1, workspace).BindBlob(2, directory);
   return AllRows(query, ReadInbox);
 }
 
-template <class I>
-Result<std::vector<WorkingCopyRow>> SqliteReads<I>::ListWorkingCopies() {
+template <class I, class C>
+Result<std::vector<WorkingCopyRow>> SqlReads<I, C>::ListWorkingCopies() {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
+      auto query,
       connection().Prepare("SELECT folder, name, file, workspace, base_version FROM working_copy"));
-  return AllRows(query, [](const Statement& row) {
+  return AllRows(query, [](const auto& row) {
     WorkingCopyRow copy{std::string(row.Text(2)), row.Int(3), ReadSlot(row), std::nullopt};
     if (!row.IsNull(4)) copy.base_version = row.Int(4);
     return copy;
   });
 }
 
-template <class I>
-Result<std::vector<MountRow>> SqliteReads<I>::ListMounts() {
+template <class I, class C>
+Result<std::vector<MountRow>> SqlReads<I, C>::ListMounts() {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query, connection().Prepare("SELECT mountpoint, workspace, pid, started, writer FROM mount"));
-  return AllRows(query, [](const Statement& row) {
+      auto query, connection().Prepare("SELECT mountpoint, workspace, pid, started, writer FROM mount"));
+  return AllRows(query, [](const auto& row) {
     return MountRow{std::string(row.Blob(0)), row.Int(1), row.Int(2), row.Int(3), row.Int(4)};
   });
 }
 
-template <class I>
-Result<std::optional<std::string>> SqliteReads<I>::GetMeta(const std::string& key) {
-  STAGEFS_ASSIGN_OR_RETURN(Statement query, connection().Prepare("SELECT value FROM meta WHERE key = ?1"));
+template <class I, class C>
+Result<std::optional<std::string>> SqlReads<I, C>::GetMeta(const std::string& key) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT value FROM meta WHERE key = ?1"));
   query.BindText(1, key);
-  return FirstRow(query, [](const Statement& row) { return std::string(row.Text(0)); });
+  return FirstRow(query, [](const auto& row) { return std::string(row.Text(0)); });
 }
 
-template <class I>
-Result<std::vector<std::string>> SqliteReads<I>::ListMeta(const std::string& prefix) {
+template <class I, class C>
+Result<std::vector<std::string>> SqlReads<I, C>::ListMeta(const std::string& prefix) {
   STAGEFS_ASSIGN_OR_RETURN(
-      Statement query,
-      connection().Prepare("SELECT key FROM meta WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key"));
+      auto query,
+      connection().Prepare("SELECT key FROM meta WHERE substr(key, 1, length(CAST(?1 AS TEXT))) = ?1 ORDER BY key"));
   query.BindText(1, prefix);
-  return AllRows(query, [](const Statement& row) { return std::string(row.Text(0)); });
+  return AllRows(query, [](const auto& row) { return std::string(row.Text(0)); });
 }
 
-template class SqliteReads<IndexReader>;
-template class SqliteReads<IndexTransaction>;
+template class SqlReads<IndexReader, SqliteConnection>;
+template class SqlReads<IndexTransaction, SqliteConnection>;
+template class SqlReads<IndexReader, PostgresConnection>;
+template class SqlReads<IndexTransaction, PostgresConnection>;
 
 }  // namespace stagefs

@@ -1,0 +1,290 @@
+#include "postgres.h"
+
+#include <endian.h>
+#include <poll.h>
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+namespace stagefs {
+namespace {
+
+// Where the URL says nothing else: a peer whose machine is gone is noticed within half a minute.
+constexpr const char* kDefaults[][2] = {{"application_name", "stagefs"}, {"connect_timeout", "10"},
+                                        {"keepalives_idle", "10"},       {"keepalives_interval", "5"},
+                                        {"keepalives_count", "3"},       {"tcp_user_timeout", "25000"}};
+
+std::string Trimmed(const char* text) {
+  std::string trimmed = text;
+  while (!trimmed.empty() && trimmed.back() == '\n') trimmed.pop_back();
+  std::replace(trimmed.begin(), trimmed.end(), '\n', ' ');
+  return trimmed;
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+ErrorCode CodeOf(std::string_view state) {
+  if (state == "53100") return ErrorCode::kNoSpace;
+  if (state == "25006") return ErrorCode::kReadOnly;
+  if (state == "42501" || state.starts_with("28")) return ErrorCode::kPermission;
+  // Waited too long for a lock, deadlock, serialization failure, too many connections.
+  if (state == "55P03" || state == "53300" || state.starts_with("40")) return ErrorCode::kBusy;
+  if (state.starts_with("22")) return ErrorCode::kInvalidArgument;
+  if (state.starts_with("23")) return ErrorCode::kConflict;
+  return ErrorCode::kIo;
+}
+
+PostgresConnection::Results Owned(PGresult* result) { return {result, PQclear}; }
+
+}  // namespace
+
+PostgresStatement& PostgresStatement::BindInt(int index, int64_t value) {
+  assert(index <= kParametersMax);
+  Value& bound = values_[static_cast<size_t>(index - 1)];
+  bound.integer = static_cast<int64_t>(htobe64(static_cast<uint64_t>(value)));
+  bound.is_integer = bound.is_set = true;
+  return *this;
+}
+
+PostgresStatement& PostgresStatement::BindBlob(int index, std::string_view bytes) {
+  assert(index <= kParametersMax);
+  Value& bound = values_[static_cast<size_t>(index - 1)];
+  bound.bytes = bytes;
+  bound.is_set = true;
+  return *this;
+}
+
+Result<bool> PostgresStatement::Step() {
+  if (!result_) {
+    std::array<const char*, kParametersMax> values{};
+    std::array<int, kParametersMax> lengths{};
+    for (size_t i = 0; i < static_cast<size_t>(parameters_); ++i) {
+      const Value& bound = values_[i];
+      if (!bound.is_set) continue;
+      // A null pointer would bind NULL; an empty string is meant.
+      values[i] = bound.is_integer             ? reinterpret_cast<const char*>(&bound.integer)
+                  : bound.bytes.data() == nullptr ? ""
+                                                  : bound.bytes.data();
+      lengths[i] = bound.is_integer ? static_cast<int>(sizeof bound.integer) : static_cast<int>(bound.bytes.size());
+    }
+    STAGEFS_ASSIGN_OR_RETURN(result_, connection_.RunPrepared(name_, parameters_, values.data(), lengths.data()));
+  }
+  return ++row_ < PQntuples(result_.get());
+}
+
+Status PostgresStatement::Run() { return Step().WithoutValue(); }
+
+int64_t PostgresStatement::Int(int column) const {
+  const std::string_view bytes = Blob(column);
+  uint64_t value = 0;
+  for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
+  return static_cast<int64_t>(value);
+}
+
+bool PostgresStatement::IsNull(int column) const { return PQgetisnull(result_.get(), row_, column) != 0; }
+
+std::string_view PostgresStatement::Blob(int column) const {
+  return {PQgetvalue(result_.get(), row_, column), static_cast<size_t>(PQgetlength(result_.get(), row_, column))};
+}
+
+Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::string& url,
+                                                                     std::chrono::milliseconds patience) {
+  std::vector<const char*> keys, values;
+  for (const auto& [key, value] : kDefaults) {
+    keys.push_back(key);
+    values.push_back(value);
+  }
+  for (const auto& [key, value] : {std::pair{"dbname", url.c_str()}, std::pair{"client_encoding", "UTF8"}}) {
+    keys.push_back(key);
+    values.push_back(value);
+  }
+  keys.push_back(nullptr);
+  values.push_back(nullptr);
+  auto connection = std::unique_ptr<PostgresConnection>(
+      new PostgresConnection(PQconnectdbParams(keys.data(), values.data(), /*expand_dbname=*/1)));
+  connection->patience_ = patience;
+  if (connection->connection_ == nullptr) return Error(ErrorCode::kIo, "no memory for a connection");
+  if (PQstatus(connection->connection_) != CONNECTION_OK) {
+    return Error(ErrorCode::kIo, "connect to the index: " + Trimmed(PQerrorMessage(connection->connection_)));
+  }
+  PQsetNoticeProcessor(connection->connection_, [](void*, const char*) {}, nullptr);
+  return connection;
+}
+
+PostgresConnection::~PostgresConnection() { PQfinish(connection_); }
+
+bool PostgresConnection::IsAlive() const { return !broken_ && PQstatus(connection_) == CONNECTION_OK; }
+
+bool PostgresConnection::IsThere() {
+  pollfd socket{PQsocket(connection_), POLLIN, 0};
+  if (poll(&socket, 1, 0) > 0 && PQconsumeInput(connection_) == 0) broken_ = true;
+  return IsAlive();
+}
+
+Error PostgresConnection::Broken(const std::string& why) {
+  broken_ = true;
+  return Error(ErrorCode::kIo, "index: " + why);
+}
+
+Status PostgresConnection::AwaitReadable(Deadline deadline) {
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return Broken("the database did not answer in time");
+    pollfd socket{PQsocket(connection_), POLLIN, 0};
+    const int ready = poll(&socket, 1, static_cast<int>(left.count()));
+    if (ready > 0) return {};
+    if (ready < 0 && errno != EINTR) return Broken(std::strerror(errno));
+  }
+}
+
+Result<PostgresConnection::Results> PostgresConnection::NextResult(Deadline deadline) {
+  while (PQisBusy(connection_) != 0) {
+    STAGEFS_RETURN_IF_ERROR(AwaitReadable(deadline));
+    if (PQconsumeInput(connection_) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
+  }
+  return Owned(PQgetResult(connection_));
+}
+
+Status PostgresConnection::Drain(Deadline deadline) {
+  if (!unanswered_) return {};
+  unanswered_ = false;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+    if (!result) return {};
+    STAGEFS_RETURN_IF_ERROR(CheckResult(result));
+  }
+}
+
+Status PostgresConnection::CheckResult(const Results& result) {
+  switch (PQresultStatus(result.get())) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+      changes_ = std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
+      return {};
+    case PGRES_PIPELINE_SYNC:
+    case PGRES_COPY_IN: return {};
+    default: break;
+  }
+  if (PQstatus(connection_) != CONNECTION_OK) broken_ = true;
+  const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+  const char* primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
+  return Error(CodeOf(state == nullptr ? "" : state),
+               "index: " + Trimmed(primary != nullptr ? primary : PQerrorMessage(connection_)));
+}
+
+Result<PostgresStatement> PostgresConnection::Prepare(const char* sql) {
+  Prepared& prepared = statements_[sql];
+  if (prepared.name.empty()) {
+    std::string text;
+    int parameters = 0;
+    for (const char* at = sql; *at != '\0'; ++at) {
+      text += *at == '?' ? '$' : *at;
+      if (*at == '?') parameters = std::max(parameters, std::atoi(at + 1));
+    }
+    const Deadline deadline = std::chrono::steady_clock::now() + patience_;
+    STAGEFS_RETURN_IF_ERROR(Drain(deadline));
+    if (!later_.empty()) STAGEFS_RETURN_IF_ERROR(Execute(std::exchange(later_, {})));
+    const std::string name = 's' + std::to_string(statements_.size());
+    if (PQsendPrepare(connection_, name.c_str(), text.c_str(), 0, nullptr) == 0) {
+      return Broken(Trimmed(PQerrorMessage(connection_)));
+    }
+    for (;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+      if (!result) break;
+      STAGEFS_RETURN_IF_ERROR(CheckResult(result));
+    }
+    prepared = {name, parameters};
+  }
+  return PostgresStatement(*this, prepared.name, prepared.parameters);
+}
+
+Result<PostgresConnection::Results> PostgresConnection::Query(const std::string& sql) {
+  const Deadline deadline = std::chrono::steady_clock::now() + patience_;
+  STAGEFS_RETURN_IF_ERROR(Drain(deadline));
+  const std::string before = std::exchange(later_, {});
+  const std::string all = before.empty() ? sql : before + ';' + sql;
+  if (PQsendQuery(connection_, all.c_str()) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
+  Results last;
+  Status status;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+    if (!result) break;
+    if (status) status = CheckResult(result);
+    last = result;
+  }
+  if (!status) return status.error();
+  return last;
+}
+
+void PostgresConnection::ExecuteUnanswered(const std::string& sql) {
+  later_.clear();
+  if (!Drain(std::chrono::steady_clock::now() + patience_)) return;
+  if (PQsendQuery(connection_, sql.c_str()) == 0) {
+    broken_ = true;
+  } else {
+    unanswered_ = true;
+  }
+}
+
+Result<PostgresConnection::Results> PostgresConnection::RunPrepared(const std::string& name, int parameters,
+                                                                    const char* const* values, const int* lengths) {
+  const Deadline deadline = std::chrono::steady_clock::now() + patience_;
+  STAGEFS_RETURN_IF_ERROR(Drain(deadline));
+  // The server knows each parameter's type from the column that it is compared with or put into.
+  static constexpr int kBinary[PostgresStatement::kParametersMax] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  const bool together = !later_.empty();
+  bool sent = true;
+  if (together) {
+    const std::string before = std::exchange(later_, {});
+    sent = PQenterPipelineMode(connection_) == 1 &&
+           PQsendQueryParams(connection_, before.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+  }
+  sent = sent &&
+         PQsendQueryPrepared(connection_, name.c_str(), parameters, values, lengths, kBinary, /*resultFormat=*/1) == 1;
+  if (together) sent = sent && PQpipelineSync(connection_) == 1;
+  if (!sent) return Broken(Trimmed(PQerrorMessage(connection_)));
+  Results rows;
+  Status status;
+  // In a pipeline a null pointer ends each statement's results, and a sync ends the pipeline.
+  for (bool synced = !together;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+    if (!result) {
+      if (synced) break;
+      continue;
+    }
+    if (PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) break;
+    if (PQresultStatus(result.get()) == PGRES_PIPELINE_ABORTED) continue;
+    if (status) status = CheckResult(result);
+    rows = result;
+    if (!IsAlive()) break;
+  }
+  if (together && IsAlive() && PQexitPipelineMode(connection_) == 0) {
+    return Broken(Trimmed(PQerrorMessage(connection_)));
+  }
+  if (!status) return status.error();
+  return rows;
+}
+
+Result<bool> PostgresConnection::AwaitNotification(int wake_fd, std::chrono::milliseconds timeout) {
+  STAGEFS_RETURN_IF_ERROR(Drain(std::chrono::steady_clock::now() + patience_));
+  pollfd sockets[2] = {{PQsocket(connection_), POLLIN, 0}, {wake_fd, POLLIN, 0}};
+  const int ready = poll(sockets, 2, static_cast<int>(timeout.count()));
+  if (ready < 0 && errno != EINTR) return Broken(std::strerror(errno));
+  if (PQconsumeInput(connection_) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
+  bool any = false;
+  while (PGnotify* notification = PQnotifies(connection_)) {
+    PQfreemem(notification);
+    any = true;
+  }
+  return any;
+}
+
+std::string PostgresConnection::FirstText(const Results& rows) {
+  if (!rows || PQntuples(rows.get()) == 0 || PQnfields(rows.get()) == 0) return {};
+  return PQgetvalue(rows.get(), 0, 0);
+}
+
+}  // namespace stagefs

@@ -1,0 +1,128 @@
+// PostgreSQL behind owner types, with the shape of sqlite.h. The only other file that names libpq is postgres.cc.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "stagefs/result.h"
+
+struct pg_conn;
+struct pg_result;
+
+namespace stagefs {
+
+class PostgresConnection;
+
+// A prepared statement in use. Parameters count from 1, columns from 0. All rows are fetched by the first Step():
+// questions that may have many answers bring a LIMIT.
+//
+// REQUIRES: the connection it came from is used by this thread alone meanwhile.
+class PostgresStatement {
+ public:
+  static constexpr int kParametersMax = 13;
+
+  PostgresStatement(PostgresConnection& connection, const std::string& name, int parameters)
+      : connection_(connection), name_(name), parameters_(parameters) {}
+
+  PostgresStatement& BindInt(int index, int64_t value);
+  // The bytes must live until the statement is stepped.
+  PostgresStatement& BindBlob(int index, std::string_view bytes);
+  PostgresStatement& BindText(int index, std::string_view text) { return BindBlob(index, text); }
+
+  // True: a row is there. False: done.
+  Result<bool> Step();
+  // For statements without rows.
+  Status Run();
+
+  int64_t Int(int column) const;
+  bool IsNull(int column) const;
+  // A view valid until the statement goes.
+  std::string_view Blob(int column) const;
+  std::string_view Text(int column) const { return Blob(column); }
+
+ private:
+  struct Value {
+    int64_t integer = 0;  // In network order.
+    std::string_view bytes;
+    bool is_integer = false, is_set = false;
+  };
+
+  PostgresConnection& connection_;
+  const std::string& name_;
+  const int parameters_;
+  std::array<Value, kParametersMax> values_;
+  std::shared_ptr<pg_result> result_;
+  int row_ = -1;
+};
+
+// One connection with its prepared statements. For one thread at a time.
+class PostgresConnection {
+ public:
+  using Statement = PostgresStatement;
+  using Results = std::shared_ptr<pg_result>;
+
+  // `url` is what libpq takes: a URL or "key=value" pairs, with its environment and files for the rest.
+  // Every answer must come within `patience`, or the connection is broken.
+  static Result<std::unique_ptr<PostgresConnection>> Open(const std::string& url, std::chrono::milliseconds patience);
+  ~PostgresConnection();
+  PostgresConnection(const PostgresConnection&) = delete;
+  PostgresConnection& operator=(const PostgresConnection&) = delete;
+
+  // `sql` must be a literal with parameters ?1, ?2…: it is kept by address, and prepared on the server once.
+  Result<PostgresStatement> Prepare(const char* sql);
+  // Statements without parameters; the rows of the last.
+  Result<Results> Query(const std::string& sql);
+  Status Execute(const std::string& sql) { return Query(sql).WithoutValue(); }
+  // Sent together with the next statement: one round trip for both.
+  void ExecuteLater(std::string sql) { later_ = std::move(sql); }
+  // Not waited for: the answer is taken when the connection is used next.
+  void ExecuteUnanswered(const std::string& sql);
+
+  // The rows that the last statement inserted, changed or deleted.
+  int64_t changes() const { return changes_; }
+  // False once the server or the network is known to be gone: the connection is of no use any more.
+  bool IsAlive() const;
+  // The same after a look at what came in: a server that went away said so.
+  bool IsThere();
+  void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+
+  // Waits until something came from the server, `wake_fd` is readable or the time is over. True if notifications came.
+  Result<bool> AwaitNotification(int wake_fd, std::chrono::milliseconds timeout);
+
+  // What `rows` has in its first column of its first row, as text; empty if there is none.
+  static std::string FirstText(const Results& rows);
+
+ private:
+  friend class PostgresStatement;
+  explicit PostgresConnection(pg_conn* connection) : connection_(connection) {}
+
+  using Deadline = std::chrono::steady_clock::time_point;
+  Status AwaitReadable(Deadline deadline);
+  Result<Results> NextResult(Deadline deadline);
+  // Takes what ExecuteUnanswered() left to be taken.
+  Status Drain(Deadline deadline);
+  Status CheckResult(const Results& result);
+  Result<Results> RunPrepared(const std::string& name, int parameters, const char* const* values, const int* lengths);
+  Error Broken(const std::string& why);
+
+  struct Prepared {
+    std::string name;
+    int parameters = 0;
+  };
+
+  pg_conn* connection_;
+  std::chrono::milliseconds patience_{};
+  std::unordered_map<const char*, Prepared> statements_;
+  std::string later_;
+  bool unanswered_ = false;
+  bool broken_ = false;
+  int64_t changes_ = 0;
+};
+
+}  // namespace stagefs
