@@ -136,16 +136,20 @@ Status Repository::DeleteWorkspace(const std::string& id_or_name, bool force) {
 Result<std::vector<MountRow>> Repository::LiveMounts() {
   STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
   STAGEFS_ASSIGN_OR_RETURN(auto mounts, reader->ListMounts());
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, reader->ClockNs());
   reader.reset();
   std::vector<MountRow> live;
   std::vector<MountRow> dead;
+  const std::string host = HostOfPids();
   for (MountRow& mount : mounts) {
-    const bool alive = mount.started == ProcessStartTime(mount.pid) && mount.started != 0;
+    const bool alive = mount.host.empty() || mount.host == host
+                           ? mount.started == ProcessStartTime(mount.pid) && mount.started != 0
+                           : now_ns - mount.seen_ns < kMountSilenceSeconds * 1'000'000'000LL;
     (alive ? live : dead).push_back(std::move(mount));
   }
   if (!dead.empty()) {
     STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
-    for (const MountRow& mount : dead) STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(mount.mountpoint));
+    for (const MountRow& mount : dead) STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(mount.host, mount.mountpoint));
     STAGEFS_RETURN_IF_ERROR(transaction->Commit());
   }
   return live;

@@ -241,6 +241,20 @@ void RaiseOpenFilesLimit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+std::string HostOfPids() {
+  char space[64] = "";
+  (void)!readlink("/proc/self/ns/pid", space, sizeof space - 1);
+  return BootId() + ' ' + space;
+}
+
+std::string MachineId() {
+  const auto id = ReadWholeFile("/etc/machine-id");
+  if (id && id->size() > 1) return id->substr(0, id->find('\n'));
+  char host[256] = "unknown";
+  gethostname(host, sizeof host - 1);
+  return host;
+}
+
 std::string BootId() {
   const auto id = ReadWholeFile("/proc/sys/kernel/random/boot_id");
   return id ? id->substr(0, id->find('\n')) : "unknown";

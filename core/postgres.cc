@@ -124,6 +124,13 @@ bool PostgresConnection::IsThere() {
   return IsAlive();
 }
 
+Result<int64_t> PostgresConnection::ClockNs() {
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
+                           Prepare("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS BIGINT)"));
+  STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
+  return query.Int(0);
+}
+
 Error PostgresConnection::Broken(const std::string& why) {
   broken_ = true;
   return Error(ErrorCode::kIo, "index: " + why);
@@ -270,16 +277,17 @@ Result<PostgresConnection::Results> PostgresConnection::RunPrepared(const std::s
 
 Result<bool> PostgresConnection::AwaitNotification(int wake_fd, std::chrono::milliseconds timeout) {
   STAGEFS_RETURN_IF_ERROR(Drain(std::chrono::steady_clock::now() + patience_));
+  const auto take = [&] {
+    bool any = false;
+    for (PGnotify* notification; (notification = PQnotifies(connection_)) != nullptr; any = true) PQfreemem(notification);
+    return any;
+  };
+  if (take()) return true;  // Came with an earlier answer.
   pollfd sockets[2] = {{PQsocket(connection_), POLLIN, 0}, {wake_fd, POLLIN, 0}};
   const int ready = poll(sockets, 2, static_cast<int>(timeout.count()));
   if (ready < 0 && errno != EINTR) return Broken(std::strerror(errno));
   if (PQconsumeInput(connection_) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
-  bool any = false;
-  while (PGnotify* notification = PQnotifies(connection_)) {
-    PQfreemem(notification);
-    any = true;
-  }
-  return any;
+  return take();
 }
 
 std::string PostgresConnection::FirstText(const Results& rows) {

@@ -86,6 +86,8 @@ class PostgresConnection {
 
   // The rows that the last statement inserted, changed or deleted.
   int64_t changes() const { return changes_; }
+  // The server's clock.
+  Result<int64_t> ClockNs();
   // False once the server or the network is known to be gone: the connection is of no use any more.
   bool IsAlive() const;
   // The same after a look at what came in: a server that went away said so.

@@ -129,11 +129,14 @@ CREATE TABLE working_copy (
 );
 
 CREATE TABLE mount (
-  mountpoint BYTEA PRIMARY KEY,
+  host       TEXT COLLATE "C" NOT NULL,
+  mountpoint BYTEA NOT NULL,
   workspace  BIGINT NOT NULL,
-  writer     BIGINT NOT NULL DEFAULT -1,
+  writer     BIGINT NOT NULL,
   pid        BIGINT NOT NULL,
-  started    BIGINT NOT NULL
+  started    BIGINT NOT NULL,
+  seen_ns    BIGINT NOT NULL,
+  PRIMARY KEY (host, mountpoint)
 );
 
 CREATE TABLE meta (

@@ -159,6 +159,15 @@ class PostgresStagingIndex : public StagingIndex {
   // Each commit is flushed before it is answered.
   Status Sync() override { return {}; }
 
+  bool IsShared() const override { return true; }
+
+  Status Erase() override {
+    STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());
+    lease->set_patience(kTransactionPatience);
+    return lease->Execute("BEGIN; DROP SCHEMA " + channel_ + " CASCADE; DELETE FROM stagefs.repository WHERE number = " +
+                          std::to_string(repository_) + "; COMMIT");
+  }
+
   void GiveBack(std::unique_ptr<PostgresConnection> connection) {
     {
       auto pool = pool_.Lock();
@@ -246,14 +255,11 @@ class PostgresStagingIndex : public StagingIndex {
         mark_.fetch_add(1);
       }
       const auto snapshot = connection->Query("SELECT pg_current_snapshot()::text");
-      if (!snapshot || !connection->AwaitNotification(stop_.get(), kPollEvery)) {
-        connection.reset();
-        continue;
-      }
-      if (const std::string now = PostgresConnection::FirstText(*snapshot); now != seen) {
+      if (const std::string now = snapshot ? PostgresConnection::FirstText(*snapshot) : seen; now != seen) {
         seen = now;
         mark_.fetch_add(1);
       }
+      if (!snapshot || !connection->AwaitNotification(stop_.get(), kPollEvery)) connection.reset();
     }
   }
 
@@ -280,20 +286,29 @@ Status PostgresTransaction::Commit() {
   return {};
 }
 
-// The repository's number, whose tables are laid out where there are none.
-Result<int32_t> LayOut(PostgresConnection& connection, const std::string& repository) {
-  STAGEFS_RETURN_IF_ERROR(connection.Execute(
-      "BEGIN; SELECT pg_advisory_xact_lock(" + std::to_string(kLockClass) + ", 0);"
-      "CREATE SCHEMA IF NOT EXISTS stagefs;"
-      "CREATE TABLE IF NOT EXISTS stagefs.repository (number SERIAL PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-      " schema_version INTEGER NOT NULL);"
-      "INSERT INTO stagefs.repository (name, schema_version) VALUES (" + Quoted(repository) + ", 0)"
-      " ON CONFLICT DO NOTHING"));
-  STAGEFS_ASSIGN_OR_RETURN(const auto number, connection.Query("SELECT number FROM stagefs.repository WHERE name = " +
-                                                               Quoted(repository)));
-  STAGEFS_ASSIGN_OR_RETURN(const auto version,
-                           connection.Query("SELECT schema_version FROM stagefs.repository WHERE name = " +
-                                            Quoted(repository)));
+// The repository's number, whose tables are laid out where there are none. Whoever does that is alone meanwhile.
+Result<int32_t> LayOut(PostgresConnection& connection, const std::string& repository, WhereMissing missing) {
+  const std::string where = " FROM stagefs.repository WHERE name = " + Quoted(repository);
+  STAGEFS_RETURN_IF_ERROR(
+      connection.Execute("BEGIN; SELECT pg_advisory_xact_lock(" + std::to_string(kLockClass) + ", 0)"));
+  if (missing == WhereMissing::kMake) {
+    STAGEFS_RETURN_IF_ERROR(connection.Execute(
+        "CREATE SCHEMA IF NOT EXISTS stagefs;"
+        "CREATE TABLE IF NOT EXISTS stagefs.repository (number SERIAL PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+        " schema_version INTEGER NOT NULL);"
+        "INSERT INTO stagefs.repository (name, schema_version) VALUES (" + Quoted(repository) +
+        ", 0) ON CONFLICT DO NOTHING"));
+  } else {
+    STAGEFS_ASSIGN_OR_RETURN(const auto any, connection.Query("SELECT to_regclass('stagefs.repository')::text"));
+    STAGEFS_ASSIGN_OR_RETURN(const auto known, PostgresConnection::FirstText(any).empty()
+                                                   ? Result<PostgresConnection::Results>(any)
+                                                   : connection.Query("SELECT number" + where));
+    if (PostgresConnection::FirstText(known).empty()) {
+      return Error(ErrorCode::kNotFound, "Repository '" + repository + "' not found");
+    }
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto number, connection.Query("SELECT number" + where));
+  STAGEFS_ASSIGN_OR_RETURN(const auto version, connection.Query("SELECT schema_version" + where));
   const std::string text = PostgresConnection::FirstText(number);
   const int known = std::atoi(PostgresConnection::FirstText(version).c_str());
   if (known > kSchemaVersion) {
@@ -313,9 +328,10 @@ Result<int32_t> LayOut(PostgresConnection& connection, const std::string& reposi
 
 }  // namespace
 
-Result<std::unique_ptr<StagingIndex>> OpenPostgresStagingIndex(const std::string& url, const std::string& repository) {
+Result<std::unique_ptr<StagingIndex>> OpenPostgresStagingIndex(const std::string& url, const std::string& repository,
+                                                               WhereMissing missing) {
   STAGEFS_ASSIGN_OR_RETURN(const auto connection, PostgresConnection::Open(url, kReaderPatience));
-  STAGEFS_ASSIGN_OR_RETURN(const int32_t number, LayOut(*connection, repository));
+  STAGEFS_ASSIGN_OR_RETURN(const int32_t number, LayOut(*connection, repository, missing));
   auto index = std::make_unique<PostgresStagingIndex>(url, number);
   STAGEFS_RETURN_IF_ERROR(index->Start());
   return std::unique_ptr<StagingIndex>(std::move(index));

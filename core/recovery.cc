@@ -7,7 +7,8 @@
 namespace stagefs {
 namespace {
 
-constexpr char kBootKey[] = "boot";
+// In the index: the boot of this machine that was the last to look after versions that were not synced.
+std::string BootKey(Repository& repository) { return repository.index().IsShared() ? "boot " + MachineId() : "boot"; }
 
 bool IsWhole(VersionStore& store, const VersionInfo& version) {
   const auto reader = store.Open(version.content.sha256);
@@ -45,6 +46,8 @@ Status FallBack(Repository& repository, const VersionInfo& lost) {
 Status LayOutRepository(Repository& repository) {
   STAGEFS_RETURN_IF_ERROR(repository.PutBytes("").WithoutValue());
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto made_meanwhile, transaction->ListBranches());
+  if (!made_meanwhile.empty()) return {};
   CommitInfo commit;
   commit.id = RandomHex();
   commit.message = "Initialized repository";
@@ -53,14 +56,14 @@ Status LayOutRepository(Repository& repository) {
   commit.time_ns = NowNs();
   STAGEFS_ASSIGN_OR_RETURN(commit, transaction->AddCommit(commit));
   STAGEFS_RETURN_IF_ERROR(transaction->PutBranch({std::string(kDefaultBranch), commit.seq}));
-  STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kBootKey, BootId()));
+  STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(BootKey(repository), BootId()));
   return transaction->Commit();
 }
 
 Status RecoverUnsyncedVersions(Repository& repository, RecoveryReport* report) {
   StagingIndex& index = repository.index();
   STAGEFS_ASSIGN_OR_RETURN(auto reader, index.Read());
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> boot, reader->GetMeta(kBootKey));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> boot, reader->GetMeta(BootKey(repository)));
   if (boot == BootId()) return {};
   STAGEFS_ASSIGN_OR_RETURN(const auto unsynced, reader->ListUnsynced(SIZE_MAX >> 1));
   reader.reset();
@@ -70,7 +73,7 @@ Status RecoverUnsyncedVersions(Repository& repository, RecoveryReport* report) {
     ++report->lost_versions;
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
-  STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kBootKey, BootId()));
+  STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(BootKey(repository), BootId()));
   return transaction->Commit();
 }
 

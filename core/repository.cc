@@ -24,6 +24,9 @@ namespace {
 constexpr size_t kNamePartBytesMax = 100;
 constexpr size_t kSyncGroupMax = 4096;
 constexpr size_t kCopyBytes = 256 << 10;
+// In the index: where the versions are.
+constexpr char kVersionsKey[] = "versions";
+constexpr char kFolderOf[] = "folder of machine ";
 // The flusher waits this long for more before it syncs; the promise is one second.
 constexpr auto kFlushDelay = std::chrono::milliseconds(200);
 
@@ -38,6 +41,52 @@ bool IsNamePart(std::string_view part) {
 
 std::string FolderOf(const std::string& root, const RepositoryName& name) {
   return root + '/' + name.space + '/' + name.name;
+}
+
+bool IsRepository(const std::string& folder) {
+  return access((folder + "/stagefs.db").c_str(), F_OK) == 0 || access((folder + "/places.json").c_str(), F_OK) == 0;
+}
+
+Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryPlaces& places) {
+  if (!places.versions.empty()) {
+    return Error(ErrorCode::kUnsupported, "versions at " + places.versions + ": not known");
+  }
+  return OpenLocalVersionStore(folder + "/versions", folder + "/incoming");
+}
+
+// The index remembers where the versions are, so that its URL alone leads to both. One machine's folder is named by the
+// machine: no other one has what is in it.
+Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const std::string& folder,
+                       RepositoryPlaces* places) {
+  if (!index.IsShared()) return {};
+  const std::string ours = places->versions.empty() ? kFolderOf + MachineId() + ": " + folder : places->versions;
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> known, transaction->GetMeta(kVersionsKey));
+  if (!known) {
+    STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kVersionsKey, ours));
+    return transaction->Commit();
+  }
+  if (known == ours) return {};
+  if (places->versions.empty() && !known->starts_with(kFolderOf)) {
+    places->versions = *known;
+    return {};
+  }
+  return Error(ErrorCode::kConflict, "repository " + name.ToString() + " has its versions in " +
+                                         (known->starts_with(kFolderOf) ? "the " + *known : *known) + ", not in " +
+                                         (places->versions.empty() ? folder : places->versions));
+}
+
+Status EraseVersions(VersionStore& versions) {
+  std::vector<Sha256> all;
+  STAGEFS_RETURN_IF_ERROR(versions.List([&](const Sha256& hash) {
+    all.push_back(hash);
+    return true;
+  }));
+  for (const Sha256& hash : all) {
+    const Status removed = versions.Remove(hash);
+    if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+  }
+  return {};
 }
 
 }  // namespace
@@ -202,16 +251,27 @@ Repository::~Repository() {
   if (lock_fd_ >= 0) close(lock_fd_);
 }
 
-Status Repository::Create(const std::string& root, const RepositoryName& name) {
+Status Repository::Create(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places) {
   const std::string folder = FolderOf(root, name);
-  if (access((folder + "/stagefs.db").c_str(), F_OK) == 0) {
-    return Error(ErrorCode::kExists, "repository " + name.ToString() + " exists");
-  }
+  if (IsRepository(folder)) return Error(ErrorCode::kExists, "repository " + name.ToString() + " exists");
+  return Join(root, name, places, WhereMissing::kMake);
+}
+
+// Makes the folder of a repository that is made, or was made elsewhere, in `places`.
+Status Repository::Join(const std::string& root, const RepositoryName& name, RepositoryPlaces places,
+                        WhereMissing missing) {
+  const std::string folder = FolderOf(root, name);
+  STAGEFS_ASSIGN_OR_RETURN(auto index, places.index.empty()
+                                           ? Result<std::unique_ptr<StagingIndex>>(nullptr)
+                                           : OpenPostgresStagingIndex(places.index, name.ToString(), missing));
   STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
-  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
-  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenLocalVersionStore(folder + "/versions", folder + "/incoming"));
-  STAGEFS_ASSIGN_OR_RETURN(const auto repository,
-                           Assemble(folder, name, std::move(index), std::move(versions)));
+  if (!index) {
+    STAGEFS_ASSIGN_OR_RETURN(index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
+  }
+  STAGEFS_RETURN_IF_ERROR(AgreeOnVersions(*index, name, folder, &places));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, places));
+  STAGEFS_RETURN_IF_ERROR(Assemble(folder, name, std::move(index), std::move(versions)).WithoutValue());
+  if (!places.index.empty() || !places.versions.empty()) STAGEFS_RETURN_IF_ERROR(places.Write(folder));
   // The folders above are new too.
   for (const std::string& above : {folder, root + '/' + name.space, root}) {
     STAGEFS_RETURN_IF_ERROR(SyncFolder(above));
@@ -226,7 +286,7 @@ Result<std::vector<RepositoryName>> Repository::List(const std::string& root) {
     for (const auto& entry : std::filesystem::directory_iterator(space.path(), error)) {
       const auto name =
           RepositoryName::Parse(space.path().filename().string() + '/' + entry.path().filename().string());
-      if (name && std::filesystem::exists(entry.path() / "stagefs.db", error)) names.push_back(*name);
+      if (name && IsRepository(entry.path())) names.push_back(*name);
     }
   }
   std::sort(names.begin(), names.end(),
@@ -242,6 +302,10 @@ Status Repository::Delete(const std::string& root, const RepositoryName& name) {
       return Error(ErrorCode::kBusy, "repository " + name.ToString() + " is mounted at " +
                                          mounts.front().mountpoint + ": unmount it first");
     }
+    // What other machines see goes first: a repository that is still listed can be deleted again.
+    STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces places, RepositoryPlaces::Read(repository->folder()));
+    if (!places.versions.empty()) STAGEFS_RETURN_IF_ERROR(EraseVersions(repository->versions()));
+    STAGEFS_RETURN_IF_ERROR(repository->index().Erase());
   }
   // Out of the way in one step, so that nobody opens a half-removed one.
   const std::string doomed = root + '/' + name.space + "/.deleted-" + RandomHex();
@@ -252,14 +316,20 @@ Status Repository::Delete(const std::string& root, const RepositoryName& name) {
   return SyncFolder(root + '/' + name.space);
 }
 
-Result<std::unique_ptr<Repository>> Repository::Open(const std::string& root, const RepositoryName& name) {
+Result<std::unique_ptr<Repository>> Repository::Open(const std::string& root, const RepositoryName& name,
+                                                     const RepositoryPlaces& places) {
   const std::string folder = FolderOf(root, name);
-  if (access((folder + "/stagefs.db").c_str(), F_OK) != 0) {
-    return Error(ErrorCode::kNotFound, "Repository '" + name.ToString() + "' not found");
+  if (!IsRepository(folder)) {
+    if (places.index.empty()) return Error(ErrorCode::kNotFound, "Repository '" + name.ToString() + "' not found");
+    STAGEFS_RETURN_IF_ERROR(Join(root, name, places, WhereMissing::kRefuse));
   }
   if (access(folder.c_str(), W_OK) != 0) return ErrnoError("write to " + folder);
-  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
-  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenLocalVersionStore(folder + "/versions", folder + "/incoming"));
+  STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces known, RepositoryPlaces::Read(folder));
+  STAGEFS_ASSIGN_OR_RETURN(auto index,
+                           known.index.empty()
+                               ? OpenSqliteStagingIndex(folder + "/stagefs.db")
+                               : OpenPostgresStagingIndex(known.index, name.ToString(), WhereMissing::kRefuse));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, known));
   return Assemble(folder, name, std::move(index), std::move(versions));
 }
 

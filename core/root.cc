@@ -16,8 +16,10 @@ using FileId = std::pair<dev_t, ino_t>;
 
 std::optional<FileId> IndexFileOf(const std::string& root, const RepositoryName& name) {
   struct stat file {};
-  const std::string path = root + '/' + name.ToString() + "/stagefs.db";
-  if (stat(path.c_str(), &file) != 0) return std::nullopt;
+  const std::string folder = root + '/' + name.ToString();
+  if (stat((folder + "/stagefs.db").c_str(), &file) != 0 && stat((folder + "/places.json").c_str(), &file) != 0) {
+    return std::nullopt;
+  }
   return FileId(file.st_dev, file.st_ino);
 }
 
@@ -35,7 +37,8 @@ struct Root::State {
   std::map<std::string, Opened> open;
 };
 
-Root::Root(std::string folder) : folder_(std::move(folder)), state_(std::make_unique<State>()) {}
+Root::Root(std::string folder, RepositoryPlaces places)
+    : folder_(std::move(folder)), places_(std::move(places)), state_(std::make_unique<State>()) {}
 Root::~Root() = default;
 
 Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
@@ -45,13 +48,14 @@ Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
   if (state_->deleting.contains(key)) {
     return Error(ErrorCode::kNotFound, "Repository '" + key + "' not found");
   }
-  const std::optional<FileId> file = IndexFileOf(folder_, name);
+  std::optional<FileId> file = IndexFileOf(folder_, name);
   if (const auto known = state_->open.find(key); known != state_->open.end()) {
     if (known->second.file == file) return known->second.repository;
     gone = std::move(known->second.repository);
     state_->open.erase(known);
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto opened, Repository::Open(folder_, name));
+  STAGEFS_ASSIGN_OR_RETURN(auto opened, Repository::Open(folder_, name, places_));
+  if (!file) file = IndexFileOf(folder_, name);  // Made elsewhere, and known here only now.
   ++state_->handles[key];
   std::shared_ptr<Repository> repository(opened.release(), [state = state_.get(), key](Repository* closing) {
     delete closing;
@@ -64,7 +68,7 @@ Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
 }
 
 Result<std::shared_ptr<Repository>> Root::Create(const RepositoryName& name) {
-  STAGEFS_RETURN_IF_ERROR(Repository::Create(folder_, name));
+  STAGEFS_RETURN_IF_ERROR(Repository::Create(folder_, name, places_));
   return Open(name);
 }
 

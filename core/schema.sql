@@ -1,4 +1,4 @@
--- The index of one repository, version 3. Names and paths are BLOBs: they need not be UTF-8.
+-- The index of one repository, version 4. Names and paths are BLOBs: they need not be UTF-8.
 -- kind: 0 removed, 1 file, 2 folder, 3 symbolic link. Times are nanoseconds since 1970.
 
 CREATE TABLE version (
@@ -139,11 +139,14 @@ CREATE TABLE working_copy (
 
 -- Live mounts. A row whose process is gone is dropped by whoever sees it.
 CREATE TABLE mount (
-  mountpoint BLOB PRIMARY KEY,
+  host       TEXT NOT NULL DEFAULT '',     -- whose pids are meant (since version 4)
+  mountpoint BLOB NOT NULL,
   workspace  INTEGER NOT NULL,
   writer     INTEGER NOT NULL DEFAULT -1,  -- the mount's own number (since version 3)
   pid        INTEGER NOT NULL,
-  started    INTEGER NOT NULL        -- of the process, in clock ticks since boot: a pid alone is reused
+  started    INTEGER NOT NULL,             -- of the process, in clock ticks since boot: a pid alone is reused
+  seen_ns    INTEGER NOT NULL DEFAULT 0,   -- when it last said that it lives (since version 4)
+  PRIMARY KEY (host, mountpoint)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (

@@ -500,9 +500,10 @@ Result<std::vector<WorkingCopyRow>> SqlReads<I, C>::ListWorkingCopies() {
 template <class I, class C>
 Result<std::vector<MountRow>> SqlReads<I, C>::ListMounts() {
   STAGEFS_ASSIGN_OR_RETURN(
-      auto query, connection().Prepare("SELECT mountpoint, workspace, pid, started, writer FROM mount"));
+      auto query, connection().Prepare("SELECT host, mountpoint, workspace, pid, started, writer, seen_ns FROM mount"));
   return AllRows(query, [](const auto& row) {
-    return MountRow{std::string(row.Blob(0)), row.Int(1), row.Int(2), row.Int(3), row.Int(4)};
+    return MountRow{std::string(row.Text(0)), std::string(row.Blob(1)), row.Int(2), row.Int(3), row.Int(4), row.Int(5),
+                    row.Int(6)};
   });
 }
 

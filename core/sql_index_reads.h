@@ -55,6 +55,7 @@ class SqlReads : public Interface {
   Result<std::vector<InboxFile>> ListInbox(WorkspaceId workspace, std::string_view directory) override;
   Result<std::vector<WorkingCopyRow>> ListWorkingCopies() override;
   Result<std::vector<MountRow>> ListMounts() override;
+  Result<int64_t> ClockNs() override { return connection().ClockNs(); }
   Result<std::optional<std::string>> GetMeta(const std::string& key) override;
   Result<std::vector<std::string>> ListMeta(const std::string& prefix) override;
 

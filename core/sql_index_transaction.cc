@@ -306,18 +306,21 @@ Status SqlTransaction<C>::EraseWorkingCopy(const std::string& file) {
 template <class C>
 Status SqlTransaction<C>::PutMount(const MountRow& row) {
   return Run(
-      "INSERT INTO mount (mountpoint, workspace, pid, started, writer) VALUES (?1, ?2, ?3, ?4, ?5)"
-      " ON CONFLICT (mountpoint) DO UPDATE SET workspace = excluded.workspace, pid = excluded.pid,"
-      " started = excluded.started, writer = excluded.writer",
+      "INSERT INTO mount (host, mountpoint, workspace, pid, started, writer, seen_ns)"
+      " VALUES (?6, ?1, ?2, ?3, ?4, ?5, ?7) ON CONFLICT (host, mountpoint) DO UPDATE SET"
+      " workspace = excluded.workspace, pid = excluded.pid, started = excluded.started, writer = excluded.writer,"
+      " seen_ns = excluded.seen_ns",
       [&](auto& s) {
         s.BindBlob(1, row.mountpoint).BindInt(2, row.workspace);
         s.BindInt(3, row.pid).BindInt(4, row.started).BindInt(5, row.writer);
+        s.BindText(6, row.host).BindInt(7, row.seen_ns);
       });
 }
 
 template <class C>
-Status SqlTransaction<C>::EraseMount(const std::string& mountpoint) {
-  return Run("DELETE FROM mount WHERE mountpoint = ?1", [&](auto& s) { s.BindBlob(1, mountpoint); });
+Status SqlTransaction<C>::EraseMount(const std::string& host, const std::string& mountpoint) {
+  return Run("DELETE FROM mount WHERE host = ?1 AND mountpoint = ?2",
+             [&](auto& s) { s.BindText(1, host).BindBlob(2, mountpoint); });
 }
 
 template <class C>

@@ -38,7 +38,7 @@ class SqlTransaction : public SqlReads<IndexTransaction, Connection> {
   Status PutWorkingCopy(const WorkingCopyRow& row) override;
   Status EraseWorkingCopy(const std::string& file) override;
   Status PutMount(const MountRow& row) override;
-  Status EraseMount(const std::string& mountpoint) override;
+  Status EraseMount(const std::string& host, const std::string& mountpoint) override;
   Status PutMeta(const std::string& key, const std::string& value) override;
   Status EraseMeta(const std::string& key) override;
 

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "stagefs/posix_env.h"
+
 namespace stagefs {
 namespace {
 
@@ -159,6 +161,6 @@ Status SqliteConnection::Execute(const std::string& sql) {
 }
 
 int64_t SqliteConnection::changes() const { return sqlite3_changes64(db_); }
-int64_t SqliteConnection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
+int64_t SqliteConnection::ClockNs() { return NowNs(); }
 
 }  // namespace stagefs

@@ -122,6 +122,9 @@ class SqliteStagingIndex : public StagingIndex {
   // serves every thread that committed before it began.
   Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
 
+  bool IsShared() const override { return false; }
+  Status Erase() override { return {}; }  // It goes with the repository's folder.
+
   void TakeBack(std::unique_ptr<SqliteConnection> connection) {
     if (!connection->Run("COMMIT")) return;
     auto idle = idle_readers_.Lock();
@@ -169,6 +172,15 @@ Status Upgrade(SqliteConnection& connection, int64_t version) {
     // A mount of an older stagefs has no number, and is told of everything.
     STAGEFS_RETURN_IF_ERROR(
         connection.Execute("ALTER TABLE mount ADD COLUMN writer INTEGER NOT NULL DEFAULT -1"));
+  }
+  if (version < 4) {
+    STAGEFS_RETURN_IF_ERROR(connection.Execute(
+        "CREATE TABLE mount_4 (host TEXT NOT NULL DEFAULT '', mountpoint BLOB NOT NULL, workspace INTEGER NOT NULL,"
+        " writer INTEGER NOT NULL DEFAULT -1, pid INTEGER NOT NULL, started INTEGER NOT NULL,"
+        " seen_ns INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (host, mountpoint)) STRICT, WITHOUT ROWID;"
+        "INSERT INTO mount_4 (mountpoint, workspace, writer, pid, started)"
+        " SELECT mountpoint, workspace, writer, pid, started FROM mount;"
+        "DROP TABLE mount; ALTER TABLE mount_4 RENAME TO mount"));
   }
   return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
 }

@@ -96,7 +96,7 @@ Result<Target> OpenTarget(const GlobalOptions& options, const std::string& text,
     return Error(ErrorCode::kInvalidArgument, "name the workspace: " + text + ":WORKSPACE");
   }
   Target target;
-  auto repository = Repository::Open(options.root, name.repository);
+  auto repository = Repository::Open(options.root, name.repository, options.places);
   if (!repository) {
     if (repository.error().code() != ErrorCode::kNotFound) return repository.error();
     return Error(ErrorCode::kNotFound, "no repository " + name.repository.ToString() + " in " + options.root +

@@ -25,6 +25,7 @@ enum ExitStatus {
 
 struct GlobalOptions {
   std::string root;
+  RepositoryPlaces places;
   bool json = false;
 };
 

@@ -111,6 +111,12 @@ class Program {
     app_.add_option("--root", options_.root, "where repositories live ($STAGEFS_ROOT)")
         ->capture_default_str()
         ->transform([](const std::string& root) { return std::filesystem::absolute(root).string(); });
+    app_.add_option("--index", options_.places.index,
+                    "postgresql://HOST/DATABASE for repositories that many machines share ($STAGEFS_INDEX)")
+        ->envname("STAGEFS_INDEX");
+    app_.add_option("--versions", options_.places.versions,
+                    "s3://BUCKET/PREFIX?endpoint=URL for versions that many machines share ($STAGEFS_VERSIONS)")
+        ->envname("STAGEFS_VERSIONS");
     app_.add_flag("--json", options_.json, "print JSON where there is something to parse");
     app_.require_subcommand(1);
     app_.fallthrough();
@@ -230,7 +236,7 @@ class Program {
     sigemptyset(&signals);
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    Root root(options_.root);
+    Root root(options_.root, options_.places);
     const auto server = StartServer(root);
     if (!server) return Report(server.error());
     TellSystemd("READY=1");
@@ -242,12 +248,12 @@ class Program {
 #endif
 
   Status CreateMissing(const TargetName& name) {
-    const Status created = Repository::Create(options_.root, name.repository);
+    const Status created = Repository::Create(options_.root, name.repository, options_.places);
     if (!created && created.error().code() != ErrorCode::kExists) return created;
     if (mkdir(mount_.mountpoint.c_str(), 0755) != 0 && errno != EEXIST && errno != ENOTCONN) {
       return ErrnoError("make folder " + mount_.mountpoint);
     }
-    STAGEFS_ASSIGN_OR_RETURN(const auto repository, Repository::Open(options_.root, name.repository));
+    STAGEFS_ASSIGN_OR_RETURN(const auto repository, Repository::Open(options_.root, name.repository, options_.places));
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository->index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto known, reader->FindWorkspace(*name.workspace));
     if (known) return {};
@@ -280,7 +286,7 @@ class Program {
 
   ExitStatus ServeMountHere(const TargetName& name, MountRequest request,
                             const std::function<void()>& on_ready) {
-    Root root(options_.root);
+    Root root(options_.root, options_.places);
     const auto repository = root.Open(name.repository);
     if (!repository) return Report(repository.error());
     const RecoveryReport& recovery = (*repository)->recovery();
@@ -339,7 +345,7 @@ class Program {
   }
 
   CLI::App app_;
-  GlobalOptions options_{.root = std::filesystem::absolute(DefaultRoot()).string(), .json = false};
+  GlobalOptions options_{.root = std::filesystem::absolute(DefaultRoot()).string(), .places = {}, .json = false};
   ExitStatus status_ = kExitOk;
   MountArguments mount_;
   ServeArguments serve_;

@@ -27,7 +27,7 @@ void Commands::AddRepositories() {
 
 ExitStatus Commands::Create() {
   const auto name = RepositoryName::Parse(args_->target);
-  return name ? Done(Repository::Create(options_.root, *name)) : Report(name.error());
+  return name ? Done(Repository::Create(options_.root, *name, options_.places)) : Report(name.error());
 }
 
 ExitStatus Commands::Delete() {

@@ -85,6 +85,7 @@ bool StageFs::WaitForChange() {
     if (stopped_) return false;
     const bool told = std::exchange(taken_changes_, changes_) != changes_;
     lock.unlock();
+    SayThatItLives();
     const auto mark = repository_.index().ChangeMark();
     if (told || (mark && *mark != seen_mark_)) {
       if (mark) seen_mark_ = *mark;
@@ -118,16 +119,25 @@ void StageFs::AwaitShown(uint64_t change) {
   wake_.wait_for(lock, kShownWithin, [&] { return shown_changes_ >= change || stopped_; });
 }
 
+void StageFs::SayThatItLives() {
+  if (!repository_.index().IsShared()) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - said_it_lives_ < std::chrono::seconds(kMountBeatSeconds)) return;
+  said_it_lives_ = now;
+  (void)NoteMounted();
+}
+
 Status StageFs::NoteMounted() {
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath));
-  STAGEFS_RETURN_IF_ERROR(transaction->PutMount(
-      {options_.mountpoint, workspace_->id(), getpid(), ProcessStartTime(getpid()), writer_}));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, transaction->ClockNs());
+  STAGEFS_RETURN_IF_ERROR(transaction->PutMount({HostOfPids(), options_.mountpoint, workspace_->id(), getpid(),
+                                                 ProcessStartTime(getpid()), writer_, now_ns}));
   return transaction->Commit();
 }
 
 Status StageFs::NoteUnmounted() {
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath));
-  STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(options_.mountpoint));
+  STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(HostOfPids(), options_.mountpoint));
   return transaction->Commit();
 }
 
@@ -142,10 +152,13 @@ void StageFs::Refresh(const Notify& notify) {
     if (parent) notify.entry(parent->id, slot.name);
   }
   const auto reader = repository_.index().Read();
-  if (!reader) return;
-  const auto mounts = (*reader)->ListMounts();
-  const auto workspace = (*reader)->GetWorkspace(workspace_->id());
-  if (!mounts || !workspace || !*workspace) return;
+  const auto mounts = reader ? (*reader)->ListMounts() : reader.error();
+  const auto workspace = mounts ? (*reader)->GetWorkspace(workspace_->id()) : mounts.error();
+  if (!workspace) {
+    seen_mark_ = kMarkNeverSeen;  // Looked at again, once the index answers.
+    return;
+  }
+  if (!*workspace) return;
   // Whoever cannot see this process (from another container) takes it for dead and drops its row: what was
   // changed since was not noted.
   const bool forgotten = std::none_of(mounts->begin(), mounts->end(),
@@ -154,7 +167,10 @@ void StageFs::Refresh(const Notify& notify) {
   const int64_t change_seq = (*workspace)->change_seq;
   if (change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten) return;
   const auto folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, writer_);
-  if (!folders) return;
+  if (!folders) {
+    seen_mark_ = kMarkNeverSeen;
+    return;
+  }
   seen_seq_ = change_seq;
   generation_.fetch_add(1);
   const bool everything = forgotten || std::find(folders->begin(), folders->end(), 0) != folders->end();

@@ -241,8 +241,11 @@ class StageFs {
   bool stopped_ = false;
   bool queued_ = true;  // At the start, what a crash left is looked for.
   // Used by the notifying thread alone.
+  void SayThatItLives();
+  static constexpr int64_t kMarkNeverSeen = -1;
   int64_t seen_seq_ = 0;
-  int64_t seen_mark_ = -1;
+  int64_t seen_mark_ = kMarkNeverSeen;
+  std::chrono::steady_clock::time_point said_it_lives_{};
   int64_t started_ns_ = 0;
   std::thread worker_;
 };

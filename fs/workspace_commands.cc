@@ -32,7 +32,7 @@ void Commands::AddWorkspaces() {
 ExitStatus Commands::CreateWorkspace() {
   const auto name = TargetName::Parse(args_->target);
   if (!name) return Report(name.error());
-  auto repository = Repository::Open(options_.root, name->repository);
+  auto repository = Repository::Open(options_.root, name->repository, options_.places);
   if (!repository) return Report(repository.error());
   const auto info = (*repository)->CreateWorkspace(args_->from, name->workspace, std::nullopt);
   if (!info) return Report(info.error());
@@ -59,7 +59,7 @@ ExitStatus Commands::DeleteWorkspace() {
   const auto name = TargetName::Parse(args_->target);
   if (!name) return Report(name.error());
   if (!name->workspace) return Report({ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE"});
-  auto repository = Repository::Open(options_.root, name->repository);
+  auto repository = Repository::Open(options_.root, name->repository, options_.places);
   if (!repository) return Report(repository.error());
   return Done((*repository)->DeleteWorkspace(*name->workspace, args_->force));
 }

@@ -11,8 +11,24 @@ MNT=$WORK/mnt
 mkdir "$MNT"
 DAEMONS=
 
+# With a server to test on, everything below this root has its index in a database of its own there.
+if [ -n "${STAGEFS_TEST_POSTGRES:-}" ]; then
+  DATABASE=stagefs_test_$$
+  psql -qX "$STAGEFS_TEST_POSTGRES" -c "CREATE DATABASE $DATABASE"
+  export STAGEFS_INDEX=${STAGEFS_TEST_POSTGRES/\/postgres\?/\/$DATABASE?}
+fi
+
 stagefs() { timeout 120 "$STAGEFS_BINARY" "$@"; }
 
+# Asks the index of the only repository.
+sql() {
+  if [ -n "${STAGEFS_INDEX:-}" ]; then
+    psql -qXAt "$STAGEFS_INDEX" -c "SET search_path = stagefs_1; $1"
+  else
+    sqlite3 "$STAGEFS_ROOT/t/r/stagefs.db" "$1"
+  fi
+}
+mounts_known() { [ "$(sql 'SELECT count(*) FROM mount')" = "$1" ]; }
 # Mounts t/r:w at $MNT in the background, made where it is missing.
 mount_w() { stagefs mount t/r:w "$MNT" --create "$@"; }
 # The daemon of $MNT.
@@ -39,6 +55,7 @@ clean_up() {
       head -n 60 "$log" | sed 's/^/  /'
     fi
   done
+  [ -z "${DATABASE:-}" ] || psql -qX "$STAGEFS_TEST_POSTGRES" -c "DROP DATABASE $DATABASE WITH (FORCE)"
   chmod -R u+w "$WORK" 2>/dev/null
   rm -rf "$WORK"
   exit "$status"

@@ -17,7 +17,8 @@ enum class IndexKind { kSqlite, kPostgres };
 struct IndexScene {
   explicit IndexScene(IndexKind kind)
       : index(Value(kind == IndexKind::kSqlite ? OpenSqliteStagingIndex(folder / "stagefs.db")
-                                               : OpenPostgresStagingIndex(PostgresUrl(), "test/" + RandomHex()))) {}
+                                               : OpenPostgresStagingIndex(PostgresUrl(), "test/" + RandomHex(),
+                                                                            WhereMissing::kMake))) {}
 
   std::unique_ptr<IndexTransaction> Begin() { return Value(index->Begin(Durability::kProcessDeath)); }
   std::unique_ptr<IndexReader> Read() { return Value(index->Read()); }
@@ -281,13 +282,17 @@ TEST_CASE("StagingIndex: a mount sees others' changes and not its own", "[contra
   CHECK(Value(t->GetWorkspace(w))->change_seq == 4);
 
   CHECK_FALSE(Value(t->IsMounted(w, kNoMount)));
-  Ok(t->PutMount({"/mnt/a", w, 1, 1, 77}));
+  Ok(t->PutMount({"here", "/mnt/a", w, 1, 1, 77, Value(t->ClockNs())}));
   CHECK(Value(t->IsMounted(w, kNoMount)));
   CHECK_FALSE(Value(t->IsMounted(w, 77)));
   CHECK_FALSE(Value(t->IsMounted(w + 1, kNoMount)));
-  Ok(t->PutMount({"/mnt/b", w, 1, 1, 78}));
+  Ok(t->PutMount({"there", "/mnt/a", w, 1, 1, 78, 5}));
   CHECK(Value(t->IsMounted(w, 77)));
   CHECK(Value(t->ListMounts()).back().writer == 78);
+  CHECK(Value(t->ListMounts()).back().seen_ns == 5);
+  Ok(t->EraseMount("here", "/mnt/a"));
+  CHECK(Value(t->ListMounts()).size() == 1);
+  CHECK(std::abs(Value(t->ClockNs()) - NowNs()) < 60'000'000'000);
 }
 
 TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][staging_index]") {
@@ -348,7 +353,9 @@ TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][st
   }
   const std::string command =
       "sqlite3 " + path +
-      " \"ALTER TABLE commit_log DROP COLUMN merged; ALTER TABLE mount DROP COLUMN writer;"
+      " \"ALTER TABLE commit_log DROP COLUMN merged; DROP TABLE mount;"
+      " CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL,"
+      " started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
       " INSERT INTO mount VALUES (x'2f6d', 1, 2, 3); PRAGMA user_version = 1\"";
   REQUIRE(std::system(command.c_str()) == 0);
   const auto index = Value(OpenSqliteStagingIndex(path));

@@ -39,7 +39,7 @@ mapfile -t list < <(without "api/archive.cc" "${core[@]}" "${fs[@]}" "${api[@]}"
 forbids "the archive library has one home" '#include <archive' "${list[@]}"
 mapfile -t list < <(without "core/content_hash.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "OpenSSL and xxhash have one home" '#include <(openssl|xxhash)' "${list[@]}"
-mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc api/wire.cc api/wire_in.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc core/repository_places.cc api/wire.cc api/wire_in.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "JSON is named where text is made or read" '#include <nlohmann' "${list[@]}"
 mapfile -t list < <(without "fs/main.cc fs/command_set.h" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "the command line library is named in main.cc and command_set.h" '#include <CLI' "${list[@]}"

@@ -36,7 +36,9 @@ os.makedirs(mnt)
 os.makedirs(root)
 MODES = ["kill", "data", "journal", "strict"]
 # What each step of Upgrade() in core/sqlite_staging_index.cc adds.
-DOWNGRADE = """BEGIN; ALTER TABLE commit_log DROP COLUMN merged; ALTER TABLE mount DROP COLUMN writer; PRAGMA user_version = 1;
+DOWNGRADE = """BEGIN; ALTER TABLE commit_log DROP COLUMN merged; DROP TABLE mount;
+CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL)
+STRICT, WITHOUT ROWID; PRAGMA user_version = 1;
 COMMIT;"""
 recorded = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_LOG=log)
 PROMISED_SECONDS = 1.5  # One, and what a busy machine adds.

@@ -241,10 +241,10 @@ check "what it replaces is replaced" sh -c "cat $MNT/fresh >/dev/null; echo $DOG
 check "within a second, too" eventually cmp data/dog "$MNT/fresh"
 check "what it removes goes" stagefs rm t/r:w fresh
 check "within a second as well" eventually test ! -e "$MNT/fresh"
-sqlite3 "$STAGEFS_ROOT/t/r/stagefs.db" 'DELETE FROM mount'  # As one in another container does, to whom the daemon looks dead.
+sql 'DELETE FROM mount'  # As one in another container does, to whom the daemon looks dead.
 check "a change that was not noted for this mount is seen" sh -c "echo $CAT '' fresh | sed 's/  */  /' | $STAGEFS_BINARY stage t/r:w -"
 check "within a second, still" eventually cmp data/cat "$MNT/fresh"
-check "and the mount is known again" eventually sh -c "[ \$(sqlite3 '$STAGEFS_ROOT/t/r/stagefs.db' 'SELECT count(*) FROM mount') = 1 ]"
+check "and the mount is known again" eventually mounts_known 1
 rm "$MNT/fresh"
 mkdir "$WORK/mnt2"
 check "a second daemon on the workspace" stagefs mount t/r:w "$WORK/mnt2"

@@ -80,5 +80,7 @@ int64_t ToNs(const timespec& time);
 std::string RandomHex();
 // The kernel's id of this boot: bytes that were not synced in another boot may be gone.
 std::string BootId();
+// This machine for as long as it is installed, else its host name.
+std::string MachineId();
 
 }  // namespace stagefs

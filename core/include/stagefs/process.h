@@ -2,11 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace stagefs {
 
 // When `pid` started, in clock ticks since boot; 0 if there is no such process (proc(5), stat field 22).
 int64_t ProcessStartTime(int64_t pid);
+
+// Within what a pid means something: this boot of this machine, and this process's pid namespace.
+std::string HostOfPids();
 
 // As many open files as the system lets this process have: each file open on a mount and each connection takes one or
 // two, and shells give no more than 1,024.

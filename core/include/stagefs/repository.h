@@ -25,10 +25,24 @@ struct RepositoryName {
   std::string ToString() const { return space + '/' + name; }
 };
 
+// Where a repository keeps what it knows, as URLs. An empty one is in the repository's folder below the root: SQLite, and
+// a folder of versions, which no other machine sees.
+struct RepositoryPlaces {
+  std::string index;     // postgresql://HOST/DATABASE…
+  std::string versions;  // s3://BUCKET/PREFIX?endpoint=…
+
+  // As the folder's places.json says; all empty where there is none.
+  static Result<RepositoryPlaces> Read(const std::string& folder);
+  Status Write(const std::string& folder) const;
+};
+
 constexpr std::string_view kDefaultBranch = "main";
 constexpr int64_t kGcKeepDaysDefault = 14;
 // Files of one Adopt() where there are many: each group is synced at once.
 constexpr size_t kGroupFilesMax = 1024;
+// A mount that other machines can see says this often that it lives, and is taken for dead after so much silence.
+constexpr int64_t kMountBeatSeconds = 10;
+constexpr int64_t kMountSilenceSeconds = 60;
 // The name of a branch or a workspace.
 constexpr size_t kRevisionNameBytesMax = 200;
 
@@ -114,14 +128,17 @@ struct RecoveryReport {
 // Safe for concurrent use from any number of threads; several processes may open the same repository.
 class Repository {
  public:
-  static Status Create(const std::string& root, const RepositoryName& name);
+  // Makes it in `places`. One that another machine made there is the same repository from then on.
+  // kExists if this root knows it already.
+  static Status Create(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places = {});
   static Result<std::vector<RepositoryName>> List(const std::string& root);
-  // kBusy while somebody has it open.
+  // With all that is in it, wherever that is. kBusy while it is mounted.
   static Status Delete(const std::string& root, const RepositoryName& name);
 
-  // Opens it and recovers what a crash left.
+  // Opens it and recovers what a crash left. One that this root does not know is looked for in `places`.
   // Errors: kNotFound; kUnsupported if a newer stagefs made it; kReadOnly; kCorrupt; kIo.
-  static Result<std::unique_ptr<Repository>> Open(const std::string& root, const RepositoryName& name);
+  static Result<std::unique_ptr<Repository>> Open(const std::string& root, const RepositoryName& name,
+                                                  const RepositoryPlaces& places = {});
 
   // For tests: any index and store; `folder` holds incoming/ and recovered/.
   static Result<std::unique_ptr<Repository>> Assemble(const std::string& folder, RepositoryName name,
@@ -210,7 +227,8 @@ class Repository {
   // Working copies not staged go to recovered/. kBusy if it is mounted, unless `force`.
   Status DeleteWorkspace(const std::string& id_or_name, bool force);
 
-  // Mounts whose process is alive; rows of dead ones are dropped.
+  // Mounts whose process is alive, those of other machines as long as they said so in the last
+  // kMountSilenceSeconds; rows of others are dropped.
   Result<std::vector<MountRow>> LiveMounts();
 
   // Called after each transaction of this process that changed a workspace, on the thread that did it, by several
@@ -229,6 +247,7 @@ class Repository {
 
  private:
   Repository(std::string folder, RepositoryName name);
+  static Status Join(const std::string& root, const RepositoryName& name, RepositoryPlaces places, WhereMissing missing);
   Status Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<VersionStore> versions);
 
   struct Flusher;
@@ -251,7 +270,8 @@ class Repository {
 // Repositories of one root, each opened once and kept open while the Root lives. Safe for concurrent use.
 class Root {
  public:
-  explicit Root(std::string folder);
+  // Repositories that `folder` does not know are looked for, and made, in `places`.
+  explicit Root(std::string folder, RepositoryPlaces places = {});
   ~Root();
   const std::string& folder() const { return folder_; }
   // The handle must not outlive the Root. A repository that was deleted, also by another process, is let go
@@ -265,6 +285,7 @@ class Root {
  private:
   struct State;
   const std::string folder_;
+  const RepositoryPlaces places_;
   const std::unique_ptr<State> state_;
 };
 

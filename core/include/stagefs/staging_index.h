@@ -25,7 +25,7 @@ using CommitSeq = int64_t;
 constexpr FolderId kRootFolder = 1;
 
 // The layout of schema.sql. An index of a newer layout is refused, never guessed at.
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 
 struct VersionInfo {
   VersionId id = 0;
@@ -159,11 +159,13 @@ using WriterId = int64_t;
 constexpr WriterId kNoMount = 0;
 
 struct MountRow {
+  std::string host;  // HostOfPids() of the process; empty: an older stagefs on this host.
   std::string mountpoint;
   WorkspaceId workspace = 0;
   int64_t pid = 0;
   int64_t started = 0;  // Of the process, in clock ticks since boot: a pid alone is reused.
   WriterId writer = 0;  // The mount's own number.
+  int64_t seen_ns = 0;  // When it last said that it lives, by ClockNs().
 };
 
 // Questions. A missing thing is std::nullopt; an Error is trouble with the index itself.
@@ -229,6 +231,8 @@ class IndexReader {
   virtual Result<std::vector<InboxFile>> ListInbox(WorkspaceId workspace, std::string_view directory) = 0;
   virtual Result<std::vector<WorkingCopyRow>> ListWorkingCopies() = 0;
   virtual Result<std::vector<MountRow>> ListMounts() = 0;
+  // Nanoseconds since 1970 by the one clock that all who use the index share.
+  virtual Result<int64_t> ClockNs() = 0;
   virtual Result<std::optional<std::string>> GetMeta(const std::string& key) = 0;
   // The keys that begin with `prefix`.
   virtual Result<std::vector<std::string>> ListMeta(const std::string& prefix) = 0;
@@ -276,7 +280,7 @@ class IndexTransaction : public IndexReader {
   virtual Status PutWorkingCopy(const WorkingCopyRow& row) = 0;
   virtual Status EraseWorkingCopy(const std::string& file) = 0;
   virtual Status PutMount(const MountRow& row) = 0;
-  virtual Status EraseMount(const std::string& mountpoint) = 0;
+  virtual Status EraseMount(const std::string& host, const std::string& mountpoint) = 0;
   virtual Status PutMeta(const std::string& key, const std::string& value) = 0;
   virtual Status EraseMeta(const std::string& key) = 0;
 };
@@ -306,6 +310,11 @@ class StagingIndex {
 
   // Makes everything committed so far survive power loss.
   virtual Status Sync() = 0;
+
+  // Whether other machines may use it, too: whose processes cannot be looked at, and who have clocks of their own.
+  virtual bool IsShared() const = 0;
+  // Removes the whole index, which nobody uses any more. REQUIRES: it is only destroyed afterwards.
+  virtual Status Erase() = 0;
 };
 
 // The embedded default: SQLite in WAL mode at `path`, created where there is none.
@@ -313,13 +322,14 @@ class StagingIndex {
 // Errors: kCorrupt if the file is not an index; kUnsupported if a newer stagefs made it; kReadOnly; kIo.
 Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path);
 
-// PostgreSQL, for teams that outgrow one machine: the index of `repository` in the database that `url` names, made where
-// there is none. `url` is what libpq takes (postgresql://HOST/DATABASE?sslmode=verify-full); libpq's environment and
+// PostgreSQL, for teams that outgrow one machine: the index of `repository` in the database that `url` names. `url` is what libpq takes (postgresql://HOST/DATABASE?sslmode=verify-full); libpq's environment and
 // files say the rest, such as passwords. A commit is flushed before it is answered, whatever its Durability.
 //
 // While the database cannot be reached, Read() and Begin() try for $STAGEFS_INDEX_WAIT seconds (10) and then fail with
 // kIo, as does what was in progress. A transaction whose Commit() fails with kIo may have been committed nevertheless.
-// Errors: kUnsupported if a newer stagefs made it; kPermission; kIo.
-Result<std::unique_ptr<StagingIndex>> OpenPostgresStagingIndex(const std::string& url, const std::string& repository);
+// Errors: kNotFound if it is not there and shall not be made; kUnsupported if a newer stagefs made it; kPermission; kIo.
+enum class WhereMissing { kRefuse, kMake };
+Result<std::unique_ptr<StagingIndex>> OpenPostgresStagingIndex(const std::string& url, const std::string& repository,
+                                                               WhereMissing missing);
 
 }  // namespace stagefs

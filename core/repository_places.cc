@@ -1,0 +1,41 @@
+#include <fcntl.h>
+
+#include <nlohmann/json.hpp>
+
+#include "stagefs/posix_env.h"
+#include "stagefs/repository.h"
+
+namespace stagefs {
+
+Result<RepositoryPlaces> RepositoryPlaces::Read(const std::string& folder) {
+  const std::string path = folder + "/places.json";
+  const auto text = ReadWholeFile(path);
+  if (!text && text.error().code() == ErrorCode::kNotFound) return RepositoryPlaces();
+  if (!text) return text.error();
+  const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto part = [&](const char* key) -> std::optional<std::string> {
+    if (!json.is_object() || !json.contains(key)) return "";
+    if (!json[key].is_string()) return std::nullopt;
+    return json[key].get<std::string>();
+  };
+  const auto index = part("index"), versions = part("versions");
+  if (!json.is_object() || !index || !versions) {
+    return Error(ErrorCode::kCorrupt, path + R"( is not {"index": URL, "versions": URL})");
+  }
+  return RepositoryPlaces{*index, *versions};
+}
+
+Status RepositoryPlaces::Write(const std::string& folder) const {
+  const std::string path = folder + "/places.json";
+  const std::string text = nlohmann::json{{"index", index}, {"versions", versions}}.dump(2) + '\n';
+  {
+    // A URL may hold a password.
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path + ".new", O_WRONLY | O_CREAT | O_TRUNC));
+    STAGEFS_RETURN_IF_ERROR(WriteAll(fd.get(), text.data(), text.size()));
+    STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), path));
+  }
+  STAGEFS_RETURN_IF_ERROR(RenameFile(path + ".new", path));
+  return SyncFolder(folder);
+}
+
+}  // namespace stagefs
