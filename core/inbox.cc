@@ -121,6 +121,7 @@ Status Workspace::NameReport(const VersionInfo& report) {
 Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name,
                                       const std::string& file, const ContentId& content,
                                       uint64_t size_bytes) {
+  STAGEFS_RETURN_IF_ERROR(repository_.versions().Send(content.sha256, file));
   auto stored = Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
     STAGEFS_ASSIGN_OR_RETURN(
         const VersionInfo version,

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <map>
 #include <set>
 
 #include "stagefs/posix_env.h"
@@ -138,6 +139,25 @@ class LocalVersionStore : public VersionStore {
 };
 
 }  // namespace
+
+namespace {
+
+std::map<std::string, VersionStoreOpener>& Openers() {
+  static std::map<std::string, VersionStoreOpener> openers;
+  return openers;
+}
+
+}  // namespace
+
+void RegisterVersionStore(const std::string& scheme, VersionStoreOpener opener) { Openers()[scheme] = opener; }
+
+Result<std::unique_ptr<VersionStore>> OpenVersionStore(const VersionPlace& place) {
+  const auto opener = Openers().find(place.url.substr(0, place.url.find("://")));
+  if (opener == Openers().end()) {
+    return Error(ErrorCode::kUnsupported, "versions at '" + place.url + "': this stagefs knows no such places");
+  }
+  return opener->second(place);
+}
 
 Result<VersionStore::Space> SpaceOf(const std::string& folder) {
   struct statvfs info {};

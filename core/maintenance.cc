@@ -80,6 +80,7 @@ Result<GcReport> Repository::Gc(int64_t keep_days) {
   if (keep_days < 0) return Error(ErrorCode::kInvalidArgument, "gc: --keep counts days from 0");
   STAGEFS_RETURN_IF_ERROR(SyncAll());
   STAGEFS_RETURN_IF_ERROR(Uploads(*this).RemoveStale(NowNs() - kUploadKeepHours * kHourNs).WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(versions_->RemoveUnfinished(NowNs() - kUploadKeepHours * kHourNs).WithoutValue());
   GcReport report;
   const int64_t before_ns = NowNs() - keep_days * kDayNs;
   for (;;) {

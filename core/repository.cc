@@ -26,6 +26,7 @@ constexpr size_t kSyncGroupMax = 4096;
 constexpr size_t kCopyBytes = 256 << 10;
 // In the index: where the versions are.
 constexpr char kVersionsKey[] = "versions";
+constexpr size_t kSendAtOnce = 16;
 constexpr char kFolderOf[] = "folder of machine ";
 // The flusher waits this long for more before it syncs; the promise is one second.
 constexpr auto kFlushDelay = std::chrono::milliseconds(200);
@@ -43,13 +44,21 @@ std::string FolderOf(const std::string& root, const RepositoryName& name) {
   return root + '/' + name.space + '/' + name.name;
 }
 
+// $STAGEFS_CACHE_BYTES: of versions that are fetched from elsewhere, by all who use the repository on this machine.
+uint64_t CacheBytesMax() {
+  const char* text = std::getenv("STAGEFS_CACHE_BYTES");
+  const uint64_t bytes = text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
+  return bytes > 0 ? bytes : kCacheBytesDefault;
+}
+
 bool IsRepository(const std::string& folder) {
   return access((folder + "/stagefs.db").c_str(), F_OK) == 0 || access((folder + "/places.json").c_str(), F_OK) == 0;
 }
 
-Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryPlaces& places) {
+Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryName& name,
+                                                   const RepositoryPlaces& places) {
   if (!places.versions.empty()) {
-    return Error(ErrorCode::kUnsupported, "versions at " + places.versions + ": not known");
+    return OpenVersionStore({places.versions, name.ToString(), folder + "/cache", CacheBytesMax()});
   }
   return OpenLocalVersionStore(folder + "/versions", folder + "/incoming");
 }
@@ -74,6 +83,23 @@ Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const st
   return Error(ErrorCode::kConflict, "repository " + name.ToString() + " has its versions in " +
                                          (known->starts_with(kFolderOf) ? "the " + *known : *known) + ", not in " +
                                          (places->versions.empty() ? folder : places->versions));
+}
+
+// Several at a time: each waits for the network.
+Status SendAll(VersionStore& versions, const std::vector<IncomingFile>& files) {
+  std::atomic<size_t> next = 0;
+  Guarded<Status> trouble;
+  const auto send = [&] {
+    for (size_t i; (i = next.fetch_add(1)) < files.size() && *trouble.Lock();) {
+      const Status sent = versions.Send(files[i].Finish().sha256, files[i].path());
+      if (auto first = trouble.Lock(); !sent && *first) *first = sent;
+    }
+  };
+  std::vector<std::thread> threads;
+  while (threads.size() + 1 < std::min(kSendAtOnce, files.size())) threads.emplace_back(send);
+  send();
+  for (std::thread& thread : threads) thread.join();
+  return *trouble.Lock();
 }
 
 Status EraseVersions(VersionStore& versions) {
@@ -269,7 +295,7 @@ Status Repository::Join(const std::string& root, const RepositoryName& name, Rep
     STAGEFS_ASSIGN_OR_RETURN(index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
   }
   STAGEFS_RETURN_IF_ERROR(AgreeOnVersions(*index, name, folder, &places));
-  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, places));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, places));
   STAGEFS_RETURN_IF_ERROR(Assemble(folder, name, std::move(index), std::move(versions)).WithoutValue());
   if (!places.index.empty() || !places.versions.empty()) STAGEFS_RETURN_IF_ERROR(places.Write(folder));
   // The folders above are new too.
@@ -329,7 +355,7 @@ Result<std::unique_ptr<Repository>> Repository::Open(const std::string& root, co
                            known.index.empty()
                                ? OpenSqliteStagingIndex(folder + "/stagefs.db")
                                : OpenPostgresStagingIndex(known.index, name.ToString(), WhereMissing::kRefuse));
-  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, known));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, known));
   return Assemble(folder, name, std::move(index), std::move(versions));
 }
 
@@ -380,7 +406,7 @@ Result<VersionInfo> Repository::TakeInto(IndexTransaction& transaction, const st
     version.content = content;
     version.size_bytes = size_bytes;
     version.stored_ns = version.renewed_ns = NowNs();
-    version.synced = synced;
+    version.synced = synced || versions_->TakesDurably();
     STAGEFS_ASSIGN_OR_RETURN(version.id, transaction.AddVersion(version));
   }
   STAGEFS_RETURN_IF_ERROR(versions_->Take(content.sha256, path));
@@ -398,8 +424,10 @@ Status Repository::TakeBack(const std::string& path, const Sha256& hash) {
 }
 
 Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> files) {
-  // The bulk of the bytes goes to the disk before anybody has to wait for our transaction.
-  if (files.size() <= kSyncEachMax) {
+  // The bulk of the bytes goes to the store before anybody has to wait for our transaction.
+  if (versions_->TakesDurably()) {
+    STAGEFS_RETURN_IF_ERROR(SendAll(*versions_, files));
+  } else if (files.size() <= kSyncEachMax) {
     for (const IncomingFile& file : files) {
       STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file.path(), O_RDONLY));
       STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), file.path()));
@@ -418,7 +446,7 @@ Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> fil
     taken.push_back(content.sha256);
     versions.push_back(std::move(version));
   }
-  STAGEFS_RETURN_IF_ERROR(versions_->Sync(taken));
+  if (!versions_->TakesDurably()) STAGEFS_RETURN_IF_ERROR(versions_->Sync(taken));
   STAGEFS_RETURN_IF_ERROR(transaction->Commit());
   return versions;
 }

@@ -281,6 +281,7 @@ Status RetryRecovered(Repository& repository, const WorkspaceInfo& info, const s
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info.uid));
   STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, [&]() -> Result<VersionInfo> {
     STAGEFS_RETURN_IF_ERROR(SyncFd(copy.fd(), copy.path()));
+    STAGEFS_RETURN_IF_ERROR(repository.versions().Send(hashed.id.sha256, copy.path()));
     STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
     STAGEFS_ASSIGN_OR_RETURN(VersionInfo taken, repository.TakeInto(*transaction, copy.path(), hashed.id,
                                                                     hashed.size_bytes, true));

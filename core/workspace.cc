@@ -131,6 +131,7 @@ Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, 
 
 Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& file, const ContentId& content,
                                         uint64_t size_bytes, const StageHow& how) {
+  STAGEFS_RETURN_IF_ERROR(repository_.versions().Send(content.sha256, file));
   auto staged = Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
     // The file moves last but one: every refusal that can come has come by then.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));

@@ -22,6 +22,7 @@
 #include "stagefs/process.h"
 #if STAGEFS_HTTP
 #include "../api/http_server.h"
+#include "../api/s3_version_store.h"
 #include "../api/token.h"
 #endif
 
@@ -357,5 +358,8 @@ class Program {
 
 int main(int argc, char** argv) {
   stagefs::RaiseOpenFilesLimit();
+#if STAGEFS_HTTP
+  stagefs::RegisterVersionStore("s3", stagefs::OpenS3VersionStore);
+#endif
   return stagefs::Program().Run(argc, argv);
 }

@@ -3,8 +3,8 @@
 #include <thread>
 
 #include "catch.h"
-#include "postgres_server.h"
 #include "scene.h"
+#include "servers.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs::test {

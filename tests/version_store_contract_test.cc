@@ -4,17 +4,41 @@
 
 #include <filesystem>
 
+#if STAGEFS_HTTP
+#include "../api/s3_version_store.h"
+#endif
 #include "catch.h"
 #include "scene.h"
+#include "servers.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs::test {
 namespace {
 
+enum class StoreKind { kLocal, kMemory, kS3 };
+// Each implementation in turn.
+#if STAGEFS_HTTP
+#define STORES GENERATE(StoreKind::kLocal, StoreKind::kMemory, StoreKind::kS3)
+#else
+#define STORES GENERATE(StoreKind::kLocal, StoreKind::kMemory)
+#endif
+
 struct StoreScene {
-  explicit StoreScene(bool local) {
-    store = local ? Value(OpenLocalVersionStore(folder / "versions", folder / "incoming"))
-                  : NewMemoryVersionStore();
+  explicit StoreScene(StoreKind kind) {
+    switch (kind) {
+      case StoreKind::kLocal:
+        store = Value(OpenLocalVersionStore(folder / "versions", folder / "incoming"));
+        break;
+      case StoreKind::kMemory: store = NewMemoryVersionStore(); break;
+      case StoreKind::kS3: store = OpenS3(); break;
+    }
+  }
+  std::unique_ptr<VersionStore> OpenS3() {
+#if STAGEFS_HTTP
+    return Value(OpenS3VersionStore({S3Url(RandomHex()), "test/store", folder / "cache", 1 << 20}));
+#else
+    return nullptr;
+#endif
   }
   Sha256 Put(const std::string& text) {
     const Sha256 hash = HashOf(text).sha256;
@@ -36,7 +60,7 @@ struct StoreScene {
 }  // namespace
 
 TEST_CASE("VersionStore: what was put is read back", "[contract][version_store]") {
-  StoreScene scene(GENERATE(true, false));
+  StoreScene scene(STORES);
   const Sha256 hash = scene.Put("bytes");
   CHECK(scene.store->Has(hash));
   CHECK(scene.Read(hash) == "bytes");
@@ -45,7 +69,7 @@ TEST_CASE("VersionStore: what was put is read back", "[contract][version_store]"
 
 TEST_CASE("VersionStore: bytes that are not the version's are refused and leave nothing",
           "[contract][version_store]") {
-  StoreScene scene(GENERATE(true, false));
+  StoreScene scene(STORES);
   const Sha256 hash = HashOf("right").sha256;
   const auto wrong = NewStringSource("wrong");
   CHECK(scene.store->Put(hash, *wrong, 5).error().code() == ErrorCode::kInvalidArgument);
@@ -55,7 +79,7 @@ TEST_CASE("VersionStore: bytes that are not the version's are refused and leave 
 }
 
 TEST_CASE("VersionStore: taking a file moves it in", "[contract][version_store]") {
-  StoreScene scene(GENERATE(true, false));
+  StoreScene scene(STORES);
   const std::string file = scene.folder / "taken";
   WriteFile(file, "taken bytes");
   const Sha256 hash = HashOf("taken bytes").sha256;
@@ -66,7 +90,7 @@ TEST_CASE("VersionStore: taking a file moves it in", "[contract][version_store]"
 }
 
 TEST_CASE("VersionStore: a missing version is said to be missing", "[contract][version_store]") {
-  StoreScene scene(GENERATE(true, false));
+  StoreScene scene(STORES);
   const Sha256 hash = HashOf("nothing").sha256;
   CHECK_FALSE(scene.store->Has(hash));
   CHECK(scene.store->Open(hash).error().code() == ErrorCode::kNotFound);
@@ -75,7 +99,7 @@ TEST_CASE("VersionStore: a missing version is said to be missing", "[contract][v
 }
 
 TEST_CASE("VersionStore: an open version stays readable after its removal", "[contract][version_store]") {
-  StoreScene scene(GENERATE(true, false));
+  StoreScene scene(STORES);
   const Sha256 hash = scene.Put("still here");
   const auto reader = Value(scene.store->Open(hash));
   Ok(scene.store->Remove(hash));
@@ -86,7 +110,7 @@ TEST_CASE("VersionStore: an open version stays readable after its removal", "[co
 }
 
 TEST_CASE("VersionStore: the listing has every version once and can stop", "[contract][version_store]") {
-  StoreScene scene(GENERATE(true, false));
+  StoreScene scene(STORES);
   std::set<Sha256> put;
   for (int i = 0; i < 20; ++i) put.insert(scene.Put(std::to_string(i)));
   std::set<Sha256> listed;
@@ -97,8 +121,20 @@ TEST_CASE("VersionStore: the listing has every version once and can stop", "[con
   CHECK(count == 3);
 }
 
+TEST_CASE("VersionStore: what is given back is out of the store", "[contract][version_store]") {
+  StoreScene scene(STORES);
+  const Sha256 hash = scene.Put("borrowed");
+  Ok(scene.store->GiveBack(hash, scene.folder / "back"));
+  CHECK(ReadFile(scene.folder / "back") == "borrowed");
+  CHECK_FALSE(scene.store->Has(hash));
+  Ok(scene.store->Send(hash, scene.folder / "back"));
+  Ok(scene.store->Take(hash, scene.folder / "back"));
+  CHECK(scene.Read(hash) == "borrowed");
+  CHECK(scene.Read(scene.Put("borrowed")) == "borrowed");
+}
+
 TEST_CASE("LocalVersionStore: versions are read-only files named by their hash", "[core][version_store]") {
-  StoreScene scene(true);
+  StoreScene scene(StoreKind::kLocal);
   const std::string hex = ToHex(scene.Put("file"));
   const std::string path = scene.folder / ("versions/" + hex.substr(0, 2) + '/' + hex.substr(2));
   struct stat found {};

@@ -43,6 +43,8 @@ constexpr size_t kGroupFilesMax = 1024;
 // A mount that other machines can see says this often that it lives, and is taken for dead after so much silence.
 constexpr int64_t kMountBeatSeconds = 10;
 constexpr int64_t kMountSilenceSeconds = 60;
+// Of a machine's copies of versions that are elsewhere, unless $STAGEFS_CACHE_BYTES says otherwise.
+constexpr uint64_t kCacheBytesDefault = 20ULL << 30;
 // The name of a branch or a workspace.
 constexpr size_t kRevisionNameBytesMax = 200;
 

@@ -49,8 +49,12 @@ class VersionStore {
   // stored); kNoSpace; kReadOnly; kIo. `source` is read to its end and need only live until the call returns.
   virtual Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) = 0;
 
+  // Brings the bytes of a file that Take() will take to where the store is, if that is far away: Take() is called inside
+  // transactions, which others wait for. Does not count as stored; whoever never takes it leaves it to gc.
+  virtual Status Send(const Sha256& /*hash*/, const std::string& /*path*/) { return {}; }
+
   // Takes the file `path`, whose bytes hash to `hash`, into the store, by moving it where that is possible.
-  // The file is gone afterwards. Survives power loss only after Sync().
+  // The file is gone afterwards. Survives power loss only after Sync(), unless TakesDurably().
   //
   // REQUIRES: nobody has `path` open for writing. INVARIANT: no file of the store ever has a writer.
   virtual Status Take(const Sha256& hash, const std::string& path) = 0;
@@ -58,6 +62,8 @@ class VersionStore {
   // Undoes a Take(): moves the bytes of `hash` out to the file `path`, which nobody else uses.
   // REQUIRES: nothing names the version, and nobody can come to name it meanwhile.
   virtual Status GiveBack(const Sha256& hash, const std::string& path) = 0;
+
+  virtual bool TakesDurably() const { return false; }
 
   // Makes versions that were taken survive power loss. kNotFound if one is missing.
   virtual Status Sync(const std::vector<Sha256>& hashes) = 0;
@@ -71,6 +77,9 @@ class VersionStore {
 
   // Calls `visit` for every version, in no particular order, until it returns false.
   virtual Status List(const std::function<bool(const Sha256&)>& visit) const = 0;
+
+  // Removes what uploads left that began before `before_ns` and never finished; returns how many.
+  virtual Result<int64_t> RemoveUnfinished(int64_t /*before_ns*/) { return 0; }
 
   // Total and free bytes and files of the place where versions live, for statfs.
   struct Space {
@@ -86,6 +95,19 @@ Result<VersionStore::Space> SpaceOf(const std::string& folder);
 // file system for files on their way in.
 Result<std::unique_ptr<VersionStore>> OpenLocalVersionStore(const std::string& folder,
                                                             const std::string& incoming);
+
+// Versions at a URL, for a kind of URL that somebody registered.
+struct VersionPlace {
+  std::string url;
+  std::string repository;    // NAMESPACE/NAME: several may share a place.
+  std::string cache_folder;  // On this machine's disk, for what is used here.
+  uint64_t cache_bytes_max = 0;
+};
+using VersionStoreOpener = Result<std::unique_ptr<VersionStore>> (*)(const VersionPlace& place);
+// URLs that begin with `scheme` and "://" are opened by `opener`. Called before the first repository is opened.
+void RegisterVersionStore(const std::string& scheme, VersionStoreOpener opener);
+// kUnsupported if nobody registered for its scheme.
+Result<std::unique_ptr<VersionStore>> OpenVersionStore(const VersionPlace& place);
 
 // Everything in memory: the twin for tests.
 std::unique_ptr<VersionStore> NewMemoryVersionStore();

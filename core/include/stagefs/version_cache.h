@@ -1,0 +1,53 @@
+// Versions that were fetched from far away, kept on this machine's disk: bounded, least recently used go first.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+
+// FOLDER/ab/cdef…, read-only files named by SHA-256. Every process that uses the same root shares it, and it survives
+// them. What lies there since before the last boot is hashed once before it is trusted: the power may have gone.
+//
+// Safe for concurrent use from any number of threads and processes.
+class VersionCache {
+ public:
+  static Result<std::unique_ptr<VersionCache>> Open(const std::string& folder, uint64_t bytes_max);
+
+  // A version, noted as used now; invalid if it is not here. It stays readable when it is dropped meanwhile.
+  UniqueFd Find(const Sha256& hash);
+  // Takes the file `path`, which is on the same file system, and whose bytes hash to `hash`. May drop others.
+  Status Take(const Sha256& hash, const std::string& path);
+  // Moves a version out to the file `path`. kNotFound.
+  Status GiveBack(const Sha256& hash, const std::string& path);
+  void Drop(const Sha256& hash);
+  // A name for a file on its way in.
+  std::string NewName() const;
+
+  struct Counters {
+    std::atomic<int64_t> hits = 0, misses = 0, dropped = 0;
+  };
+  const Counters& counters() const { return counters_; }
+  uint64_t bytes_max() const { return bytes_max_; }
+  // As of the last time that somebody here looked, with what was added since.
+  uint64_t size_bytes() const { return size_bytes_; }
+
+ private:
+  VersionCache(std::string folder, uint64_t bytes_max) : folder_(std::move(folder)), bytes_max_(bytes_max) {}
+  std::string PathOf(const Sha256& hash) const;
+  // Counts what is there, and drops what was not used for longest until it fits.
+  Status Trim();
+
+  const std::string folder_;
+  const uint64_t bytes_max_;
+  int64_t trusted_since_ns_ = 0;
+  std::atomic<uint64_t> size_bytes_ = 0;
+  std::atomic<uint64_t> added_bytes_ = 0;  // Since Trim() counted; others add, too.
+  Counters counters_;
+};
+
+}  // namespace stagefs

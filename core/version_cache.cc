@@ -1,0 +1,131 @@
+#include "stagefs/version_cache.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+namespace stagefs {
+namespace {
+
+// Counting again after so much was added keeps a few processes together below the bound, nearly.
+constexpr uint64_t kCountAgainPart = 16;
+// Room is made for more than the newest file, so that not each one has to.
+constexpr double kTrimTo = 0.9;
+
+}  // namespace
+
+Result<std::unique_ptr<VersionCache>> VersionCache::Open(const std::string& folder, uint64_t bytes_max) {
+  auto cache = std::unique_ptr<VersionCache>(new VersionCache(folder, bytes_max));
+  STAGEFS_RETURN_IF_ERROR(MakeFolders(folder + "/incoming"));
+  // When the first process of this boot came: whatever is newer was written by one that hashed it.
+  const std::string boot = folder + "/boot-" + BootId();
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(boot, O_WRONLY | O_CREAT));
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return ErrnoError("stat " + boot);
+  cache->trusted_since_ns_ = ToNs(info.st_mtim);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("boot-") && entry.path() != boot) unlink(entry.path().c_str());
+  }
+  STAGEFS_RETURN_IF_ERROR(cache->Trim());
+  return cache;
+}
+
+std::string VersionCache::PathOf(const Sha256& hash) const {
+  const std::string hex = ToHex(hash);
+  return folder_ + '/' + hex.substr(0, 2) + '/' + hex.substr(2);
+}
+
+std::string VersionCache::NewName() const { return folder_ + "/incoming/" + RandomHex(); }
+
+UniqueFd VersionCache::Find(const Sha256& hash) {
+  auto fd = OpenFd(PathOf(hash), O_RDONLY);
+  struct stat info {};
+  if (!fd || fstat(fd->get(), &info) != 0) {
+    counters_.misses.fetch_add(1);
+    return {};
+  }
+  const bool trusted = ToNs(info.st_mtim) >= trusted_since_ns_;
+  if (!trusted) {
+    const auto hashed = HashFile(fd->get());
+    if (!hashed || hashed->id.sha256 != hash) {
+      Drop(hash);
+      counters_.misses.fetch_add(1);
+      return {};
+    }
+  }
+  // Access time: when it was used. Modification time: when its bytes were known to be right.
+  const timespec times[2] = {{0, UTIME_NOW}, {0, trusted ? UTIME_OMIT : UTIME_NOW}};
+  (void)futimens(fd->get(), times);
+  counters_.hits.fetch_add(1);
+  return std::move(*fd);
+}
+
+Status VersionCache::Take(const Sha256& hash, const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return ErrnoError("stat " + path);
+  if (chmod(path.c_str(), 0400) != 0) return ErrnoError("make read-only " + path);
+  const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+  if (utimensat(AT_FDCWD, path.c_str(), now, 0) != 0) return ErrnoError("set the times of " + path);
+  const std::string to = PathOf(hash);
+  auto moved = RenameFile(path, to);
+  if (!moved && moved.error().code() == ErrorCode::kNotFound) {
+    STAGEFS_RETURN_IF_ERROR(MakeFolders(to.substr(0, to.rfind('/'))));
+    moved = RenameFile(path, to);
+  }
+  if (!moved) return moved;
+  const auto bytes = static_cast<uint64_t>(info.st_size);
+  const uint64_t total = size_bytes_.fetch_add(bytes) + bytes;
+  const uint64_t added = added_bytes_.fetch_add(bytes) + bytes;
+  if (total > bytes_max_ || added > bytes_max_ / kCountAgainPart) return Trim();
+  return {};
+}
+
+Status VersionCache::GiveBack(const Sha256& hash, const std::string& path) {
+  STAGEFS_RETURN_IF_ERROR(RenameFile(PathOf(hash), path));
+  if (chmod(path.c_str(), 0600) != 0) return ErrnoError("make writable " + path);
+  return {};
+}
+
+void VersionCache::Drop(const Sha256& hash) { unlink(PathOf(hash).c_str()); }
+
+Status VersionCache::Trim() {
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd lock, OpenFd(folder_ + "/lock", O_RDWR | O_CREAT));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};  // Somebody is at it.
+  struct Cached {
+    int64_t used_ns;
+    uint64_t bytes;
+    std::string path;
+  };
+  std::vector<Cached> all;
+  uint64_t total = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_, error)) {
+    struct stat info {};
+    const std::string path = entry.path();
+    if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || (info.st_mode & 0777) != 0400) continue;
+    all.push_back({ToNs(info.st_atim), static_cast<uint64_t>(info.st_size), path});
+    total += all.back().bytes;
+  }
+  added_bytes_ = 0;
+  if (total > bytes_max_) {
+    std::sort(all.begin(), all.end(), [](const Cached& a, const Cached& b) { return a.used_ns < b.used_ns; });
+    const auto enough = static_cast<uint64_t>(static_cast<double>(bytes_max_) * kTrimTo);
+    for (const Cached& cached : all) {
+      if (total <= enough) break;
+      if (unlink(cached.path.c_str()) != 0) continue;
+      total -= cached.bytes;
+      counters_.dropped.fetch_add(1);
+    }
+  }
+  size_bytes_ = total;
+  return {};
+}
+
+}  // namespace stagefs
