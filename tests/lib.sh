@@ -17,6 +17,10 @@ if [ -n "${STAGEFS_TEST_POSTGRES:-}" ]; then
   psql -qX "$STAGEFS_TEST_POSTGRES" -c "CREATE DATABASE $DATABASE"
   export STAGEFS_INDEX=${STAGEFS_TEST_POSTGRES/\/postgres\?/\/$DATABASE?}
 fi
+# The same with an S3 server, and versions below a prefix of their own.
+if [ -n "${STAGEFS_TEST_S3:-}" ]; then
+  export STAGEFS_VERSIONS="s3://bucket/stagefs_test_$$?endpoint=$STAGEFS_TEST_S3"
+fi
 
 stagefs() { timeout 120 "$STAGEFS_BINARY" "$@"; }
 

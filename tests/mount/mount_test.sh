@@ -69,7 +69,7 @@ rm "$MNT"/*
 
 # Writes.
 check "a written file is staged at close" sh -c "cp data/cat $MNT/w && test \$($STAGEFS_BINARY status t/r:w) = 'A  w' || $STAGEFS_BINARY status t/r:w | grep -qx 'A  w'"
-check "content that is known adds nothing to the store" sh -c "test \$(find $STAGEFS_ROOT/t/r/versions -type f -name '${CAT#??}' | wc -l) = 1"
+check "content that is known adds nothing to the store" sh -c "test \$(find $STAGEFS_ROOT/t/r/versions $STAGEFS_ROOT/t/r/cache -type f -name '${CAT#??}' 2>/dev/null | wc -l) = 1"
 check "redirection, append and read back" sh -c "(echo one; echo two) > $MNT/r; echo three >> $MNT/r; printf 'one\ntwo\nthree\n' | cmp - $MNT/r"
 check "truncate by path is staged at once" sh -c "truncate -s 3 $MNT/r && printf one | cmp - $MNT/r && test \$(getfattr --absolute-names --only-values -n user.stagefs.sha256 $MNT/r) = \$(printf one | sha256sum | cut -d' ' -f1)"
 check "an empty new file" sh -c ": > $MNT/empty && test -f $MNT/empty && test ! -s $MNT/empty"
@@ -146,7 +146,7 @@ check "chown succeeds and changes nothing" sh -c "chown 1234 $MNT/t && test \$(s
 refuses "no devices" "not permitted" mknod "$MNT/dev" c 1 3
 refuses "no trash" "not permitted" mkdir "$MNT/.Trash-0"
 refuses "nothing is made at the control folder's name" "" mkdir "$MNT/.stagefs"
-check "statfs is the store's" test "$(stat -f -c %b "$MNT")" = "$(stat -f -c %b "$STAGEFS_ROOT")"
+[ -n "${STAGEFS_VERSIONS:-}" ] || check "statfs is the store's" test "$(stat -f -c %b "$MNT")" = "$(stat -f -c %b "$STAGEFS_ROOT")"
 check "st_blocks is filled" test "$(stat -c %b "$MNT/prog")" -gt 0
 rm -f "$MNT"/*
 
