@@ -367,6 +367,7 @@ Result<int64_t> S3Client::RemoveUnfinished(std::time_t before) {
   request.method = "GET";
   request.query = {{"uploads", ""}, {"prefix", place_.prefix}};
   STAGEFS_ASSIGN_OR_RETURN(const ClientResponse response, Send(request));
+  if (response.status == 501) return 0;  // Some servers keep no such list.
   if (response.status != 200) return ErrorOf(response, "list the uploads of " + place_.bucket);
   pugi::xml_document document;
   document.load_buffer(response.body.data(), response.body.size());

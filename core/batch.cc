@@ -16,8 +16,16 @@ namespace {
 // stays bounded. Runs are in the manifest's order, so the last entry of a path wins.
 constexpr size_t kRunEntriesMax = 8'192;
 constexpr size_t kRunBytesMax = 4 << 20;
-constexpr size_t kFindTogether = 128;
+// Where the index is far away, each run costs a few round trips.
+constexpr size_t kFarAwayRuns = 4;
+constexpr size_t kFindTogether = 512;
 constexpr size_t kFoldersKnownMax = 65'536;
+
+// Lets a map be asked for a std::string_view.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
 
 // Byte order with '/' before every other byte: a path is followed by what lies below it.
 bool ComesBefore(const std::string& a, const std::string& b) {
@@ -37,7 +45,7 @@ bool ComesBefore(const std::string& a, const std::string& b) {
 class Batch {
  public:
   Batch(StagingIndex& index, Overlay& overlay, const Workspace::ManifestRequest& request, StageReport* report)
-      : index_(index), request_(request), overlay_(overlay), report_(*report) {}
+      : index_(index), far_away_(index.IsShared()), request_(request), overlay_(overlay), report_(*report) {}
   ~Batch() {
     if (!stager_.joinable()) return;
     {
@@ -53,7 +61,8 @@ class Batch {
     run_->options = options;
     run_bytes_ += entry.hash.size() + entry.path.size() + sizeof(Waiting);
     run_->entries.push_back({std::move(entry), run_->entries.size(), {}});
-    if (run_->entries.size() < kRunEntriesMax && run_bytes_ < kRunBytesMax) return {};
+    const size_t times = far_away_ ? kFarAwayRuns : 1;
+    if (run_->entries.size() < times * kRunEntriesMax && run_bytes_ < times * kRunBytesMax) return {};
     return HandOver();
   }
 
@@ -164,7 +173,7 @@ class Batch {
       const size_t begin = run->taken.fetch_add(kFindTogether);
       if (begin >= run->entries.size()) return;
       const size_t end = std::min(begin + kFindTogether, run->entries.size());
-      for (size_t i = begin; i < end; ++i) run->entries[i].found = Find(versions, run->entries[i].entry);
+      Find(versions, run, begin, end);
       {
         const std::lock_guard lock(mutex_);
         run->found += end - begin;
@@ -173,18 +182,45 @@ class Batch {
     }
   }
 
-  Result<Found> Find(IndexReader& versions, const ManifestEntry& entry) const {
+  void Find(IndexReader& versions, Run* run, size_t begin, size_t end) const {
+    std::vector<HashRef> hashes;
+    std::vector<Waiting*> asked;
+    for (size_t i = begin; i < end; ++i) {
+      Waiting& waiting = run->entries[i];
+      const auto hash = HashRef::Parse(waiting.entry.hash);
+      waiting.found = PathOf(waiting.entry).map([](RepoPath path) { return Found{std::move(path), {}}; });
+      if (*waiting.found && !hash) waiting.found = hash.error();
+      if (!*waiting.found) continue;
+      hashes.push_back(*hash);
+      asked.push_back(&waiting);
+    }
+    auto found = versions.FindVersions(hashes);
+    for (size_t i = 0; i < asked.size(); ++i) {
+      Waiting& waiting = *asked[i];
+      if (!found) {
+        waiting.found = found.error();
+      } else if ((*found)[i]) {
+        (*waiting.found)->version = *(*found)[i];
+      } else {
+        waiting.found = Error(ErrorCode::kNotFound, "version " + waiting.entry.hash + ": no such version");
+      }
+    }
+  }
+
+  Result<RepoPath> PathOf(const ManifestEntry& entry) const {
     STAGEFS_ASSIGN_OR_RETURN(const RepoPath below, RepoPath::Parse(entry.path));
-    STAGEFS_ASSIGN_OR_RETURN(RepoPath path, request_.directory.Join(below));
-    STAGEFS_ASSIGN_OR_RETURN(const HashRef hash, HashRef::Parse(entry.hash));
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, versions.FindVersion(hash));
-    if (!version) return Error(ErrorCode::kNotFound, "version " + entry.hash + ": no such version");
-    return Found{std::move(path), *version};
+    return request_.directory.Join(below);
   }
 
   Status StageRun(Run* run) {
     std::vector<std::pair<size_t, RefusedEntry>> refused;
-    for (Waiting& waiting : run->entries) {
+    if (far_away_) STAGEFS_RETURN_IF_ERROR(ExpectKnown(*run));
+    size_t expected = 0;
+    for (size_t i = 0; i < run->entries.size(); ++i) {
+      Waiting& waiting = run->entries[i];
+      if (far_away_ && i >= expected) {
+        STAGEFS_ASSIGN_OR_RETURN(expected, ExpectFrom(*run, i));
+      }
       ++report_.entries;
       const auto staged = StageOne(run->options, *waiting.found);
       if (!staged) {
@@ -211,6 +247,43 @@ class Batch {
     return {};
   }
 
+  static std::string_view DirectoryOf(const RepoPath& path) {
+    const std::string_view text = path.str();
+    return text.substr(0, text.size() - path.name().size() - (path.name().size() < text.size() ? 1 : 0));
+  }
+
+  // Lets the index read, in one go, what entries in folders that are known will ask for.
+  Status ExpectKnown(const Run& run) {
+    std::vector<Slot> slots;
+    for (const Waiting& waiting : run.entries) {
+      if (!*waiting.found) continue;
+      const RepoPath& path = (*waiting.found)->path;
+      const auto folder = folders_.find(DirectoryOf(path));
+      if (folder != folders_.end()) slots.push_back({folder->second, std::string(path.name())});
+    }
+    return overlay_.transaction().Expect(overlay_.workspace().id, overlay_.base(), slots);
+  }
+
+  // The same for the entries from `begin` on that are in one folder, where that was not known; returns where they end.
+  Result<size_t> ExpectFrom(const Run& run, size_t begin) {
+    if (!*run.entries[begin].found) return begin + 1;
+    const RepoPath& first = (*run.entries[begin].found)->path;
+    const bool known = folders_.contains(DirectoryOf(first));
+    // Where the folder cannot be, each entry says so.
+    const auto folder = FolderOf(first.parent());
+    std::vector<Slot> slots;
+    size_t end = begin;
+    for (; end < run.entries.size() && *run.entries[end].found; ++end) {
+      const RepoPath& path = (*run.entries[end].found)->path;
+      if (DirectoryOf(path) != DirectoryOf(first)) break;
+      if (folder && !known) slots.push_back({*folder, std::string(path.name())});
+    }
+    if (!slots.empty()) {
+      STAGEFS_RETURN_IF_ERROR(overlay_.transaction().Expect(overlay_.workspace().id, overlay_.base(), slots));
+    }
+    return end;
+  }
+
   Result<StageOutcome> StageOne(const ManifestOptions& options, const Result<Found>& found) {
     if (!found) return found.error();
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderOf(found->path.parent()));
@@ -234,6 +307,7 @@ class Batch {
   }
 
   StagingIndex& index_;
+  const bool far_away_;
   const Workspace::ManifestRequest& request_;
   // The caller's thread.
   std::shared_ptr<Run> run_ = std::make_shared<Run>();
@@ -242,7 +316,7 @@ class Batch {
   // The thread that stages.
   Overlay& overlay_;
   StageReport& report_;
-  std::unordered_map<std::string, FolderId> folders_;
+  std::unordered_map<std::string, FolderId, TextHash, std::equal_to<>> folders_;
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable changed_;

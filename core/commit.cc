@@ -126,7 +126,7 @@ Result<CommitResult> Workspace::Commit(const std::string& message, const Author&
       STAGEFS_RETURN_IF_ERROR(transaction.PutWorkspace(moved));
     }
     return result;
-  });
+  }, /*only_here=*/false);
 }
 
 }  // namespace stagefs

@@ -39,6 +39,27 @@ ErrorCode CodeOf(std::string_view state) {
 
 PostgresConnection::Results Owned(PGresult* result) { return {result, PQclear}; }
 
+// In network order.
+template <class T>
+void AppendInt(std::string* bytes, T value) {
+  for (int shift = 8 * (static_cast<int>(sizeof value) - 1); shift >= 0; shift -= 8) {
+    *bytes += static_cast<char>(static_cast<uint64_t>(value) >> shift);
+  }
+}
+
+constexpr int32_t kInt8Oid = 20, kByteaOid = 17;
+
+std::string ArrayHeader(int32_t element, size_t count) {
+  std::string bytes;
+  for (const int32_t part : {count == 0 ? 0 : 1, 0, element}) AppendInt(&bytes, part);
+  if (count > 0) {
+    AppendInt(&bytes, static_cast<int32_t>(count));
+    AppendInt(&bytes, int32_t{1});  // The lower bound.
+  }
+  return bytes;
+}
+
+
 }  // namespace
 
 PostgresStatement& PostgresStatement::BindInt(int index, int64_t value) {
@@ -88,6 +109,63 @@ bool PostgresStatement::IsNull(int column) const { return PQgetisnull(result_.ge
 
 std::string_view PostgresStatement::Blob(int column) const {
   return {PQgetvalue(result_.get(), row_, column), static_cast<size_t>(PQgetlength(result_.get(), row_, column))};
+}
+
+CopyRows::CopyRows() { Clear(); }
+
+void CopyRows::Clear() {
+  bytes_.assign("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+  rows_ = 0;
+}
+
+void CopyRows::BeginRow(int fields) {
+  AppendInt(&bytes_, static_cast<int16_t>(fields));
+  ++rows_;
+}
+
+void CopyRows::AddInt(int64_t value) {
+  AppendInt(&bytes_, static_cast<int32_t>(sizeof value));
+  AppendInt(&bytes_, value);
+}
+
+void CopyRows::AddBlob(std::string_view bytes) {
+  AppendInt(&bytes_, static_cast<int32_t>(bytes.size()));
+  bytes_ += bytes;
+}
+
+void CopyRows::AddNull() { AppendInt(&bytes_, int32_t{-1}); }
+
+std::string PostgresConnection::ArrayOf(const std::vector<std::string_view>& values) {
+  std::string bytes = ArrayHeader(kByteaOid, values.size());
+  for (const std::string_view value : values) {
+    AppendInt(&bytes, static_cast<int32_t>(value.size()));
+    bytes += value;
+  }
+  return bytes;
+}
+
+std::string PostgresConnection::ArrayOf(const std::vector<int64_t>& values) {
+  std::string bytes = ArrayHeader(kInt8Oid, values.size());
+  for (const int64_t value : values) {
+    AppendInt(&bytes, static_cast<int32_t>(sizeof value));
+    AppendInt(&bytes, value);
+  }
+  return bytes;
+}
+
+Status PostgresConnection::Copy(const char* sql, const CopyRows& rows) {
+  STAGEFS_RETURN_IF_ERROR(Execute(sql));
+  // The end of the data is a row of -1 fields.
+  const bool sent = PQputCopyData(connection_, rows.bytes().data(), static_cast<int>(rows.bytes().size())) == 1 &&
+                    PQputCopyData(connection_, "\377\377", 2) == 1 && PQputCopyEnd(connection_, nullptr) == 1;
+  if (!sent) return Broken(Trimmed(PQerrorMessage(connection_)));
+  const Deadline deadline = std::chrono::steady_clock::now() + patience_;
+  Status status;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+    if (!result) return status;
+    if (status) status = CheckResult(result);
+  }
 }
 
 Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::string& url,
@@ -221,6 +299,7 @@ Result<PostgresConnection::Results> PostgresConnection::Query(const std::string&
     if (!result) break;
     if (status) status = CheckResult(result);
     last = result;
+    if (PQresultStatus(result.get()) == PGRES_COPY_IN) break;
   }
   if (!status) return status.error();
   return last;

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "stagefs/result.h"
 
@@ -18,6 +19,23 @@ struct pg_result;
 namespace stagefs {
 
 class PostgresConnection;
+
+// Rows in COPY's binary form. https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4
+class CopyRows {
+ public:
+  CopyRows();
+  void BeginRow(int fields);
+  void AddInt(int64_t value);
+  void AddBlob(std::string_view bytes);
+  void AddNull();
+  void Clear();
+  size_t rows() const { return rows_; }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+  size_t rows_ = 0;
+};
 
 // A prepared statement in use. Parameters count from 1, columns from 0. All rows are fetched by the first Step():
 // questions that may have many answers bring a LIMIT.
@@ -65,6 +83,7 @@ class PostgresStatement {
 class PostgresConnection {
  public:
   using Statement = PostgresStatement;
+  static constexpr bool kFarAway = true;
   using Results = std::shared_ptr<pg_result>;
 
   // `url` is what libpq takes: a URL or "key=value" pairs, with its environment and files for the rest.
@@ -76,6 +95,11 @@ class PostgresConnection {
 
   // `sql` must be a literal with parameters ?1, ?2…: it is kept by address, and prepared on the server once.
   Result<PostgresStatement> Prepare(const char* sql);
+  // A BYTEA[] or BIGINT[] as parameters and COPY take it.
+  static std::string ArrayOf(const std::vector<std::string_view>& values);
+  static std::string ArrayOf(const std::vector<int64_t>& values);
+  // Runs a COPY … FROM STDIN (FORMAT binary) with `rows`.
+  Status Copy(const char* sql, const CopyRows& rows);
   // Statements without parameters; the rows of the last.
   Result<Results> Query(const std::string& sql);
   Status Execute(const std::string& sql) { return Query(sql).WithoutValue(); }

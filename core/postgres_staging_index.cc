@@ -8,9 +8,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <map>
+#include <unordered_map>
 #include <thread>
 
 #include "postgres.h"
@@ -31,6 +35,7 @@ constexpr char kSchema[] =
 
 // Of advisory locks: (kLockClass + repository, workspace or 0). "stgf" in ASCII.
 constexpr int32_t kLockClass = 0x73746766;
+constexpr size_t kExpectedMax = 65'536;
 constexpr size_t kConnectionsMax = 32;
 constexpr size_t kIdleMax = 8;
 // A connection that was idle for longer is asked whether it still works before it is used.
@@ -59,6 +64,29 @@ std::string Quoted(std::string_view text) {
 }
 
 class PostgresStagingIndex;
+
+// Tells of a slot that it was never added, or may have been: one in a hundred wrongly, after five million. Takes no
+// memory before the first one, and 8 MiB afterwards.
+class SlotFilter {
+ public:
+  void Add(const Slot& slot) {
+    if (bits_.empty()) bits_.resize(kBits);
+    for (const size_t bit : BitsOf(slot)) bits_[bit] = true;
+  }
+  bool MayHave(const Slot& slot) const {
+    if (bits_.empty()) return false;
+    const auto bits = BitsOf(slot);
+    return std::all_of(bits.begin(), bits.end(), [this](size_t bit) { return bits_[bit]; });
+  }
+
+ private:
+  static constexpr size_t kBits = 64 << 20;
+  static std::array<size_t, 3> BitsOf(const Slot& slot) {
+    const size_t hash = std::hash<std::string_view>()(slot.name) ^ static_cast<size_t>(slot.folder) * 0x9e3779b97f4a7c15;
+    return {hash % kBits, (hash >> 19) % kBits, (hash >> 38) % kBits};
+  }
+  std::vector<bool> bits_;
+};
 
 // A connection while somebody uses it; the index gets it back afterwards.
 class Lease {
@@ -90,21 +118,108 @@ class PostgresReader : public SqlReads<IndexReader, PostgresConnection> {
   Lease lease_;
 };
 
+// Slots that were expected are answered from memory, and what is staged there is written together, before anything looks
+// at the rows in another way.
 class PostgresTransaction : public SqlTransaction<PostgresConnection> {
  public:
+  using Base = SqlTransaction<PostgresConnection>;
+
   PostgresTransaction(PostgresStagingIndex& index, Lease lease) : index_(index), lease_(std::move(lease)) {}
   ~PostgresTransaction() override {
     if (!ended_) lease_->ExecuteUnanswered("ROLLBACK");
   }
   Status Commit() override;
 
+  Status Expect(WorkspaceId workspace, const TreeView& base, const std::vector<Slot>& slots) override;
+  Result<bool> HasBaseRows(FolderId folder) override;
+  Result<FolderId> NewFolder() override;
+  Result<std::optional<StagedEntry>> LookUpStaged(WorkspaceId workspace, FolderId folder,
+                                                  std::string_view name) override;
+  Result<std::optional<Entry>> LookUpBase(const TreeView& view, FolderId folder, std::string_view name) override;
+  Result<bool> AddStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) override;
+  Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) override;
+  Status EraseStaged(WorkspaceId workspace, const Slot& slot) override;
+  // Many rows are renewed in one order, so that no two transactions wait for each other.
+  Status RenewVersion(VersionId id, int64_t now_ns) override {
+    renewed_[id] = now_ns;
+    return {};
+  }
+
+  Status EraseAllStaged(WorkspaceId workspace) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::EraseAllStaged(workspace);
+  }
+  Status EraseWorkspace(WorkspaceId id) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::EraseWorkspace(id);
+  }
+  Result<int64_t> EraseEntriesOf(VersionId version) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::EraseEntriesOf(version);
+  }
+  Result<int64_t> MoveStagedTo(const CommitInfo& commit, WorkspaceId workspace) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::MoveStagedTo(commit, workspace);
+  }
+  Result<std::vector<Named<StagedEntry>>> ListStaged(WorkspaceId workspace, FolderId folder, std::string_view after,
+                                                     size_t limit) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::ListStaged(workspace, folder, after, limit);
+  }
+  Result<std::vector<StagedRow>> ScanStaged(WorkspaceId workspace, const std::optional<Slot>& after,
+                                            size_t limit) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::ScanStaged(workspace, after, limit);
+  }
+  Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    STAGEFS_RETURN_IF_ERROR(WriteRenewed());
+    return Base::ListUnused(before_ns, limit);
+  }
+  Result<int64_t> CountDangling() override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::CountDangling();
+  }
+
  protected:
   PostgresConnection& connection() override { return *lease_; }
 
  private:
+  struct Expected {
+    std::optional<StagedEntry> staged;
+    std::optional<Entry> base;
+    bool was_staged = false;  // There is a row in the table.
+    bool changed = false;
+    // A folder is also found by its number, so its row is written at once.
+    bool IsFolder() const { return staged && staged->entry.child != 0; }
+  };
+
+  Expected* FindExpected(WorkspaceId workspace, FolderId folder, std::string_view name) {
+    if (expected_.empty() || workspace != expected_workspace_) return nullptr;
+    const auto at = expected_.find(Slot{folder, std::string(name)});
+    return at == expected_.end() ? nullptr : &at->second;
+  }
+  // What is known of a folder since this transaction first looked.
+  struct Folder {
+    bool has_base_rows = true, had_staged_rows = true;
+  };
+  void NoteWritten(const Slot& slot) {
+    if (expected_workspace_ != 0) written_.Add(slot);
+  }
+  Status LookAtFolders(WorkspaceId workspace, const std::vector<Slot>& slots);
+  Status WriteExpected();
+  Status WriteRenewed();
+
   PostgresStagingIndex& index_;
   Lease lease_;
   bool ended_ = false;
+  WorkspaceId expected_workspace_ = 0;
+  int64_t expected_lineage_ = 0;  // Of the view whose rows are expected.
+  CommitSeq expected_seq_ = 0;
+  std::map<Slot, Expected> expected_;
+  std::unordered_map<FolderId, Folder> folders_;
+  SlotFilter written_;  // Slots that have a row since WriteExpected().
+  std::map<VersionId, int64_t> renewed_;
 };
 
 class PostgresStagingIndex : public StagingIndex {
@@ -135,10 +250,12 @@ class PostgresStagingIndex : public StagingIndex {
   // Its own moment is worth the round trip that it shares with the first question.
   Result<std::unique_ptr<IndexReader>> Glance() override { return Read(); }
 
-  Result<std::unique_ptr<IndexTransaction>> Begin(Durability) override {
-    const std::string begin =
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(" + std::to_string(kLockClass + repository_) +
-        ", 0)";
+  Result<std::unique_ptr<IndexTransaction>> Begin(Durability, std::optional<WorkspaceId> only) override {
+    const std::string lock_class = std::to_string(kLockClass + repository_);
+    std::string begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock";
+    begin += only ? "_shared(" + lock_class + ", 0); SELECT pg_advisory_xact_lock(" + lock_class + ", " +
+                        std::to_string(static_cast<int32_t>(*only)) + ')'
+                  : '(' + lock_class + ", 0)";
     const auto deadline = steady_clock::now() + ConnectWait();
     for (;;) {
       STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());
@@ -198,8 +315,10 @@ class PostgresStagingIndex : public StagingIndex {
         "SET search_path = " + channel_ + "; SET lock_timeout = '" + std::to_string(kTurnSeconds) +
         "s'; SET idle_in_transaction_session_timeout = '" + std::to_string(kIdleInTransactionSeconds) +
         "s'; SET statement_timeout = '" + std::to_string(kTransactionPatience.count()) +
+        // Each question has an index, and a plan that was good for a small table stays good.
+        "s'; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;"
         // What is acknowledged is flushed, whatever the server's default is; stricter settings stay.
-        "s'; SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"));
+        " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"));
     return connection;
   }
 
@@ -279,7 +398,185 @@ Lease::~Lease() {
   if (connection_) index_->GiveBack(std::move(connection_));
 }
 
+Status PostgresTransaction::LookAtFolders(WorkspaceId workspace, const std::vector<Slot>& slots) {
+  std::vector<int64_t> unknown;
+  for (const Slot& slot : slots) {
+    if (folders_.try_emplace(slot.folder).second) unknown.push_back(slot.folder);
+  }
+  if (unknown.empty()) return {};
+  const std::string array = PostgresConnection::ArrayOf(unknown);
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto query, lease_->Prepare("SELECT f, EXISTS (SELECT 1 FROM tree_entry WHERE folder = f), EXISTS (SELECT 1 FROM"
+                                  " staged_entry WHERE workspace = ?1 AND folder = f) FROM unnest(CAST(?2 AS BIGINT[])) f"));
+  query.BindInt(1, workspace).BindBlob(2, array);
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return {};
+    folders_[query.Int(0)] = {query.Int(1) != 0, query.Int(2) != 0};
+  }
+}
+
+// Most often the names are new, and their folders too: then there is nothing to ask.
+Status PostgresTransaction::Expect(WorkspaceId workspace, const TreeView& base, const std::vector<Slot>& slots) {
+  const TreeView::Line& newest = base.lines.front();
+  if (workspace != expected_workspace_ || newest.lineage != expected_lineage_ || newest.last != expected_seq_ ||
+      expected_.size() + slots.size() > kExpectedMax) {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+  }
+  if (workspace != expected_workspace_) folders_.clear();
+  expected_workspace_ = workspace;
+  expected_lineage_ = newest.lineage;
+  expected_seq_ = newest.last;
+  STAGEFS_RETURN_IF_ERROR(LookAtFolders(workspace, slots));
+  std::vector<const Slot*> perhaps_staged, perhaps_in_base;
+  for (const Slot& slot : slots) {
+    const auto [at, is_new] = expected_.try_emplace(slot);
+    if (!is_new) continue;
+    const Folder& folder = folders_[slot.folder];
+    if (folder.had_staged_rows || written_.MayHave(slot)) perhaps_staged.push_back(&at->first);
+    if (folder.has_base_rows) perhaps_in_base.push_back(&at->first);
+  }
+  if (!perhaps_staged.empty()) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto rows, ListStagedAt(workspace, perhaps_staged));
+    for (const auto& [slot, staged] : rows) {
+      Expected& known = expected_[slot];
+      known.staged = staged;
+      known.was_staged = true;
+    }
+  }
+  if (!perhaps_in_base.empty()) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto rows, ListBaseAt(base, perhaps_in_base));
+    for (const auto& [slot, entry] : rows) expected_[slot].base = entry;
+  }
+  return {};
+}
+
+Result<bool> PostgresTransaction::HasBaseRows(FolderId folder) {
+  if (const auto known = folders_.find(folder); known != folders_.end()) return known->second.has_base_rows;
+  return Base::HasBaseRows(folder);
+}
+
+Result<FolderId> PostgresTransaction::NewFolder() {
+  STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, Base::NewFolder());
+  folders_[folder] = {false, false};
+  return folder;
+}
+
+Result<std::optional<StagedEntry>> PostgresTransaction::LookUpStaged(WorkspaceId workspace, FolderId folder,
+                                                                     std::string_view name) {
+  if (const Expected* known = FindExpected(workspace, folder, name)) return known->staged;
+  return Base::LookUpStaged(workspace, folder, name);
+}
+
+Result<std::optional<Entry>> PostgresTransaction::LookUpBase(const TreeView& view, FolderId folder,
+                                                             std::string_view name) {
+  if (view.lines.front().lineage == expected_lineage_ && view.lines.front().last == expected_seq_) {
+    if (const Expected* known = FindExpected(expected_workspace_, folder, name)) return known->base;
+  }
+  return Base::LookUpBase(view, folder, name);
+}
+
+Result<bool> PostgresTransaction::AddStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) {
+  Expected* known = FindExpected(workspace, slot.folder, slot.name);
+  if (known == nullptr) {
+    NoteWritten(slot);
+    return Base::AddStaged(workspace, slot, staged);
+  }
+  if (known->staged) return false;
+  known->staged = staged;
+  known->changed = true;
+  return true;
+}
+
+Status PostgresTransaction::PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) {
+  Expected* known = FindExpected(workspace, slot.folder, slot.name);
+  if (known == nullptr || staged.entry.child != 0 || known->IsFolder()) {
+    if (known != nullptr) STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    NoteWritten(slot);
+    return Base::PutStaged(workspace, slot, staged);
+  }
+  known->staged = staged;
+  known->changed = true;
+  return {};
+}
+
+Status PostgresTransaction::EraseStaged(WorkspaceId workspace, const Slot& slot) {
+  Expected* known = FindExpected(workspace, slot.folder, slot.name);
+  if (known == nullptr || known->IsFolder()) {
+    if (known != nullptr) STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::EraseStaged(workspace, slot);
+  }
+  known->staged.reset();
+  known->changed = true;
+  return {};
+}
+
+// Nobody else can add rows there: what is replaced is deleted first, all at once, and new rows are copied in.
+Status PostgresTransaction::WriteExpected() {
+  CopyRows rows;
+  std::vector<int64_t> folders;
+  std::vector<std::string_view> names;
+  for (const auto& [slot, known] : expected_) {
+    if (!known.changed) continue;
+    if (known.was_staged) {
+      folders.push_back(slot.folder);
+      names.push_back(slot.name);
+    }
+    if (!known.staged) continue;
+    NoteWritten(slot);
+    const Entry& entry = known.staged->entry;
+    rows.BeginRow(12);
+    rows.AddInt(expected_workspace_);
+    rows.AddInt(slot.folder);
+    rows.AddBlob(slot.name);
+    rows.AddInt(static_cast<int64_t>(entry.kind));
+    entry.version != 0 ? rows.AddInt(entry.version) : rows.AddNull();
+    rows.AddNull();  // A child: folders are written at once.
+    rows.AddInt(static_cast<int64_t>(entry.size_bytes));
+    rows.AddInt(entry.executable);
+    rows.AddInt(entry.mtime_ns);
+    rows.AddInt(static_cast<int64_t>(known.staged->state));
+    rows.AddInt(entry.scratch);
+    entry.target.empty() ? rows.AddNull() : rows.AddBlob(entry.target);
+  }
+  const auto expected = std::exchange(expected_, {});  // What `names` points into.
+  if (!names.empty()) {
+    const std::string folder_array = PostgresConnection::ArrayOf(folders), name_array = PostgresConnection::ArrayOf(names);
+    STAGEFS_ASSIGN_OR_RETURN(
+        auto query, lease_->Prepare("DELETE FROM staged_entry WHERE workspace = ?1 AND (folder, name) IN"
+                                    " (SELECT * FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])))"));
+    query.BindInt(1, expected_workspace_).BindBlob(2, folder_array).BindBlob(3, name_array);
+    STAGEFS_RETURN_IF_ERROR(query.Run());
+  }
+  if (rows.rows() == 0) return {};
+  return lease_->Copy("COPY staged_entry (workspace, folder, name, kind, version, child, size, executable, mtime_ns, state,"
+                      " scratch, target) FROM STDIN (FORMAT binary)",
+                      rows);
+}
+
+Status PostgresTransaction::WriteRenewed() {
+  if (renewed_.empty()) return {};
+  std::vector<int64_t> ids, times;
+  for (const auto& [id, now_ns] : std::exchange(renewed_, {})) {
+    ids.push_back(id);
+    times.push_back(now_ns);
+  }
+  const std::string id_array = PostgresConnection::ArrayOf(ids), time_array = PostgresConnection::ArrayOf(times);
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto lock, lease_->Prepare("SELECT id FROM version WHERE id = ANY(?1) ORDER BY id FOR NO KEY UPDATE"));
+  lock.BindBlob(1, id_array);
+  STAGEFS_RETURN_IF_ERROR(lock.Run());
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto update,
+      lease_->Prepare("UPDATE version SET renewed_ns = r.now_ns FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]))"
+                      " AS r (id, now_ns) WHERE version.id = r.id"));
+  update.BindBlob(1, id_array).BindBlob(2, time_array);
+  return update.Run();
+}
+
 Status PostgresTransaction::Commit() {
+  STAGEFS_RETURN_IF_ERROR(WriteExpected());
+  STAGEFS_RETURN_IF_ERROR(WriteRenewed());
   STAGEFS_RETURN_IF_ERROR(lease_->Execute("SELECT pg_notify(" + Quoted(index_.channel()) + ", ''); COMMIT"));
   ended_ = true;
   index_.NoteCommit();

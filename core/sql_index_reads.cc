@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <unordered_map>
 
 #include "postgres.h"
 #include "sqlite.h"
@@ -131,6 +132,39 @@ Result<std::optional<VersionInfo>> SqlReads<I, C>::FindVersion(const HashRef& ha
                            connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE xxh3 = ?1"));
   query.BindBlob(1, BytesOf(*hash.xxh3()));
   return FirstRow(query, ReadVersion);
+}
+
+template <class I, class C>
+Result<std::vector<std::optional<VersionInfo>>> SqlReads<I, C>::FindVersions(const std::vector<HashRef>& hashes) {
+  std::vector<std::optional<VersionInfo>> versions;
+  versions.reserve(hashes.size());
+  if constexpr (C::kFarAway) {
+    std::vector<std::string_view> sha256, xxh3;
+    for (const HashRef& hash : hashes) {
+      if (hash.sha256() != nullptr) sha256.push_back(BytesOf(*hash.sha256()));
+      else xxh3.push_back(BytesOf(*hash.xxh3()));
+    }
+    const std::string sha256_array = C::ArrayOf(sha256), xxh3_array = C::ArrayOf(xxh3);
+    STAGEFS_ASSIGN_OR_RETURN(
+        auto query, connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE sha256 = ANY(?1)"
+                                         " UNION ALL SELECT " VERSION_COLUMNS " FROM version WHERE xxh3 = ANY(?2)"));
+    query.BindBlob(1, sha256_array).BindBlob(2, xxh3_array);
+    STAGEFS_ASSIGN_OR_RETURN(const auto rows, AllRows(query, ReadVersion));
+    std::unordered_map<std::string_view, const VersionInfo*> found;
+    for (const VersionInfo& version : rows) {
+      found[BytesOf(version.content.sha256)] = found[BytesOf(version.content.xxh3)] = &version;
+    }
+    for (const HashRef& hash : hashes) {
+      const auto at = found.find(hash.sha256() != nullptr ? BytesOf(*hash.sha256()) : BytesOf(*hash.xxh3()));
+      versions.push_back(at == found.end() ? std::nullopt : std::optional<VersionInfo>(*at->second));
+    }
+  } else {
+    for (const HashRef& hash : hashes) {
+      STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> version, FindVersion(hash));
+      versions.push_back(std::move(version));
+    }
+  }
+  return versions;
 }
 
 template <class I, class C>
@@ -521,6 +555,59 @@ Result<std::vector<std::string>> SqlReads<I, C>::ListMeta(const std::string& pre
       connection().Prepare("SELECT key FROM meta WHERE substr(key, 1, length(CAST(?1 AS TEXT))) = ?1 ORDER BY key"));
   query.BindText(1, prefix);
   return AllRows(query, [](const auto& row) { return std::string(row.Text(0)); });
+}
+
+template <class C>
+std::pair<std::string, std::string> SlotArrays(const std::vector<const Slot*>& slots) {
+  std::vector<int64_t> folders;
+  std::vector<std::string_view> names;
+  for (const Slot* slot : slots) {
+    folders.push_back(slot->folder);
+    names.push_back(slot->name);
+  }
+  return {C::ArrayOf(folders), C::ArrayOf(names)};
+}
+
+template <class I, class C>
+Result<std::vector<IndexReader::StagedRow>> SqlReads<I, C>::ListStagedAt(WorkspaceId workspace,
+                                                                         const std::vector<const Slot*>& slots)
+  requires(C::kFarAway)
+{
+  const auto [folders, names] = SlotArrays<C>(slots);
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto query, connection().Prepare("SELECT folder, name, " STAGED_COLUMNS " FROM staged_entry WHERE workspace = ?1"
+                                       " AND (folder, name) IN"
+                                       " (SELECT * FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])))"));
+  query.BindInt(1, workspace).BindBlob(2, folders).BindBlob(3, names);
+  return AllRows(query, [](const auto& row) {
+    return IndexReader::StagedRow{ReadSlot(row), ReadStaged(row, 2)};
+  });
+}
+
+template <class I, class C>
+Result<std::vector<std::pair<Slot, Entry>>> SqlReads<I, C>::ListBaseAt(const TreeView& view,
+                                                                       const std::vector<const Slot*>& slots)
+  requires(C::kFarAway)
+{
+  std::vector<int64_t> lineages, lasts;
+  for (const TreeView::Line& line : view.lines) {
+    lineages.push_back(line.lineage);
+    lasts.push_back(line.last);
+  }
+  const auto [folders, names] = SlotArrays<C>(slots);
+  const std::string lineage_array = C::ArrayOf(lineages), last_array = C::ArrayOf(lasts);
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto query, connection().Prepare("SELECT DISTINCT ON (folder, name) folder, name, " ENTRY_COLUMNS
+                                       " FROM tree_entry JOIN unnest(CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]))"
+                                       " AS line (id, last) ON lineage = line.id AND seq <= line.last"
+                                       " WHERE (folder, name) IN"
+                                       " (SELECT * FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])))"
+                                       " ORDER BY folder, name, seq DESC"));
+  query.BindBlob(1, folders).BindBlob(2, names).BindBlob(3, lineage_array).BindBlob(4, last_array);
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto rows, AllRows(query, [](const auto& row) { return std::pair<Slot, Entry>(ReadSlot(row), ReadEntry(row, 2)); }));
+  std::erase_if(rows, [](const auto& row) { return row.second.kind == EntryKind::kRemoved; });
+  return rows;
 }
 
 template class SqlReads<IndexReader, SqliteConnection>;

@@ -12,6 +12,7 @@ template <class Interface, class Connection>
 class SqlReads : public Interface {
  public:
   Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) override;
+  Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes) override;
   Result<std::optional<VersionInfo>> GetVersion(VersionId id) override;
   Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) override;
   Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) override;
@@ -61,6 +62,11 @@ class SqlReads : public Interface {
 
  protected:
   virtual Connection& connection() = 0;
+  // What is at those of many slots where anything is, for connections that are far away.
+  Result<std::vector<IndexReader::StagedRow>> ListStagedAt(WorkspaceId workspace, const std::vector<const Slot*>& slots)
+    requires(Connection::kFarAway);
+  Result<std::vector<std::pair<Slot, Entry>>> ListBaseAt(const TreeView& view, const std::vector<const Slot*>& slots)
+    requires(Connection::kFarAway);
 };
 
 inline std::string_view BytesOf(const Sha256& hash) {

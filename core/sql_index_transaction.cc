@@ -42,7 +42,9 @@ Result<VersionId> SqlTransaction<C>::AddVersion(const VersionInfo& version) {
                      ToHex(same_xxh3->content.sha256) + ": it cannot be told apart by Oxen clients");
   }
   return Insert("INSERT INTO version (sha256, xxh3, size, stored_ns, renewed_ns, synced)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                // Another workspace's transaction may have been first.
+                " ON CONFLICT (sha256) DO UPDATE SET renewed_ns = excluded.renewed_ns RETURNING id",
                 [&](auto& s) {
                   s.BindBlob(1, BytesOf(version.content.sha256)).BindBlob(2, BytesOf(version.content.xxh3));
                   s.BindInt(3, static_cast<int64_t>(version.size_bytes)).BindInt(4, version.stored_ns);

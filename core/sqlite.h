@@ -54,6 +54,7 @@ class SqliteStatement {
 class SqliteConnection {
  public:
   using Statement = SqliteStatement;
+  static constexpr bool kFarAway = false;  // A question costs no round trip.
 
   struct Options {
     bool read_only = false;

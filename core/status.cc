@@ -241,6 +241,18 @@ Status Workspace::ForEachChange(const std::function<Status(const StatusLine&)>& 
   return Comparison(now.tree, staged_folders, visit).Compare(kRootFolder, kRootFolder, "");
 }
 
+namespace {
+
+constexpr size_t kWithdrawTogether = 4096;
+
+Status ExpectSlots(Overlay& overlay, const std::vector<StagedAt>& rows, size_t begin) {
+  std::vector<Slot> slots;
+  for (size_t i = begin; i < std::min(begin + kWithdrawTogether, rows.size()); ++i) slots.push_back(rows[i].slot);
+  return overlay.transaction().Expect(overlay.workspace().id, overlay.base(), slots);
+}
+
+}  // namespace
+
 Result<int64_t> Workspace::Unstage(const RepoPath& path) {
   return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
     std::vector<StagedAt> rows;
@@ -264,7 +276,9 @@ Result<int64_t> Workspace::Unstage(const RepoPath& path) {
     int64_t count = 0;
     bool restored = false;
     std::vector<StagedAt> covering;  // Folders where something of the base was: they go last, the deepest first.
-    for (const StagedAt& at : rows) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (i % kWithdrawTogether == 0) STAGEFS_RETURN_IF_ERROR(ExpectSlots(overlay, rows, i));
+      const StagedAt& at = rows[i];
       bool counts = true;  // Not the removed folder behind removed files, nor the old name of a rename.
       const Entry& entry = at.staged.entry;
       if (entry.kind == EntryKind::kFolder && at.staged.state == StagedState::kRemoved) {

@@ -142,7 +142,7 @@ TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core
 }
 
 TEST_CASE("Recovery: after a power cut, lost contents fall back to what was there before",
-          "[core][recovery]") {
+          "[core][embedded][recovery]") {
   Scene scene;
   scene.Write("kept", "good");
   const std::string folder = scene.repository().folder();
@@ -194,7 +194,7 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
   CHECK(Value(scene.repository().Fsck({})).Clean());
 }
 
-TEST_CASE("Fsck: finds missing, damaged and orphaned versions", "[core][recovery]") {
+TEST_CASE("Fsck: finds missing, damaged and orphaned versions", "[core][embedded][recovery]") {
   Scene scene;
   const std::string missing = scene.Put("missing"), damaged = scene.Put("damaged");
   scene.Put("good");
@@ -217,7 +217,7 @@ TEST_CASE("Fsck: finds missing, damaged and orphaned versions", "[core][recovery
   CHECK(Value(scene.repository().Fsck({})).missing.empty());
 }
 
-TEST_CASE("Gc: removes what nothing names and nothing else", "[core][recovery]") {
+TEST_CASE("Gc: removes what nothing names and nothing else", "[core][embedded][recovery]") {
   Scene scene;
   scene.Stage("committed", "committed");
   scene.Commit();
@@ -255,7 +255,7 @@ TEST_CASE("Staging: a file whose staging fails stays where it was", "[core][reco
   std::filesystem::remove(file);
 }
 
-TEST_CASE("Put: content that is there is found, not written again", "[core][recovery]") {
+TEST_CASE("Put: content that is there is found, not written again", "[core][embedded][recovery]") {
   Scene scene;
   const auto first = Value(scene.repository().PutBytes("same"));
   struct stat before {

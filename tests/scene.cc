@@ -7,7 +7,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "servers.h"
 #include "stagefs/posix_env.h"
+#if STAGEFS_HTTP
+#include "../api/s3_version_store.h"
+#endif
 
 namespace stagefs::test {
 
@@ -48,6 +52,19 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+// $STAGEFS_TEST_PLACES names what is not to be in the repository's folder: postgres, s3 or postgres+s3.
+RepositoryPlaces PlacesToTest() {
+  const char* text = std::getenv("STAGEFS_TEST_PLACES");
+  const std::string_view where = text == nullptr ? "" : text;
+  RepositoryPlaces places;
+  if (where.starts_with("postgres")) places.index = NewDatabaseUrl();
+#if STAGEFS_HTTP
+  RegisterVersionStore("s3", OpenS3VersionStore);
+  if (where.ends_with("s3")) places.versions = S3Url(RandomHex());
+#endif
+  return places;
+}
+
 Scene::Scene(bool in_memory_store) {
   const std::string folder = root_.path() + "/t/r";
   Ok(MakeFolders(folder));
@@ -55,7 +72,7 @@ Scene::Scene(bool in_memory_store) {
     repository_ = Value(Repository::Assemble(
         folder, name(), Value(OpenSqliteStagingIndex(folder + "/stagefs.db")), NewMemoryVersionStore()));
   } else {
-    Ok(Repository::Create(root_.path(), name()));
+    Ok(Repository::Create(root_.path(), name(), PlacesToTest()));
     repository_ = Value(Repository::Open(root_.path(), name()));
   }
   Ok(repository_->CreateWorkspace("main", "w", std::nullopt).WithoutValue());

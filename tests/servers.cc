@@ -70,6 +70,15 @@ const std::string& PostgresUrl() {
   return url;
 }
 
+std::string NewDatabaseUrl() {
+  static int count = 0;
+  const std::string& url = PostgresUrl();
+  const std::string name = "scene" + std::to_string(++count);
+  REQUIRE(std::system(("psql -qX '" + url + "' -c 'CREATE DATABASE " + name + '\'').c_str()) == 0);
+  std::string other = url;
+  return other.replace(other.find("/postgres?"), 10, '/' + name + '?');
+}
+
 std::string S3Url(const std::string& prefix) {
   static const std::string endpoint = "http://127.0.0.1:" + FreePort();
   static const TestServer server("s3.sh", endpoint.substr(endpoint.rfind(':') + 1),

@@ -8,6 +8,9 @@ namespace stagefs::test {
 // A database of this test program's own.
 const std::string& PostgresUrl();
 
+// A new one.
+std::string NewDatabaseUrl();
+
 // A bucket of this test program's own, with keys for it in the environment; `prefix` as part of the URL.
 std::string S3Url(const std::string& prefix);
 

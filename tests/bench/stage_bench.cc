@@ -69,7 +69,7 @@ void Rows(const std::string& folder, const std::string& manifest) {
   std::sort(paths.begin(), paths.end());
   const std::string path = folder + "/rows.db";
   OrDie(OpenSqliteStagingIndex(path));
-  const auto connection = OrDie(Connection::Open(path, {.read_only = false, .cache_kib = 32 * 1024}));
+  const auto connection = OrDie(SqliteConnection::Open(path, {.read_only = false, .cache_kib = 32 * 1024}));
   const Row row("rows");
   const auto run = [&](const char* sql) {
     if (!connection->Execute(sql)) std::exit(1);
@@ -83,7 +83,7 @@ void Rows(const std::string& folder, const std::string& manifest) {
       directory = entry.substr(0, slash);
       ++parent;
     }
-    Statement insert =
+    auto insert =
         OrDie(connection->Prepare("INSERT INTO staged_entry (workspace, folder, name, kind, state, scratch, "
                                   "version, size, executable, mtime_ns)"
                                   " VALUES (1, ?1, ?2, 1, 1, 0, ?3, ?4, 0, ?5)"));

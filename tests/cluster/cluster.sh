@@ -33,6 +33,6 @@ for combination in postgres s3 postgres+s3; do
   [[ $combination != postgres* ]] || export STAGEFS_TEST_POSTGRES="postgresql:///postgres?host=$servers/postgres&user=stagefs"
   [[ $combination != *s3 ]] || export STAGEFS_TEST_S3=$endpoint
   echo "==== $combination"
-  CLUSTER=1 tests/run.sh "$out" $pattern || failed=1
+  STAGEFS_TEST_PLACES=$combination tests/run.sh "$out" "$pattern" || failed=1
 done
 exit $failed

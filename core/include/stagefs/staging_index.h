@@ -176,6 +176,8 @@ class IndexReader {
   virtual ~IndexReader() = default;
 
   virtual Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) = 0;
+  // The same for many, in one round trip where each would be one.
+  virtual Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes) = 0;
   virtual Result<std::optional<VersionInfo>> GetVersion(VersionId id) = 0;
   // In order of SHA-256; std::nullopt starts at the beginning.
   virtual Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) = 0;
@@ -263,6 +265,11 @@ class IndexTransaction : public IndexReader {
   virtual Status PutWorkspace(const WorkspaceInfo& workspace) = 0;
   virtual Status EraseWorkspace(WorkspaceId id) = 0;
 
+  // Where the caller is about to look and to stage files, one by one. An index that is far away reads it in one round
+  // trip, and writes later, together, what is staged there; answers are the same as without.
+  virtual Status Expect(WorkspaceId /*workspace*/, const TreeView& /*base*/, const std::vector<Slot>& /*slots*/) {
+    return {};
+  }
   // Only where the slot has no row: false if it has one.
   virtual Result<bool> AddStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) = 0;
   virtual Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) = 0;
@@ -302,8 +309,10 @@ class StagingIndex {
   // REQUIRES: this thread begins no transaction meanwhile.
   virtual Result<std::unique_ptr<IndexReader>> Glance() = 0;
 
-  // One transaction at a time: waits for others to end, up to a minute, then kBusy.
-  virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability) = 0;
+  // One transaction at a time: waits for others to end, up to a minute, then kBusy. One that changes the rows of `only`
+  // this workspace, and otherwise adds and renews versions and makes folders, may run beside those of other workspaces.
+  virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability,
+                                                          std::optional<WorkspaceId> only = std::nullopt) = 0;
 
   // Changes when another process (or this one) committed something. Cheap enough to ask often.
   virtual Result<int64_t> ChangeMark() = 0;
