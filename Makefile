@@ -40,7 +40,7 @@ TESTS := $(wildcard tests/*.cc tests/issues/*.cc tests/mount/*.cc) $(if $(filter
 BENCHES := $(addprefix $(OUT)/,stage_bench fs_bench null_link)
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
-.PHONY: all deps test test-tools demo fuzz coverage bench install uninstall install-desktop uninstall-desktop clean help check-asan-works
+.PHONY: all deps test test-tools test-cluster demo fuzz coverage bench install uninstall install-desktop uninstall-desktop clean help check-asan-works
 .DELETE_ON_ERROR:
 
 all: $(OUT)/stagefs  ## Build the stagefs binary.
@@ -105,6 +105,11 @@ test-tools:  ## Run programs, file managers in real windows and POSIX suites on 
 	@TOOLS=1 $(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs
 	@TOOLS=1 BUILD=$(BUILD) tests/run.sh $(OUT)
+
+test-cluster:  ## Run the tests with the index on PostgreSQL, the versions on S3, and both (an hour; PATTERN=, COMBINATION=).
+	@CLUSTER=1 $(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/unit_tests $(if $(filter 1,$(HTTP)),$(OUT)/fuzz)
+	@HTTP=$(HTTP) BUILD=$(BUILD) tests/cluster/cluster.sh $(OUT) "$(PATTERN)" $(COMBINATION)
 
 demo:  ## Show what stagefs does on real files (DATA=FOLDER, KEEP=1).
 	@$(MAKE) --no-print-directory deps

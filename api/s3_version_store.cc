@@ -90,7 +90,8 @@ class S3VersionStore : public VersionStore {
   bool TakesDurably() const override { return true; }
 
   Status GiveBack(const Sha256& hash, const std::string& path) override {
-    if (!cache_->GiveBack(hash, path)) STAGEFS_RETURN_IF_ERROR(FetchInto(hash, path));
+    cache_->Drop(hash);
+    STAGEFS_RETURN_IF_ERROR(FetchInto(hash, path, Bytes::kAny));
     return s3_->Delete(KeyOf(hash));
   }
 
@@ -100,6 +101,14 @@ class S3VersionStore : public VersionStore {
       if (!there) return Missing(hash);
     }
     return {};
+  }
+
+  Result<std::unique_ptr<VersionReader>> OpenToCheck(const Sha256& hash) const override {
+    const Temporary file(cache_->NewName());
+    STAGEFS_RETURN_IF_ERROR(FetchInto(hash, file.path(), Bytes::kAny));
+    STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, OpenFd(file.path(), O_RDONLY));
+    STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
+    return std::unique_ptr<VersionReader>(new CachedVersionReader(std::move(fd), size_bytes));
   }
 
   Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
@@ -174,19 +183,21 @@ class S3VersionStore : public VersionStore {
 
   Result<UniqueFd> Fetch(const Sha256& hash) const {
     const Temporary file(cache_->NewName());
-    STAGEFS_RETURN_IF_ERROR(FetchInto(hash, file.path()));
+    STAGEFS_RETURN_IF_ERROR(FetchInto(hash, file.path(), Bytes::kOfVersion));
     STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, OpenFd(file.path(), O_RDONLY));
     STAGEFS_RETURN_IF_ERROR(cache_->Take(hash, file.path()));
     return fd;
   }
 
-  Status FetchInto(const Sha256& hash, const std::string& path) const {
+  enum class Bytes { kOfVersion, kAny };
+  Status FetchInto(const Sha256& hash, const std::string& path, Bytes wanted) const {
     STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
     for (int i = 0; i < kFetchTries; ++i) {
       if (ftruncate(fd.get(), 0) != 0) return ErrnoError("empty " + path);
       const auto size_bytes = s3_->Get(KeyOf(hash), fd.get());
       if (!size_bytes && size_bytes.error().code() == ErrorCode::kNotFound) return Missing(hash);
       if (!size_bytes && i + 1 == kFetchTries) return size_bytes.error();
+      if (size_bytes && wanted == Bytes::kAny) return {};
       const auto hashed = size_bytes ? HashFile(fd.get()) : Result<HashedFile>(size_bytes.error());
       if (hashed && hashed->id.sha256 == hash) return {};
     }

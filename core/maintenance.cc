@@ -15,7 +15,7 @@ constexpr int64_t kDayNs = 24 * kHourNs;
 enum class Health { kGood, kMissing, kDamaged };
 
 Result<Health> Examine(const VersionStore& store, const VersionInfo& version) {
-  const auto reader = store.Open(version.content.sha256);
+  const auto reader = store.OpenToCheck(version.content.sha256);
   if (!reader) {
     if (reader.error().code() == ErrorCode::kNotFound) return Health::kMissing;
     return reader.error();

@@ -87,12 +87,6 @@ Status VersionCache::Take(const Sha256& hash, const std::string& path) {
   return {};
 }
 
-Status VersionCache::GiveBack(const Sha256& hash, const std::string& path) {
-  STAGEFS_RETURN_IF_ERROR(RenameFile(PathOf(hash), path));
-  if (chmod(path.c_str(), 0600) != 0) return ErrnoError("make writable " + path);
-  return {};
-}
-
 void VersionCache::Drop(const Sha256& hash) { unlink(PathOf(hash).c_str()); }
 
 Status VersionCache::Trim() {

@@ -19,8 +19,17 @@ if [ -n "${STAGEFS_TEST_POSTGRES:-}" ]; then
 fi
 # The same with an S3 server, and versions below a prefix of their own.
 if [ -n "${STAGEFS_TEST_S3:-}" ]; then
-  export STAGEFS_VERSIONS="s3://bucket/stagefs_test_$$?endpoint=$STAGEFS_TEST_S3"
+  PREFIX=stagefs_test_$$
+  export STAGEFS_VERSIONS="s3://bucket/$PREFIX?endpoint=$STAGEFS_TEST_S3"
 fi
+# Where the bytes of a version of t/r are.
+version_file() {
+  if [ -n "${STAGEFS_VERSIONS:-}" ]; then
+    echo "$STAGEFS_TEST_S3_FOLDER/$PREFIX/t/r/${1:0:2}/$1"
+  else
+    echo "$STAGEFS_ROOT/t/r/versions/${1:0:2}/${1:2}"
+  fi
+}
 
 stagefs() { timeout 120 "$STAGEFS_BINARY" "$@"; }
 

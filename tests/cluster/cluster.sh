@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the contract suites, the unit tests and what happens on mounts and over HTTP with the index on PostgreSQL, the
 # versions on S3, and both. Usage: cluster.sh BUILD_FOLDER [PATTERN [COMBINATION]]
+# The S3 server must keep objects as files: s3s-fs does, which `make deps CLUSTER=1` builds.
 # COMBINATION is postgres, s3 or postgres+s3 (default: each).
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -25,7 +26,7 @@ until [ -e "$servers/postgres/data/postmaster.pid" ] && pg_isready -q -h "$serve
   [ "$(date +%s)" -lt $deadline ] || { echo "not ok - the servers do not start: see $servers"; exit 1; }
   sleep 0.1
 done
-export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testsecret
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testsecret STAGEFS_TEST_S3_FOLDER=$servers/s3/bucket
 failed=0
 for combination in postgres s3 postgres+s3; do
   [ -z "$only" ] || [ "$only" = "$combination" ] || continue

@@ -277,7 +277,7 @@ says "clear" 200 'j["status_message"]' resource_created method DELETE "$R/worksp
 says "none is left" 200 'j["workspaces"]' '[]' http "$R/workspaces"
 
 # Damage is found, set aside, and healed by the next upload.
-file=$STAGEFS_ROOT/t/r/versions/${S:0:2}/${S:2}
+file=$(version_file "$S")
 chmod u+w "$file" && printf 'HELLO oxen\n' > "$file"
 says "clean" 200 '[j["result"]["corrupted"], j["result"]["cleaned"], j["result"]["errors"]]' '[1, 1, 0]' method DELETE "$R/versions"
 check "the damaged bytes are kept" grep -q HELLO "$STAGEFS_ROOT/t/r/damaged/$S"

@@ -70,4 +70,12 @@ check "branch" sh -c "$STAGEFS_BINARY branch create t/r side && $STAGEFS_BINARY 
 check "ls of a branch" sh -c "$STAGEFS_BINARY ls t/r p | grep -q one.jpg"
 check "unstage, rebase, sync and gc" sh -c "$STAGEFS_BINARY rm t/r:w p && $STAGEFS_BINARY unstage t/r:w --all && $STAGEFS_BINARY rebase t/r:w && $STAGEFS_BINARY sync t/r && $STAGEFS_BINARY gc t/r"
 check "every command's help has an example" sh -c "for c in create put mount stage status commit fsck gc; do $STAGEFS_BINARY \$c --help | grep -q '^Example:' || exit 1; done"
-check "a newer schema is refused" sh -c "sqlite3 $STAGEFS_ROOT/t/r/stagefs.db 'PRAGMA user_version = 999' && ! $STAGEFS_BINARY ls t/r 2>err && grep -q 'update stagefs' err"
+newer_schema() {
+  if [ -n "${STAGEFS_INDEX:-}" ]; then
+    psql -qX "$STAGEFS_INDEX" -c 'UPDATE stagefs.repository SET schema_version = 999'
+  else
+    sql 'PRAGMA user_version = 999'
+  fi
+}
+check "the schema becomes a newer one" newer_schema
+check "a newer schema is refused" sh -c "! $STAGEFS_BINARY ls t/r 2>err && grep -q 'update stagefs' err"

@@ -76,7 +76,8 @@ exec 8> "$MNT/nobody wrote to it"
 kill "$pid" && timeout 60 tail --pid="$pid" -f /dev/null
 exec 8>&-
 equals "a new file outlives a stop" "A  nobody wrote to it" "$(stagefs status t/r:w | grep 'nobody wrote')"
-rm -r root/t/r/versions/*
+rm -r "${STAGEFS_TEST_S3_FOLDER:-root/t/r/versions}${STAGEFS_TEST_S3:+/$PREFIX}"/*
+rm -rf root/t/r/cache/??
 mount_w
 refuses "bytes that are gone are an error, not a missing file" "Input/output error" cat "$MNT/cpa/run.sh"
 check "unmount" unmount_w

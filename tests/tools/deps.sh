@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what building and testing stagefs needs, asking the package manager once. Without apt it names the
 # packages. HTTP=0 leaves out what the HTTP server needs; BENCH=1 adds the peers that `make bench` runs, TOOLS=1 what
-# `make test-tools` runs, FUZZ=1 the compiler of `make fuzz`, COVERAGE=1 the reporter of `make coverage`.
+# `make test-tools` runs, CLUSTER=1 the S3 server of `make test-cluster`, FUZZ=1 the compiler of `make fuzz`, COVERAGE=1 the reporter of `make coverage`.
 set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libpq-dev postgresql libssl-dev libxxhash-dev nlohmann-json3-dev
 libexpected-dev libcli11-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
-[ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libpoco-dev libarchive-dev zlib1g-dev openssl"
+[ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libpoco-dev libarchive-dev zlib1g-dev openssl
+libcurl4-openssl-dev libpugixml-dev"
 [ "${TOOLS:-0}" = 0 ] || packages="$packages thunar pcmanfm pcmanfm-qt nautilus dolphin tumbler zenity mousepad libreoffice-calc
 xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-utils vim nano ed perl zip unzip wget
 python3-torchvision python3-pil"
@@ -38,5 +39,9 @@ fi
 if [ "${TOOLS:-0}" != 0 ] && [ ! -x build/posix/bin/pjdfstest ] && command -v cargo >/dev/null; then
   echo "Building fsx and pjdfstest with cargo"
   cargo install --quiet --locked --root build/posix fsx@0.3.2 pjdfstest@0.2.2 || echo "they do not build here: their tests are skipped"
+fi
+if [ "${CLUSTER:-0}" != 0 ] && [ ! -x build/cluster/bin/s3s-fs ]; then
+  echo "Building s3s-fs with cargo (minutes)"
+  cargo install --quiet --locked --root build/cluster --features binary s3s-fs@0.14.1
 fi
 [ "${BENCH:-0}" = 0 ] || tests/bench/peers.sh

@@ -22,8 +22,6 @@ class VersionCache {
   UniqueFd Find(const Sha256& hash);
   // Takes the file `path`, which is on the same file system, and whose bytes hash to `hash`. May drop others.
   Status Take(const Sha256& hash, const std::string& path);
-  // Moves a version out to the file `path`. kNotFound.
-  Status GiveBack(const Sha256& hash, const std::string& path);
   void Drop(const Sha256& hash);
   // A name for a file on its way in.
   std::string NewName() const;

@@ -70,6 +70,8 @@ class VersionStore {
 
   // Errors: kNotFound; kIo.
   virtual Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const = 0;
+  // The same of the store's own bytes, whatever they are, where Open() may answer with a copy that was checked.
+  virtual Result<std::unique_ptr<VersionReader>> OpenToCheck(const Sha256& hash) const { return Open(hash); }
   virtual bool Has(const Sha256& hash) const = 0;
 
   // Removes a version. kNotFound if there is none.
