@@ -67,7 +67,8 @@ Result<AwsKeys> AwsCredentials::Get() {
 
 Result<AwsCredentials::Known> AwsCredentials::Find() {
   Known known;
-  known.keys = {Environment("AWS_ACCESS_KEY_ID"), Environment("AWS_SECRET_ACCESS_KEY"), Environment("AWS_SESSION_TOKEN")};
+  known.keys = {Environment("AWS_ACCESS_KEY_ID"), Environment("AWS_SECRET_ACCESS_KEY"),
+                Environment("AWS_SESSION_TOKEN")};
   if (!known.keys.id.empty() && !known.keys.secret.empty()) return known;
   std::string path = Environment("AWS_SHARED_CREDENTIALS_FILE");
   if (path.empty()) path = Environment("HOME") + "/.aws/credentials";
@@ -97,7 +98,8 @@ Result<std::pair<AwsKeys, std::optional<std::time_t>>> KeysOf(const ClientRespon
   };
   AwsKeys keys{get("AccessKeyId"), get("SecretAccessKey"), get("Token")};
   if (response.status != 200 || keys.id.empty() || keys.secret.empty()) {
-    return Error(ErrorCode::kPermission, from + " gave no keys for S3 (status " + std::to_string(response.status) + ")");
+    return Error(ErrorCode::kPermission,
+                 from + " gave no keys for S3 (status " + std::to_string(response.status) + ")");
   }
   return std::pair(std::move(keys), ParseTime(get("Expiration")));
 }

@@ -10,9 +10,9 @@
 
 namespace stagefs {
 
-// Environment ($AWS_ACCESS_KEY_ID…), shared file ($AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials; $AWS_PROFILE), container
-// endpoint ($AWS_CONTAINER_CREDENTIALS_…_URI), instance endpoint. Those that expire are asked for again five minutes
-// before. https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+// Environment ($AWS_ACCESS_KEY_ID…), shared file ($AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials; $AWS_PROFILE),
+// container endpoint ($AWS_CONTAINER_CREDENTIALS_…_URI), instance endpoint. Those that expire are asked for again
+// five minutes before. https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 //
 // Safe for concurrent use.
 class AwsCredentials {
@@ -29,7 +29,7 @@ class AwsCredentials {
   Result<std::optional<Known>> AskContainer();
   Result<std::optional<Known>> AskInstance();
 
-  HttpClient http_{1};
+  HttpClient http_{1, std::chrono::seconds(5)};
   Guarded<std::optional<Known>> known_;
 };
 

@@ -14,9 +14,8 @@ namespace stagefs {
 namespace {
 
 constexpr long kConnectSeconds = 10;
-// A transfer that stays below so many bytes a second for so long is given up.
+// Less than this in a second is hardly anything.
 constexpr long kSlowBytes = 1024;
-constexpr long kSlowSeconds = 30;
 
 struct Exchange {
   const ClientRequest& request;
@@ -93,7 +92,7 @@ struct HeaderList {
   void Add(const std::string& line) { list = curl_slist_append(list, line.c_str()); }
 };
 
-Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request) {
+Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request, std::chrono::seconds patience) {
   Exchange exchange{request, {}, 0, {}};
   HeaderList headers;
   for (const auto& [name, value] : request.headers) {
@@ -105,9 +104,9 @@ Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request) {
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(patience.count())));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kSlowBytes);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kSlowSeconds);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(patience.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
@@ -142,7 +141,8 @@ struct HttpClient::Pool {
   std::vector<CURL*> idle;
 };
 
-HttpClient::HttpClient(size_t parallel) : pool_(std::make_unique<Pool>(parallel)) {
+HttpClient::HttpClient(size_t parallel, std::chrono::seconds patience)
+    : patience_(patience), pool_(std::make_unique<Pool>(parallel)) {
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   (void)ready;
 }
@@ -164,7 +164,7 @@ Result<ClientResponse> HttpClient::Send(const ClientRequest& request) {
   }
   if (curl == nullptr) curl = curl_easy_init();
   auto response = curl == nullptr ? Result<ClientResponse>(Error(ErrorCode::kIo, "no memory for a request"))
-                                  : Perform(curl, request);
+                                  : Perform(curl, request, patience_);
   if (curl != nullptr) curl_easy_reset(curl);  // Keeps its connections.
   {
     const std::lock_guard lock(pool_->mutex);

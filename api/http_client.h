@@ -40,16 +40,18 @@ constexpr size_t kClientBodyBytesMax = 8 << 20;
 // `parallel` at a time; others wait.
 class HttpClient {
  public:
-  explicit HttpClient(size_t parallel);
+  // A transfer is given up where hardly anything moved for `patience`.
+  HttpClient(size_t parallel, std::chrono::seconds patience);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // kIo where no whole answer came: no connection, cut off, or nothing moved for half a minute.
+  // kIo where no whole answer came: no connection, cut off, or given up.
   Result<ClientResponse> Send(const ClientRequest& request);
 
  private:
   struct Pool;
+  const std::chrono::seconds patience_;
   const std::unique_ptr<Pool> pool_;
 };
 

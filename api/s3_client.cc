@@ -1,7 +1,5 @@
 #include "s3_client.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -13,7 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/stage_report.h"
 #include "uri.h"
 
 namespace stagefs {
@@ -24,6 +24,7 @@ using std::chrono::steady_clock;
 
 constexpr auto kFirstPause = milliseconds(100);
 constexpr auto kLongestPause = milliseconds(5'000);
+constexpr auto kSilenceMax = std::chrono::seconds(30);
 constexpr int kWaitSecondsDefault = 30;
 constexpr int kWaitSecondsMax = 3'600;
 constexpr uint64_t kPartsMax = 10'000;  // S3's.
@@ -42,12 +43,6 @@ milliseconds Pause(int attempt) {
 
 bool Passes(int status) {
   return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
-}
-
-std::string Base64(const Sha256& hash) {
-  unsigned char text[64];
-  EVP_EncodeBlock(text, hash.data(), static_cast<int>(hash.size()));
-  return reinterpret_cast<const char*>(text);
 }
 
 // What an error's XML says: its code, or the status.
@@ -77,24 +72,6 @@ Result<uint64_t> ParseSize(std::string_view text) {
   return size;
 }
 
-// Runs `work(part)` for 0…parts-1 on several threads; the first trouble ends it.
-Status InParallel(uint64_t parts, size_t threads_max, const std::function<Status(uint64_t)>& work) {
-  std::atomic<uint64_t> next = 0;
-  Guarded<Status> trouble;
-  const auto run = [&] {
-    for (uint64_t part; (part = next.fetch_add(1)) < parts;) {
-      if (!*trouble.Lock()) return;
-      const Status done = work(part);
-      if (auto first = trouble.Lock(); !done && *first) *first = done;
-    }
-  };
-  std::vector<std::thread> threads;
-  while (threads.size() + 1 < std::min<uint64_t>(threads_max, parts)) threads.emplace_back(run);
-  run();
-  for (std::thread& thread : threads) thread.join();
-  return *trouble.Lock();
-}
-
 }  // namespace
 
 Result<S3Place> S3Place::Parse(const std::string& url) {
@@ -120,7 +97,10 @@ Result<S3Place> S3Place::Parse(const std::string& url) {
   return place;
 }
 
-S3Client::S3Client(S3Place place) : place_(std::move(place)) {}
+S3Client::S3Client(S3Place place)
+    : place_(std::move(place)),
+      http_(kRequestsAtOnce, std::clamp(std::chrono::duration_cast<std::chrono::seconds>(RetryFor()),
+                                        std::chrono::seconds(1), kSilenceMax)) {}
 
 Result<ClientResponse> S3Client::SendOnce(const Request& request) {
   STAGEFS_ASSIGN_OR_RETURN(const AwsKeys keys, credentials_.Get());
@@ -146,7 +126,8 @@ Result<ClientResponse> S3Client::SendOnce(const Request& request) {
   counters_.requests.fetch_add(1);
   auto response = http_.Send(transfer);
   if (!response) return response.error().In("versions: " + request.method + ' ' + request.key);
-  counters_.bytes_sent.fetch_add(static_cast<int64_t>(transfer.body_fd >= 0 ? transfer.body_size_bytes : transfer.body.size()));
+  const uint64_t sent_bytes = transfer.body_fd >= 0 ? transfer.body_size_bytes : transfer.body.size();
+  counters_.bytes_sent.fetch_add(static_cast<int64_t>(sent_bytes));
   counters_.bytes_received.fetch_add(static_cast<int64_t>(response->sunk_bytes + response->body.size()));
   return response;
 }
@@ -186,7 +167,7 @@ Status S3Client::Put(const std::string& key, int fd, uint64_t size_bytes, const 
   request.method = "PUT";
   request.key = KeyOf(key);
   request.payload_sha256 = ToHex(sha256);
-  request.headers = {{"x-amz-checksum-sha256", Base64(sha256)}, {"if-none-match", "*"}};
+  request.headers = {{"x-amz-checksum-sha256", Base64(BytesOf(sha256))}, {"if-none-match", "*"}};
   request.transfer.body_fd = fd;
   request.transfer.body_size_bytes = size_bytes;
   STAGEFS_ASSIGN_OR_RETURN(const ClientResponse response, Send(request));
@@ -219,7 +200,7 @@ Result<std::string> S3Client::PutPart(const std::string& key, const std::string&
   request.key = KeyOf(key);
   request.query = {{"partNumber", std::to_string(number)}, {"uploadId", upload}};
   request.payload_sha256 = ToHex(*sha256);
-  request.headers = {{"x-amz-checksum-sha256", Base64(*sha256)}};
+  request.headers = {{"x-amz-checksum-sha256", Base64(BytesOf(*sha256))}};
   request.transfer.body_fd = fd;
   request.transfer.body_offset = offset;
   request.transfer.body_size_bytes = bytes;
@@ -261,7 +242,7 @@ Status S3Client::PutParts(const std::string& key, int fd, uint64_t size_bytes) {
     body = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
     for (uint64_t part = 0; part < parts; ++part) {
       body += "<Part><PartNumber>" + std::to_string(part + 1) + "</PartNumber><ETag>" + tags[part].first +
-              "</ETag><ChecksumSHA256>" + Base64(tags[part].second) + "</ChecksumSHA256></Part>";
+              "</ETag><ChecksumSHA256>" + Base64(BytesOf(tags[part].second)) + "</ChecksumSHA256></Part>";
     }
     body += "</CompleteMultipartUpload>";
     STAGEFS_ASSIGN_OR_RETURN(const ClientResponse ended, Send(end));
@@ -309,7 +290,8 @@ Result<uint64_t> S3Client::GetRange(const std::string& key, int fd, uint64_t off
   if (response.status != 200 && response.status != 206) return ErrorOf(response, "GET " + key);
   const std::string& range = response.headers["content-range"];  // bytes 0-9/1234
   if (response.status == 206) {
-    STAGEFS_ASSIGN_OR_RETURN(*total, ParseSize(std::string_view(range).substr(std::min(range.find('/') + 1, range.size()))));
+    const size_t slash = std::min(range.find('/'), range.size() - 1);
+    STAGEFS_ASSIGN_OR_RETURN(*total, ParseSize(std::string_view(range).substr(slash + 1)));
   } else {
     *total = response.sunk_bytes;
   }

@@ -9,6 +9,7 @@
 #include "aws_credentials.h"
 #include "http_client.h"
 #include "stagefs/content_hash.h"
+#include "stagefs/parallel.h"
 
 namespace stagefs {
 
@@ -47,7 +48,6 @@ class S3Client {
 
   static constexpr uint64_t kPartBytes = 16 << 20;
   static constexpr size_t kPartsAtOnce = 4;
-  static constexpr size_t kRequestsAtOnce = 16;
 
  private:
   struct Request {
@@ -59,14 +59,14 @@ class S3Client {
   Result<ClientResponse> Send(const Request& request);
   Result<ClientResponse> SendOnce(const Request& request);
   Status PutParts(const std::string& key, int fd, uint64_t size_bytes);
-  Result<std::string> PutPart(const std::string& key, const std::string& upload, int number, int fd, uint64_t size_bytes,
-                              Sha256* sha256);
+  Result<std::string> PutPart(const std::string& key, const std::string& upload, int number, int fd,
+                              uint64_t size_bytes, Sha256* sha256);
   Result<uint64_t> GetRange(const std::string& key, int fd, uint64_t offset, uint64_t size_bytes, uint64_t* total);
   std::string KeyOf(const std::string& key) const { return place_.prefix + key; }
 
   const S3Place place_;
   AwsCredentials credentials_;
-  HttpClient http_{kRequestsAtOnce};
+  HttpClient http_;
   std::atomic<int64_t> clock_off_seconds_ = 0;  // How far the server's clock is ahead.
   S3Counters counters_;
 };

@@ -196,10 +196,10 @@ class S3VersionStore : public VersionStore {
       if (ftruncate(fd.get(), 0) != 0) return ErrnoError("empty " + path);
       const auto size_bytes = s3_->Get(KeyOf(hash), fd.get());
       if (!size_bytes && size_bytes.error().code() == ErrorCode::kNotFound) return Missing(hash);
-      if (!size_bytes && i + 1 == kFetchTries) return size_bytes.error();
-      if (size_bytes && wanted == Bytes::kAny) return {};
-      const auto hashed = size_bytes ? HashFile(fd.get()) : Result<HashedFile>(size_bytes.error());
-      if (hashed && hashed->id.sha256 == hash) return {};
+      if (!size_bytes) return size_bytes.error();
+      if (wanted == Bytes::kAny) return {};
+      STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
+      if (hashed.id.sha256 == hash) return {};
     }
     return Error(ErrorCode::kCorrupt, "version " + ToHex(hash) + ": S3 answers other bytes");
   }

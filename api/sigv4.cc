@@ -1,6 +1,5 @@
 #include "sigv4.h"
 
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <algorithm>

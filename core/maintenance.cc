@@ -2,6 +2,7 @@
 #include "stagefs/posix_env.h"
 
 #include <algorithm>
+#include "stagefs/parallel.h"
 #include "stagefs/repository.h"
 #include "stagefs/uploads.h"
 
@@ -43,12 +44,20 @@ Result<FsckReport> Repository::Fsck(const std::function<void(int64_t)>& progress
     STAGEFS_ASSIGN_OR_RETURN(const auto page, reader->ListVersions(after, kPage));
     reader.reset();
     if (page.empty()) break;
-    for (const VersionInfo& version : page) {
-      STAGEFS_ASSIGN_OR_RETURN(const Health health, Examine(*versions_, version));
-      if (health == Health::kMissing) report.missing.push_back(version.content.sha256);
-      if (health == Health::kDamaged) report.damaged.push_back(version.content.sha256);
-      if (progress) progress(++report.checked);
-      else ++report.checked;
+    std::vector<Health> health(page.size());
+    Guarded<int64_t> checked(report.checked);
+    STAGEFS_RETURN_IF_ERROR(
+        InParallel(page.size(), versions_->TakesDurably() ? kRequestsAtOnce : 1, [&](uint64_t i) -> Status {
+          STAGEFS_ASSIGN_OR_RETURN(health[i], Examine(*versions_, page[i]));
+          auto done = checked.Lock();
+          ++*done;
+          if (progress) progress(*done);
+          return {};
+        }));
+    report.checked = *checked.Lock();
+    for (size_t i = 0; i < page.size(); ++i) {
+      if (health[i] == Health::kMissing) report.missing.push_back(page[i].content.sha256);
+      if (health[i] == Health::kDamaged) report.damaged.push_back(page[i].content.sha256);
     }
     after = page.back().content.sha256;
   }

@@ -13,6 +13,8 @@
 namespace stagefs {
 namespace {
 
+using std::chrono::milliseconds;
+
 // Where the URL says nothing else: a peer whose machine is gone is noticed within half a minute.
 constexpr const char* kDefaults[][2] = {{"application_name", "stagefs"}, {"connect_timeout", "10"},
                                         {"keepalives_idle", "10"},       {"keepalives_interval", "5"},
@@ -91,7 +93,7 @@ Result<bool> PostgresStatement::Step() {
                                                   : bound.bytes.data();
       lengths[i] = bound.is_integer ? static_cast<int>(sizeof bound.integer) : static_cast<int>(bound.bytes.size());
     }
-    STAGEFS_ASSIGN_OR_RETURN(result_, connection_.RunPrepared(name_, parameters_, values.data(), lengths.data()));
+    STAGEFS_ASSIGN_OR_RETURN(result_, connection_.RunPrepared(sql_, parameters_, values.data(), lengths.data()));
   }
   return ++row_ < PQntuples(result_.get());
 }
@@ -169,27 +171,36 @@ Status PostgresConnection::Copy(const char* sql, const CopyRows& rows) {
 }
 
 Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::string& url,
-                                                                     std::chrono::milliseconds patience) {
+                                                                     const std::string& settings,
+                                                                     milliseconds patience) {
+  auto connection = std::unique_ptr<PostgresConnection>(new PostgresConnection(url, settings, patience));
+  STAGEFS_RETURN_IF_ERROR(connection->Connect());
+  return connection;
+}
+
+Status PostgresConnection::Connect() {
   std::vector<const char*> keys, values;
   for (const auto& [key, value] : kDefaults) {
     keys.push_back(key);
     values.push_back(value);
   }
-  for (const auto& [key, value] : {std::pair{"dbname", url.c_str()}, std::pair{"client_encoding", "UTF8"}}) {
+  for (const auto& [key, value] : {std::pair{"dbname", url_.c_str()}, std::pair{"client_encoding", "UTF8"}}) {
     keys.push_back(key);
     values.push_back(value);
   }
   keys.push_back(nullptr);
   values.push_back(nullptr);
-  auto connection = std::unique_ptr<PostgresConnection>(
-      new PostgresConnection(PQconnectdbParams(keys.data(), values.data(), /*expand_dbname=*/1)));
-  connection->patience_ = patience;
-  if (connection->connection_ == nullptr) return Error(ErrorCode::kIo, "no memory for a connection");
-  if (PQstatus(connection->connection_) != CONNECTION_OK) {
-    return Error(ErrorCode::kIo, "connect to the index: " + Trimmed(PQerrorMessage(connection->connection_)));
+  PQfinish(connection_);
+  connection_ = PQconnectdbParams(keys.data(), values.data(), /*expand_dbname=*/1);
+  if (connection_ == nullptr) return Error(ErrorCode::kIo, "no memory for a connection");
+  if (PQstatus(connection_) != CONNECTION_OK) {
+    return Error(ErrorCode::kIo, "connect to the index: " + Trimmed(PQerrorMessage(connection_)));
   }
-  PQsetNoticeProcessor(connection->connection_, [](void*, const char*) {}, nullptr);
-  return connection;
+  PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
+  broken_ = unanswered_ = false;
+  later_.clear();
+  for (auto& [sql, prepared] : statements_) prepared.name.clear();
+  return settings_.empty() ? Status() : Execute(settings_);
 }
 
 PostgresConnection::~PostgresConnection() { PQfinish(connection_); }
@@ -197,8 +208,10 @@ PostgresConnection::~PostgresConnection() { PQfinish(connection_); }
 bool PostgresConnection::IsAlive() const { return !broken_ && PQstatus(connection_) == CONNECTION_OK; }
 
 bool PostgresConnection::IsThere() {
+  if (!Drain(std::chrono::steady_clock::now() + patience_)) return false;
+  // Nobody asked anything: what comes is the server's farewell.
   pollfd socket{PQsocket(connection_), POLLIN, 0};
-  if (poll(&socket, 1, 0) > 0 && PQconsumeInput(connection_) == 0) broken_ = true;
+  if (poll(&socket, 1, 0) > 0) broken_ = true;
   return IsAlive();
 }
 
@@ -262,28 +275,31 @@ Status PostgresConnection::CheckResult(const Results& result) {
 
 Result<PostgresStatement> PostgresConnection::Prepare(const char* sql) {
   Prepared& prepared = statements_[sql];
-  if (prepared.name.empty()) {
-    std::string text;
-    int parameters = 0;
-    for (const char* at = sql; *at != '\0'; ++at) {
-      text += *at == '?' ? '$' : *at;
-      if (*at == '?') parameters = std::max(parameters, std::atoi(at + 1));
-    }
-    const Deadline deadline = std::chrono::steady_clock::now() + patience_;
-    STAGEFS_RETURN_IF_ERROR(Drain(deadline));
-    if (!later_.empty()) STAGEFS_RETURN_IF_ERROR(Execute(std::exchange(later_, {})));
-    const std::string name = 's' + std::to_string(statements_.size());
-    if (PQsendPrepare(connection_, name.c_str(), text.c_str(), 0, nullptr) == 0) {
-      return Broken(Trimmed(PQerrorMessage(connection_)));
-    }
-    for (;;) {
-      STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
-      if (!result) break;
-      STAGEFS_RETURN_IF_ERROR(CheckResult(result));
-    }
-    prepared = {name, parameters};
+  for (const char* at = sql; prepared.name.empty() && *at != '\0'; ++at) {
+    if (*at == '?') prepared.parameters = std::max(prepared.parameters, std::atoi(at + 1));
   }
-  return PostgresStatement(*this, prepared.name, prepared.parameters);
+  return PostgresStatement(*this, sql, prepared.parameters);
+}
+
+Status PostgresConnection::PrepareOnServer(const char* sql) {
+  Prepared& prepared = statements_[sql];
+  if (!prepared.name.empty()) return {};
+  std::string text = sql;
+  std::replace(text.begin(), text.end(), '?', '$');
+  const Deadline deadline = std::chrono::steady_clock::now() + patience_;
+  STAGEFS_RETURN_IF_ERROR(Drain(deadline));
+  const std::string name = 's' + std::to_string(++prepared_);
+  if (PQsendPrepare(connection_, name.c_str(), text.c_str(), 0, nullptr) == 0) {
+    return Broken(Trimmed(PQerrorMessage(connection_)));
+  }
+  Status status;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+    if (!result) break;
+    if (status) status = CheckResult(result);
+  }
+  if (status) prepared.name = name;
+  return status;
 }
 
 Result<PostgresConnection::Results> PostgresConnection::Query(const std::string& sql) {
@@ -315,8 +331,20 @@ void PostgresConnection::ExecuteUnanswered(const std::string& sql) {
   }
 }
 
-Result<PostgresConnection::Results> PostgresConnection::RunPrepared(const std::string& name, int parameters,
+Result<PostgresConnection::Results> PostgresConnection::RunPrepared(const char* sql, int parameters,
                                                                     const char* const* values, const int* lengths) {
+  const std::string before = later_;
+  auto rows = RunOnce(sql, parameters, values, lengths);
+  if (rows || before.empty() || IsAlive()) return rows;
+  if (!Connect()) return rows;
+  later_ = before;
+  return RunOnce(sql, parameters, values, lengths);
+}
+
+Result<PostgresConnection::Results> PostgresConnection::RunOnce(const char* sql, int parameters,
+                                                                const char* const* values, const int* lengths) {
+  STAGEFS_RETURN_IF_ERROR(PrepareOnServer(sql));
+  const std::string& name = statements_[sql].name;
   const Deadline deadline = std::chrono::steady_clock::now() + patience_;
   STAGEFS_RETURN_IF_ERROR(Drain(deadline));
   // The server knows each parameter's type from the column that it is compared with or put into.
@@ -358,7 +386,10 @@ Result<bool> PostgresConnection::AwaitNotification(int wake_fd, std::chrono::mil
   STAGEFS_RETURN_IF_ERROR(Drain(std::chrono::steady_clock::now() + patience_));
   const auto take = [&] {
     bool any = false;
-    for (PGnotify* notification; (notification = PQnotifies(connection_)) != nullptr; any = true) PQfreemem(notification);
+    while (PGnotify* notification = PQnotifies(connection_)) {
+      PQfreemem(notification);
+      any = true;
+    }
     return any;
   };
   if (take()) return true;  // Came with an earlier answer.

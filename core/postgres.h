@@ -45,8 +45,8 @@ class PostgresStatement {
  public:
   static constexpr int kParametersMax = 13;
 
-  PostgresStatement(PostgresConnection& connection, const std::string& name, int parameters)
-      : connection_(connection), name_(name), parameters_(parameters) {}
+  PostgresStatement(PostgresConnection& connection, const char* sql, int parameters)
+      : connection_(connection), sql_(sql), parameters_(parameters) {}
 
   PostgresStatement& BindInt(int index, int64_t value);
   // The bytes must live until the statement is stepped.
@@ -72,7 +72,7 @@ class PostgresStatement {
   };
 
   PostgresConnection& connection_;
-  const std::string& name_;
+  const char* sql_;
   const int parameters_;
   std::array<Value, kParametersMax> values_;
   std::shared_ptr<pg_result> result_;
@@ -86,9 +86,10 @@ class PostgresConnection {
   static constexpr bool kFarAway = true;
   using Results = std::shared_ptr<pg_result>;
 
-  // `url` is what libpq takes: a URL or "key=value" pairs, with its environment and files for the rest.
-  // Every answer must come within `patience`, or the connection is broken.
-  static Result<std::unique_ptr<PostgresConnection>> Open(const std::string& url, std::chrono::milliseconds patience);
+  // `url` is what libpq takes: a URL or "key=value" pairs, with its environment and files for the rest. `settings` are
+  // statements to begin with. Every answer must come within `patience`, or the connection is broken.
+  static Result<std::unique_ptr<PostgresConnection>> Open(const std::string& url, const std::string& settings,
+                                                          std::chrono::milliseconds patience);
   ~PostgresConnection();
   PostgresConnection(const PostgresConnection&) = delete;
   PostgresConnection& operator=(const PostgresConnection&) = delete;
@@ -103,7 +104,8 @@ class PostgresConnection {
   // Statements without parameters; the rows of the last.
   Result<Results> Query(const std::string& sql);
   Status Execute(const std::string& sql) { return Query(sql).WithoutValue(); }
-  // Sent together with the next statement: one round trip for both.
+  // Sent together with the next statement: one round trip for both. If the connection turns out to be gone by then,
+  // nothing was done through it, and both go through a new one.
   void ExecuteLater(std::string sql) { later_ = std::move(sql); }
   // Not waited for: the answer is taken when the connection is used next.
   void ExecuteUnanswered(const std::string& sql);
@@ -126,7 +128,8 @@ class PostgresConnection {
 
  private:
   friend class PostgresStatement;
-  explicit PostgresConnection(pg_conn* connection) : connection_(connection) {}
+  PostgresConnection(std::string url, std::string settings, std::chrono::milliseconds patience)
+      : url_(std::move(url)), settings_(std::move(settings)), patience_(patience) {}
 
   using Deadline = std::chrono::steady_clock::time_point;
   Status AwaitReadable(Deadline deadline);
@@ -134,17 +137,22 @@ class PostgresConnection {
   // Takes what ExecuteUnanswered() left to be taken.
   Status Drain(Deadline deadline);
   Status CheckResult(const Results& result);
-  Result<Results> RunPrepared(const std::string& name, int parameters, const char* const* values, const int* lengths);
+  Result<Results> RunPrepared(const char* sql, int parameters, const char* const* values, const int* lengths);
+  Result<Results> RunOnce(const char* sql, int parameters, const char* const* values, const int* lengths);
+  Status PrepareOnServer(const char* sql);
+  Status Connect();
   Error Broken(const std::string& why);
 
   struct Prepared {
-    std::string name;
+    std::string name;  // Empty: not on this server connection.
     int parameters = 0;
   };
 
-  pg_conn* connection_;
-  std::chrono::milliseconds patience_{};
+  const std::string url_, settings_;
+  pg_conn* connection_ = nullptr;
+  std::chrono::milliseconds patience_;
   std::unordered_map<const char*, Prepared> statements_;
+  int prepared_ = 0;
   std::string later_;
   bool unanswered_ = false;
   bool broken_ = false;

@@ -1,7 +1,7 @@
 // StagingIndex on PostgreSQL: many machines, one index.
 //
-// A database holds any number of repositories: stagefs.repository lists them, and each has its tables in a schema of its
-// own. Transactions take turns by advisory locks, which live as long as the transaction: one that changes a workspace
+// A database holds any number of repositories: stagefs.repository lists them, and each has its tables in a schema of
+// its own. Transactions take turns by advisory locks, which live as long as the transaction: one that changes a workspace
 // alone shares the repository's lock and holds the workspace's, any other holds the repository's. So no table is ever
 // locked, workspaces do not wait for each other, and whoever has its turn reads what all earlier turns left.
 #include <poll.h>
@@ -40,21 +40,20 @@ constexpr size_t kConnectionsMax = 32;
 constexpr size_t kIdleMax = 8;
 // A connection that was idle for longer is asked whether it still works before it is used.
 constexpr auto kTrustIdle = seconds(1);
-constexpr auto kReaderPatience = seconds(60);
-constexpr auto kTransactionPatience = seconds(600);
+// Of statements that may look at everything, or change it.
+constexpr auto kLongPatience = seconds(600);
 // How long a process that holds a turn and stopped answering (frozen, cut off) keeps others waiting.
 constexpr int kIdleInTransactionSeconds = 300;
 constexpr int kTurnSeconds = 60;
 constexpr auto kPollEvery = milliseconds(500);
 constexpr auto kRetryEvery = milliseconds(200);
-constexpr int kWaitSecondsDefault = 10;
+constexpr int kWaitSecondsDefault = 30;
 constexpr int kWaitSecondsMax = 3'600;
 
-// How long a connection is tried for: $STAGEFS_INDEX_WAIT, in seconds.
-seconds ConnectWait() {
+// How long a connection is tried for, and an answer waited for: $STAGEFS_INDEX_WAIT, in seconds.
+seconds Patience() {
   const char* text = std::getenv("STAGEFS_INDEX_WAIT");
-  if (text == nullptr) return seconds(kWaitSecondsDefault);
-  return seconds(std::clamp(std::atoi(text), 0, kWaitSecondsMax));
+  return seconds(text == nullptr ? kWaitSecondsDefault : std::clamp(std::atoi(text), 1, kWaitSecondsMax));
 }
 
 std::string Quoted(std::string_view text) {
@@ -82,7 +81,8 @@ class SlotFilter {
  private:
   static constexpr size_t kBits = 64 << 20;
   static std::array<size_t, 3> BitsOf(const Slot& slot) {
-    const size_t hash = std::hash<std::string_view>()(slot.name) ^ static_cast<size_t>(slot.folder) * 0x9e3779b97f4a7c15;
+    const size_t name = std::hash<std::string_view>()(slot.name);
+    const size_t hash = name ^ static_cast<size_t>(slot.folder) * 0x9e3779b97f4a7c15;
     return {hash % kBits, (hash >> 19) % kBits, (hash >> 38) % kBits};
   }
   std::vector<bool> bits_;
@@ -111,6 +111,11 @@ class PostgresReader : public SqlReads<IndexReader, PostgresConnection> {
   }
   ~PostgresReader() override { lease_->ExecuteUnanswered("COMMIT"); }
 
+  Result<int64_t> CountDangling() override {
+    lease_->set_patience(kLongPatience);
+    return SqlReads::CountDangling();
+  }
+
  protected:
   PostgresConnection& connection() override { return *lease_; }
 
@@ -118,8 +123,8 @@ class PostgresReader : public SqlReads<IndexReader, PostgresConnection> {
   Lease lease_;
 };
 
-// Slots that were expected are answered from memory, and what is staged there is written together, before anything looks
-// at the rows in another way.
+// Slots that were expected are answered from memory, and what is staged there is written together, before anything
+// looks at the rows in another way.
 class PostgresTransaction : public SqlTransaction<PostgresConnection> {
  public:
   using Base = SqlTransaction<PostgresConnection>;
@@ -243,7 +248,7 @@ class PostgresStagingIndex : public StagingIndex {
 
   Result<std::unique_ptr<IndexReader>> Read() override {
     STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());
-    lease->set_patience(kReaderPatience);
+    lease->set_patience(Patience());
     return std::unique_ptr<IndexReader>(new PostgresReader(std::move(lease)));
   }
 
@@ -256,13 +261,13 @@ class PostgresStagingIndex : public StagingIndex {
     begin += only ? "_shared(" + lock_class + ", 0); SELECT pg_advisory_xact_lock(" + lock_class + ", " +
                         std::to_string(static_cast<int32_t>(*only)) + ')'
                   : '(' + lock_class + ", 0)";
-    const auto deadline = steady_clock::now() + ConnectWait();
+    const auto deadline = steady_clock::now() + Patience();
     for (;;) {
       STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());
-      lease->set_patience(seconds(kTurnSeconds) + kReaderPatience);
+      lease->set_patience(seconds(kTurnSeconds) + Patience());
       const Status begun = lease->Execute(begin);
       if (begun) {
-        lease->set_patience(kTransactionPatience);
+        lease->set_patience(kLongPatience);
         return std::unique_ptr<IndexTransaction>(new PostgresTransaction(*this, std::move(lease)));
       }
       if (lease->IsAlive()) lease->ExecuteUnanswered("ROLLBACK");
@@ -280,9 +285,10 @@ class PostgresStagingIndex : public StagingIndex {
 
   Status Erase() override {
     STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());
-    lease->set_patience(kTransactionPatience);
-    return lease->Execute("BEGIN; DROP SCHEMA " + channel_ + " CASCADE; DELETE FROM stagefs.repository WHERE number = " +
-                          std::to_string(repository_) + "; COMMIT");
+    lease->set_patience(kLongPatience);
+    return lease->Execute("BEGIN; DROP SCHEMA " + channel_ +
+                          " CASCADE; DELETE FROM stagefs.repository WHERE number = " + std::to_string(repository_) +
+                          "; COMMIT");
   }
 
   void GiveBack(std::unique_ptr<PostgresConnection> connection) {
@@ -310,20 +316,21 @@ class PostgresStagingIndex : public StagingIndex {
   };
 
   Result<std::unique_ptr<PostgresConnection>> Connect() const {
-    STAGEFS_ASSIGN_OR_RETURN(auto connection, PostgresConnection::Open(url_, kReaderPatience));
-    STAGEFS_RETURN_IF_ERROR(connection->Execute(
+    return PostgresConnection::Open(
+        url_,
         "SET search_path = " + channel_ + "; SET lock_timeout = '" + std::to_string(kTurnSeconds) +
-        "s'; SET idle_in_transaction_session_timeout = '" + std::to_string(kIdleInTransactionSeconds) +
-        "s'; SET statement_timeout = '" + std::to_string(kTransactionPatience.count()) +
-        // Each question has an index, and a plan that was good for a small table stays good.
-        "s'; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;"
-        // What is acknowledged is flushed, whatever the server's default is; stricter settings stay.
-        " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"));
-    return connection;
+            "s'; SET idle_in_transaction_session_timeout = '" + std::to_string(kIdleInTransactionSeconds) +
+            "s'; SET statement_timeout = '" + std::to_string(kLongPatience.count()) +
+            // Each question has an index, and a plan that was good for a small table stays good.
+            "s'; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;"
+            // What is acknowledged is flushed, whatever the server's default is; stricter settings stay.
+            " SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'",
+        Patience());
   }
 
   Result<Lease> Take() {
-    const auto deadline = steady_clock::now() + ConnectWait();
+    const auto deadline = steady_clock::now() + Patience();
     for (;;) {
       Idle idle;
       {
@@ -340,8 +347,8 @@ class PostgresStagingIndex : public StagingIndex {
       }
       if (idle.connection) {
         Lease lease(*this, std::move(idle.connection));
-        const bool trusted = steady_clock::now() - idle.since < kTrustIdle && lease->IsThere();
-        if (trusted || lease->Execute("SELECT 1")) return lease;
+        const bool there = lease->IsThere();
+        if (there && (steady_clock::now() - idle.since < kTrustIdle || lease->Execute("SELECT 1"))) return lease;
         continue;
       }
       auto connection = Connect();
@@ -407,7 +414,8 @@ Status PostgresTransaction::LookAtFolders(WorkspaceId workspace, const std::vect
   const std::string array = PostgresConnection::ArrayOf(unknown);
   STAGEFS_ASSIGN_OR_RETURN(
       auto query, lease_->Prepare("SELECT f, EXISTS (SELECT 1 FROM tree_entry WHERE folder = f), EXISTS (SELECT 1 FROM"
-                                  " staged_entry WHERE workspace = ?1 AND folder = f) FROM unnest(CAST(?2 AS BIGINT[])) f"));
+                                  " staged_entry WHERE workspace = ?1 AND folder = f)"
+                                  " FROM unnest(CAST(?2 AS BIGINT[])) f"));
   query.BindInt(1, workspace).BindBlob(2, array);
   for (;;) {
     STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
@@ -541,7 +549,8 @@ Status PostgresTransaction::WriteExpected() {
   }
   const auto expected = std::exchange(expected_, {});  // What `names` points into.
   if (!names.empty()) {
-    const std::string folder_array = PostgresConnection::ArrayOf(folders), name_array = PostgresConnection::ArrayOf(names);
+    const std::string folder_array = PostgresConnection::ArrayOf(folders);
+    const std::string name_array = PostgresConnection::ArrayOf(names);
     STAGEFS_ASSIGN_OR_RETURN(
         auto query, lease_->Prepare("DELETE FROM staged_entry WHERE workspace = ?1 AND (folder, name) IN"
                                     " (SELECT * FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])))"));
@@ -549,8 +558,8 @@ Status PostgresTransaction::WriteExpected() {
     STAGEFS_RETURN_IF_ERROR(query.Run());
   }
   if (rows.rows() == 0) return {};
-  return lease_->Copy("COPY staged_entry (workspace, folder, name, kind, version, child, size, executable, mtime_ns, state,"
-                      " scratch, target) FROM STDIN (FORMAT binary)",
+  return lease_->Copy("COPY staged_entry (workspace, folder, name, kind, version, child, size, executable, mtime_ns,"
+                      " state, scratch, target) FROM STDIN (FORMAT binary)",
                       rows);
 }
 
@@ -627,7 +636,7 @@ Result<int32_t> LayOut(PostgresConnection& connection, const std::string& reposi
 
 Result<std::unique_ptr<StagingIndex>> OpenPostgresStagingIndex(const std::string& url, const std::string& repository,
                                                                WhereMissing missing) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto connection, PostgresConnection::Open(url, kReaderPatience));
+  STAGEFS_ASSIGN_OR_RETURN(const auto connection, PostgresConnection::Open(url, "", Patience()));
   STAGEFS_ASSIGN_OR_RETURN(const int32_t number, LayOut(*connection, repository, missing));
   auto index = std::make_unique<PostgresStagingIndex>(url, number);
   STAGEFS_RETURN_IF_ERROR(index->Start());

@@ -15,6 +15,7 @@
 #include "stagefs/posix_env.h"
 #include "recovery.h"
 #include "stagefs/guarded.h"
+#include "stagefs/parallel.h"
 #include "stagefs/repo_path.h"
 #include "stagefs/working_copy.h"
 
@@ -26,7 +27,6 @@ constexpr size_t kSyncGroupMax = 4096;
 constexpr size_t kCopyBytes = 256 << 10;
 // In the index: where the versions are.
 constexpr char kVersionsKey[] = "versions";
-constexpr size_t kSendAtOnce = 16;
 constexpr char kFolderOf[] = "folder of machine ";
 // The flusher waits this long for more before it syncs; the promise is one second.
 constexpr auto kFlushDelay = std::chrono::milliseconds(200);
@@ -85,21 +85,9 @@ Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const st
                                          (places->versions.empty() ? folder : places->versions));
 }
 
-// Several at a time: each waits for the network.
 Status SendAll(VersionStore& versions, const std::vector<IncomingFile>& files) {
-  std::atomic<size_t> next = 0;
-  Guarded<Status> trouble;
-  const auto send = [&] {
-    for (size_t i; (i = next.fetch_add(1)) < files.size() && *trouble.Lock();) {
-      const Status sent = versions.Send(files[i].Finish().sha256, files[i].path());
-      if (auto first = trouble.Lock(); !sent && *first) *first = sent;
-    }
-  };
-  std::vector<std::thread> threads;
-  while (threads.size() + 1 < std::min(kSendAtOnce, files.size())) threads.emplace_back(send);
-  send();
-  for (std::thread& thread : threads) thread.join();
-  return *trouble.Lock();
+  return InParallel(files.size(), kRequestsAtOnce,
+                    [&](uint64_t i) { return versions.Send(files[i].Finish().sha256, files[i].path()); });
 }
 
 Status EraseVersions(VersionStore& versions) {
@@ -108,11 +96,11 @@ Status EraseVersions(VersionStore& versions) {
     all.push_back(hash);
     return true;
   }));
-  for (const Sha256& hash : all) {
-    const Status removed = versions.Remove(hash);
+  return InParallel(all.size(), kRequestsAtOnce, [&](uint64_t i) -> Status {
+    const Status removed = versions.Remove(all[i]);
     if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
-  }
-  return {};
+    return {};
+  });
 }
 
 }  // namespace

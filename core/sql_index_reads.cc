@@ -198,7 +198,8 @@ Result<std::vector<VersionInfo>> SqlReads<I, C>::ListUnused(int64_t before_ns, s
   STAGEFS_ASSIGN_OR_RETURN(
       auto query,
       connection().Prepare("SELECT " VERSION_COLUMNS " FROM version WHERE id IN ("
-                           "  SELECT id FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0 EXCEPT SELECT * FROM ("
+                           "  SELECT id FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0"
+                           "  EXCEPT SELECT * FROM ("
                            "  SELECT version FROM tree_entry WHERE version IS NOT NULL UNION ALL"
                            "  SELECT version FROM staged_entry WHERE version IS NOT NULL UNION ALL"
                            "  SELECT old FROM unsynced_entry WHERE old IS NOT NULL UNION ALL"
@@ -604,8 +605,9 @@ Result<std::vector<std::pair<Slot, Entry>>> SqlReads<I, C>::ListBaseAt(const Tre
                                        " (SELECT * FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])))"
                                        " ORDER BY folder, name, seq DESC"));
   query.BindBlob(1, folders).BindBlob(2, names).BindBlob(3, lineage_array).BindBlob(4, last_array);
-  STAGEFS_ASSIGN_OR_RETURN(
-      auto rows, AllRows(query, [](const auto& row) { return std::pair<Slot, Entry>(ReadSlot(row), ReadEntry(row, 2)); }));
+  STAGEFS_ASSIGN_OR_RETURN(auto rows, AllRows(query, [](const auto& row) {
+                             return std::pair<Slot, Entry>(ReadSlot(row), ReadEntry(row, 2));
+                           }));
   std::erase_if(rows, [](const auto& row) { return row.second.kind == EntryKind::kRemoved; });
   return rows;
 }

@@ -69,11 +69,4 @@ class SqlReads : public Interface {
     requires(Connection::kFarAway);
 };
 
-inline std::string_view BytesOf(const Sha256& hash) {
-  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
-}
-inline std::string_view BytesOf(const Xxh3& hash) {
-  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
-}
-
 }  // namespace stagefs

@@ -95,8 +95,8 @@ Result<CommitInfo> SqlTransaction<C>::AddCommit(CommitInfo commit) {
     STAGEFS_ASSIGN_OR_RETURN(forks, later.Step());
   }
   if (forks) {
-    STAGEFS_ASSIGN_OR_RETURN(commit.lineage,
-                             Insert("INSERT INTO lineage (parent, fork_seq) VALUES (?1, ?2) RETURNING id", [&](auto& s) {
+    static constexpr char kFork[] = "INSERT INTO lineage (parent, fork_seq) VALUES (?1, ?2) RETURNING id";
+    STAGEFS_ASSIGN_OR_RETURN(commit.lineage, Insert(kFork, [&](auto& s) {
                                if (parent) s.BindInt(1, parent->lineage).BindInt(2, parent->seq);
                              }));
   } else {

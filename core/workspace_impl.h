@@ -23,7 +23,8 @@ auto Workspace::Mutate(Durability durability, Change change, bool only_here)
     -> decltype(change(std::declval<Overlay&>())) {
   // What was acknowledged earlier survives what survives this.
   if (durability == Durability::kPowerLoss) STAGEFS_RETURN_IF_ERROR(repository_.SyncVersions());
-  STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository_.index().Begin(durability, only_here ? std::optional(id_) : std::nullopt));
+  STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository_.index().Begin(
+                                                 durability, only_here ? std::optional(id_) : std::nullopt));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, transaction->GetWorkspace(id_));
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(*transaction, info->base));

@@ -97,7 +97,10 @@ ExitStatus Commands::Stage() {
     request.progress = [&](int64_t entries) { progress.Show(entries); };
     const auto report = workspace.StageManifest(request);
     if (!report) return Report(report.error());
-    if (const auto kept = workspace.KeepReport(*report); !kept) return Report(kept.error());
+    // What is staged is staged, also where its report cannot be kept.
+    if (const auto kept = workspace.KeepReport(*report); !kept) {
+      std::fprintf(stderr, "stagefs: staged, but last.json does not show it: %s\n", kept.error().message().c_str());
+    }
     PrintReport(*report);
     return report->refused.size() == 0 ? kExitOk : kExitPartly;
   });

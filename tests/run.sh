@@ -23,7 +23,8 @@ log=$(mktemp)
 
 scripts=(tests/checks/*.sh tests/mount/*.sh tests/faults/*_test.sh tests/fuzz/*_test.sh tests/http/*.sh)
 [ "${TOOLS:-0}" = 0 ] || scripts=(tests/programs/*_test.sh tests/desktop/*_test.sh tests/posix/*_test.sh)
-if [ "${TOOLS:-0}" = 0 ] && { [ -z "$pattern" ] || [ "$pattern" = unit ]; }; then
+[ "${CLUSTER:-0}" = 0 ] || scripts=(tests/cluster/*_test.sh)
+if [ "${TOOLS:-0}${CLUSTER:-0}" = 00 ] && { [ -z "$pattern" ] || [ "$pattern" = unit ]; }; then
   echo "== unit_tests"
   # Some tests look into the folders of an embedded repository.
   timeout 1800 "$out/unit_tests" ${STAGEFS_TEST_PLACES:+"~[embedded]"} 2>&1 | tee "$log"

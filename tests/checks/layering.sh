@@ -37,12 +37,18 @@ mapfile -t list < <(without "api/multipart.cc" "${core[@]}" "${fs[@]}" "${api[@]
 forbids "the form parser and zlib have one home" '#include <(Poco|zlib)' "${list[@]}"
 mapfile -t list < <(without "api/archive.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "the archive library has one home" '#include <archive' "${list[@]}"
-mapfile -t list < <(without "core/content_hash.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+mapfile -t list < <(without "core/content_hash.cc api/sigv4.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "OpenSSL and xxhash have one home" '#include <(openssl|xxhash)' "${list[@]}"
-mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc core/repository_places.cc api/wire.cc api/wire_in.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc core/repository_places.cc api/aws_credentials.cc api/wire.cc api/wire_in.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "JSON is named where text is made or read" '#include <nlohmann' "${list[@]}"
 mapfile -t list < <(without "fs/main.cc fs/command_set.h" "${core[@]}" "${fs[@]}" "${api[@]}")
 forbids "the command line library is named in main.cc and command_set.h" '#include <CLI' "${list[@]}"
+mapfile -t list < <(without "core/postgres.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "libpq has one home" '#include <(postgresql/)?libpq' "${list[@]}"
+mapfile -t list < <(without "api/http_client.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "libcurl has one home" '#include <curl' "${list[@]}"
+mapfile -t list < <(without "api/s3_client.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
+forbids "the XML library has one home" '#include <pugi' "${list[@]}"
 forbids "nothing throws" '\bthrow\b' "${core[@]}" "${fs[@]}" "${api[@]}"
 
 # Two types of one name in one program are undefined behavior that no compiler tells of.

@@ -24,6 +24,13 @@ struct ContentId {
   bool operator==(const ContentId&) const = default;
 };
 
+inline std::string_view BytesOf(const Sha256& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+inline std::string_view BytesOf(const Xxh3& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
 // Two lower-case hex digits a byte.
 std::string HexOf(std::string_view bytes);
 

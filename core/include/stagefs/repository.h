@@ -25,8 +25,8 @@ struct RepositoryName {
   std::string ToString() const { return space + '/' + name; }
 };
 
-// Where a repository keeps what it knows, as URLs. An empty one is in the repository's folder below the root: SQLite, and
-// a folder of versions, which no other machine sees.
+// Where a repository keeps what it knows, as URLs. An empty one is in the repository's folder below the root: SQLite,
+// and a folder of versions, which no other machine sees.
 struct RepositoryPlaces {
   std::string index;     // postgresql://HOST/DATABASE…
   std::string versions;  // s3://BUCKET/PREFIX?endpoint=…
@@ -249,7 +249,8 @@ class Repository {
 
  private:
   Repository(std::string folder, RepositoryName name);
-  static Status Join(const std::string& root, const RepositoryName& name, RepositoryPlaces places, WhereMissing missing);
+  static Status Join(const std::string& root, const RepositoryName& name, RepositoryPlaces places,
+                     WhereMissing missing);
   Status Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<VersionStore> versions);
 
   struct Flusher;

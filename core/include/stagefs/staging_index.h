@@ -331,12 +331,15 @@ class StagingIndex {
 // Errors: kCorrupt if the file is not an index; kUnsupported if a newer stagefs made it; kReadOnly; kIo.
 Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path);
 
-// PostgreSQL, for teams that outgrow one machine: the index of `repository` in the database that `url` names. `url` is what libpq takes (postgresql://HOST/DATABASE?sslmode=verify-full); libpq's environment and
-// files say the rest, such as passwords. A commit is flushed before it is answered, whatever its Durability.
+// PostgreSQL, for teams that outgrow one machine: the index of `repository` in the database that `url` names. `url` is
+// what libpq takes (postgresql://HOST/DATABASE?sslmode=verify-full); libpq's environment and files say the rest, such
+// as passwords. A commit is flushed before it is answered, whatever its Durability.
 //
-// While the database cannot be reached, Read() and Begin() try for $STAGEFS_INDEX_WAIT seconds (10) and then fail with
-// kIo, as does what was in progress. A transaction whose Commit() fails with kIo may have been committed nevertheless.
-// Errors: kNotFound if it is not there and shall not be made; kUnsupported if a newer stagefs made it; kPermission; kIo.
+// While the database cannot be reached, Read() and Begin() try for $STAGEFS_INDEX_WAIT seconds (30), questions wait as
+// long for their answers, changes for ten minutes; then they fail with kIo, as does what was in progress. A transaction
+// whose Commit() fails with kIo may have been committed nevertheless.
+// Errors: kNotFound if it is not there and shall not be made; kUnsupported if a newer stagefs made it; kPermission;
+// kIo.
 enum class WhereMissing { kRefuse, kMake };
 Result<std::unique_ptr<StagingIndex>> OpenPostgresStagingIndex(const std::string& url, const std::string& repository,
                                                                WhereMissing missing);

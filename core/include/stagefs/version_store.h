@@ -49,8 +49,8 @@ class VersionStore {
   // stored); kNoSpace; kReadOnly; kIo. `source` is read to its end and need only live until the call returns.
   virtual Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) = 0;
 
-  // Brings the bytes of a file that Take() will take to where the store is, if that is far away: Take() is called inside
-  // transactions, which others wait for. Does not count as stored; whoever never takes it leaves it to gc.
+  // Brings the bytes of a file that Take() will take to where the store is, if that is far away: Take() is called
+  // inside transactions, which others wait for. Does not count as stored; whoever never takes it leaves it to gc.
   virtual Status Send(const Sha256& /*hash*/, const std::string& /*path*/) { return {}; }
 
   // Takes the file `path`, whose bytes hash to `hash`, into the store, by moving it where that is possible.
