@@ -8,24 +8,6 @@
 namespace stagefs {
 namespace {
 
-class ReaderSource : public RewindableSource {
- public:
-  explicit ReaderSource(const VersionReader& reader) : reader_(reader) {}
-  Result<size_t> Read(void* data, size_t size_bytes) override {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, reader_.ReadAt(data, size_bytes, offset_));
-    offset_ += got;
-    return got;
-  }
-  Status Rewind() override {
-    offset_ = 0;
-    return {};
-  }
-
- private:
-  const VersionReader& reader_;
-  uint64_t offset_ = 0;
-};
-
 std::string Unhex(std::string_view hex) {
   std::string bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2) {
@@ -84,9 +66,9 @@ Result<Workspace::Processed> Workspace::StageStored(const RepoPath& directory, c
     content = *found;
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.OpenVersion(content));
-  ReaderSource source(*bytes);
+  const auto source = NewVersionSource(*bytes);
   ManifestRequest request;
-  request.source = &source;
+  request.source = source.get();
   request.format = ManifestFormatOf(name);
   request.directory = directory;
   // Line formats have no place for options, so their name carries this one.

@@ -519,6 +519,24 @@ class StringSource : public RewindableSource {
   size_t offset_ = 0;
 };
 
+class VersionSource : public RewindableSource {
+ public:
+  explicit VersionSource(const VersionReader& reader) : reader_(reader) {}
+  Result<size_t> Read(void* data, size_t size_bytes) override {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, reader_.ReadAt(data, size_bytes, offset_));
+    offset_ += got;
+    return got;
+  }
+  Status Rewind() override {
+    offset_ = 0;
+    return {};
+  }
+
+ private:
+  const VersionReader& reader_;
+  uint64_t offset_ = 0;
+};
+
 }  // namespace
 
 ManifestFormat ManifestFormatOf(std::string_view name) {
@@ -562,6 +580,10 @@ Result<ManifestOptions> ReadManifest(RewindableSource& source, ManifestFormat fo
 std::unique_ptr<RewindableSource> NewFileSource(int fd) { return std::make_unique<FileSource>(fd); }
 std::unique_ptr<RewindableSource> NewStringSource(std::string_view bytes) {
   return std::make_unique<StringSource>(bytes);
+}
+
+std::unique_ptr<RewindableSource> NewVersionSource(const VersionReader& reader) {
+  return std::make_unique<VersionSource>(reader);
 }
 
 }  // namespace stagefs

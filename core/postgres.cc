@@ -215,6 +215,34 @@ bool PostgresConnection::IsThere() {
   return IsAlive();
 }
 
+std::string PostgresConnection::Quoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return quoted + '\'';
+}
+
+Status PostgresConnection::ContinueNumbers() {
+  std::string sql;
+  for (const auto& [table, column] : {std::pair("version", "id"), std::pair("lineage", "id"),
+                                      std::pair("commit_log", "seq"), std::pair("workspace", "id")}) {
+    sql += std::string("SELECT setval(pg_get_serial_sequence('") + table + "', '" + column + "'), max(" + column +
+           ")) FROM " + table + " HAVING max(" + column + ") IS NOT NULL;";
+  }
+  return Execute(sql +
+                 "SELECT setval(pg_get_serial_sequence('folder', 'id'), max(child)) FROM (SELECT child FROM tree_entry"
+                 " UNION ALL SELECT child FROM staged_entry UNION ALL SELECT 1) AS folders");
+}
+
+Status PostgresConnection::Freeze(const std::string& why) {
+  std::string sql = "CREATE FUNCTION frozen() RETURNS trigger LANGUAGE plpgsql AS $frozen$ BEGIN RAISE EXCEPTION"
+                    " USING ERRCODE = '23000', MESSAGE = " + Quoted(why) + "; END $frozen$;";
+  for (const char* table : {"version", "commit_log", "branch", "workspace", "staged_entry", "inbox_file", "meta"}) {
+    sql += std::string("CREATE TRIGGER frozen BEFORE INSERT OR UPDATE OR DELETE ON ") + table +
+           " FOR EACH STATEMENT EXECUTE FUNCTION frozen();";
+  }
+  return Execute(sql);
+}
+
 Result<int64_t> PostgresConnection::ClockNs() {
   STAGEFS_ASSIGN_OR_RETURN(auto query,
                            Prepare("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS BIGINT)"));

@@ -112,6 +112,10 @@ class PostgresConnection {
 
   // The rows that the last statement inserted, changed or deleted.
   int64_t changes() const { return changes_; }
+  // After rows that were copied: new ones get larger numbers.
+  Status ContinueNumbers();
+  // Refuses every change from now on, saying `why`.
+  Status Freeze(const std::string& why);
   // The server's clock.
   Result<int64_t> ClockNs();
   // False once the server or the network is known to be gone: the connection is of no use any more.
@@ -123,6 +127,8 @@ class PostgresConnection {
   // Waits until something came from the server, `wake_fd` is readable or the time is over. True if notifications came.
   Result<bool> AwaitNotification(int wake_fd, std::chrono::milliseconds timeout);
 
+  // As a literal of SQL.
+  static std::string Quoted(std::string_view text);
   // What `rows` has in its first column of its first row, as text; empty if there is none.
   static std::string FirstText(const Results& rows);
 

@@ -1,9 +1,9 @@
 // StagingIndex on PostgreSQL: many machines, one index.
 //
 // A database holds any number of repositories: stagefs.repository lists them, and each has its tables in a schema of
-// its own. Transactions take turns by advisory locks, which live as long as the transaction: one that changes a workspace
-// alone shares the repository's lock and holds the workspace's, any other holds the repository's. So no table is ever
-// locked, workspaces do not wait for each other, and whoever has its turn reads what all earlier turns left.
+// its own. Transactions take turns by advisory locks, which live as long as the transaction: one that changes a
+// workspace alone shares the repository's lock and holds the workspace's, any other holds the repository's. So no table
+// is ever locked, workspaces do not wait for each other, and whoever has its turn reads what all earlier turns left.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <thread>
 
+#include "index_tables.h"
 #include "postgres.h"
 #include "sql_index_transaction.h"
 #include "stagefs/guarded.h"
@@ -36,6 +37,7 @@ constexpr char kSchema[] =
 // Of advisory locks: (kLockClass + repository, workspace or 0). "stgf" in ASCII.
 constexpr int32_t kLockClass = 0x73746766;
 constexpr size_t kExpectedMax = 65'536;
+constexpr size_t kCopyBytes = 8 << 20;
 constexpr size_t kConnectionsMax = 32;
 constexpr size_t kIdleMax = 8;
 // A connection that was idle for longer is asked whether it still works before it is used.
@@ -54,12 +56,6 @@ constexpr int kWaitSecondsMax = 3'600;
 seconds Patience() {
   const char* text = std::getenv("STAGEFS_INDEX_WAIT");
   return seconds(text == nullptr ? kWaitSecondsDefault : std::clamp(std::atoi(text), 1, kWaitSecondsMax));
-}
-
-std::string Quoted(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
-  return quoted + '\'';
 }
 
 class PostgresStagingIndex;
@@ -185,6 +181,11 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
     STAGEFS_RETURN_IF_ERROR(WriteExpected());
     return Base::CountDangling();
   }
+  Status PutRow(size_t table, const IndexRow& row) override;
+  Status EndRows() override {
+    STAGEFS_RETURN_IF_ERROR(WriteCopied());
+    return Base::EndRows();
+  }
 
  protected:
   PostgresConnection& connection() override { return *lease_; }
@@ -214,6 +215,7 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
   Status LookAtFolders(WorkspaceId workspace, const std::vector<Slot>& slots);
   Status WriteExpected();
   Status WriteRenewed();
+  Status WriteCopied();
 
   PostgresStagingIndex& index_;
   Lease lease_;
@@ -225,6 +227,8 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
   std::unordered_map<FolderId, Folder> folders_;
   SlotFilter written_;  // Slots that have a row since WriteExpected().
   std::map<VersionId, int64_t> renewed_;
+  CopyRows copied_;
+  size_t copied_table_ = 0;
 };
 
 class PostgresStagingIndex : public StagingIndex {
@@ -563,6 +567,27 @@ Status PostgresTransaction::WriteExpected() {
                       rows);
 }
 
+Status PostgresTransaction::PutRow(size_t table, const IndexRow& row) {
+  if (table != copied_table_ || copied_.bytes().size() > kCopyBytes) STAGEFS_RETURN_IF_ERROR(WriteCopied());
+  copied_table_ = table;
+  copied_.BeginRow(static_cast<int>(row.size()));
+  for (const IndexValue& value : row) {
+    if (const auto* number = std::get_if<int64_t>(&value)) copied_.AddInt(*number);
+    else if (const auto* bytes = std::get_if<std::string>(&value)) copied_.AddBlob(*bytes);
+    else copied_.AddNull();
+  }
+  return {};
+}
+
+Status PostgresTransaction::WriteCopied() {
+  if (copied_.rows() == 0) return {};
+  const std::string& insert = IndexTable::At(copied_table_).insert;
+  const std::string target = insert.substr(12, insert.find(" VALUES") - 12);  // NAME (COLUMNS)
+  STAGEFS_RETURN_IF_ERROR(lease_->Copy(("COPY " + target + " FROM STDIN (FORMAT binary)").c_str(), copied_));
+  copied_.Clear();
+  return {};
+}
+
 Status PostgresTransaction::WriteRenewed() {
   if (renewed_.empty()) return {};
   std::vector<int64_t> ids, times;
@@ -586,7 +611,7 @@ Status PostgresTransaction::WriteRenewed() {
 Status PostgresTransaction::Commit() {
   STAGEFS_RETURN_IF_ERROR(WriteExpected());
   STAGEFS_RETURN_IF_ERROR(WriteRenewed());
-  STAGEFS_RETURN_IF_ERROR(lease_->Execute("SELECT pg_notify(" + Quoted(index_.channel()) + ", ''); COMMIT"));
+  STAGEFS_RETURN_IF_ERROR(lease_->Execute("SELECT pg_notify(" + PostgresConnection::Quoted(index_.channel()) + ", ''); COMMIT"));
   ended_ = true;
   index_.NoteCommit();
   return {};
@@ -594,7 +619,7 @@ Status PostgresTransaction::Commit() {
 
 // The repository's number, whose tables are laid out where there are none. Whoever does that is alone meanwhile.
 Result<int32_t> LayOut(PostgresConnection& connection, const std::string& repository, WhereMissing missing) {
-  const std::string where = " FROM stagefs.repository WHERE name = " + Quoted(repository);
+  const std::string where = " FROM stagefs.repository WHERE name = " + PostgresConnection::Quoted(repository);
   STAGEFS_RETURN_IF_ERROR(
       connection.Execute("BEGIN; SELECT pg_advisory_xact_lock(" + std::to_string(kLockClass) + ", 0)"));
   if (missing == WhereMissing::kMake) {
@@ -602,7 +627,7 @@ Result<int32_t> LayOut(PostgresConnection& connection, const std::string& reposi
         "CREATE SCHEMA IF NOT EXISTS stagefs;"
         "CREATE TABLE IF NOT EXISTS stagefs.repository (number SERIAL PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
         " schema_version INTEGER NOT NULL);"
-        "INSERT INTO stagefs.repository (name, schema_version) VALUES (" + Quoted(repository) +
+        "INSERT INTO stagefs.repository (name, schema_version) VALUES (" + PostgresConnection::Quoted(repository) +
         ", 0) ON CONFLICT DO NOTHING"));
   } else {
     STAGEFS_ASSIGN_OR_RETURN(const auto any, connection.Query("SELECT to_regclass('stagefs.repository')::text"));

@@ -14,6 +14,7 @@
 
 #include "stagefs/posix_env.h"
 #include "recovery.h"
+#include "repository_places.h"
 #include "stagefs/guarded.h"
 #include "stagefs/parallel.h"
 #include "stagefs/repo_path.h"
@@ -25,9 +26,6 @@ namespace {
 constexpr size_t kNamePartBytesMax = 100;
 constexpr size_t kSyncGroupMax = 4096;
 constexpr size_t kCopyBytes = 256 << 10;
-// In the index: where the versions are.
-constexpr char kVersionsKey[] = "versions";
-constexpr char kFolderOf[] = "folder of machine ";
 // The flusher waits this long for more before it syncs; the promise is one second.
 constexpr auto kFlushDelay = std::chrono::milliseconds(200);
 
@@ -44,31 +42,14 @@ std::string FolderOf(const std::string& root, const RepositoryName& name) {
   return root + '/' + name.space + '/' + name.name;
 }
 
-// $STAGEFS_CACHE_BYTES: of versions that are fetched from elsewhere, by all who use the repository on this machine.
-uint64_t CacheBytesMax() {
-  const char* text = std::getenv("STAGEFS_CACHE_BYTES");
-  const uint64_t bytes = text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
-  return bytes > 0 ? bytes : kCacheBytesDefault;
-}
-
 bool IsRepository(const std::string& folder) {
   return access((folder + "/stagefs.db").c_str(), F_OK) == 0 || access((folder + "/places.json").c_str(), F_OK) == 0;
 }
 
-Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryName& name,
-                                                   const RepositoryPlaces& places) {
-  if (!places.versions.empty()) {
-    return OpenVersionStore({places.versions, name.ToString(), folder + "/cache", CacheBytesMax()});
-  }
-  return OpenLocalVersionStore(folder + "/versions", folder + "/incoming");
-}
-
-// The index remembers where the versions are, so that its URL alone leads to both. One machine's folder is named by the
-// machine: no other one has what is in it.
 Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const std::string& folder,
                        RepositoryPlaces* places) {
   if (!index.IsShared()) return {};
-  const std::string ours = places->versions.empty() ? kFolderOf + MachineId() + ": " + folder : places->versions;
+  const std::string ours = VersionsMark(folder, *places);
   STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> known, transaction->GetMeta(kVersionsKey));
   if (!known) {
@@ -76,12 +57,12 @@ Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const st
     return transaction->Commit();
   }
   if (known == ours) return {};
-  if (places->versions.empty() && !known->starts_with(kFolderOf)) {
+  if (places->versions.empty() && !known->starts_with(kFolderOfMachine)) {
     places->versions = *known;
     return {};
   }
   return Error(ErrorCode::kConflict, "repository " + name.ToString() + " has its versions in " +
-                                         (known->starts_with(kFolderOf) ? "the " + *known : *known) + ", not in " +
+                                         (known->starts_with(kFolderOfMachine) ? "the " + *known : *known) + ", not in " +
                                          (places->versions.empty() ? folder : places->versions));
 }
 

@@ -1,11 +1,35 @@
 #include <fcntl.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "repository_places.h"
 #include "stagefs/posix_env.h"
-#include "stagefs/repository.h"
 
 namespace stagefs {
+namespace {
+
+// $STAGEFS_CACHE_BYTES: of versions that are fetched from elsewhere, by all who use the repository on this machine.
+uint64_t CacheBytesMax() {
+  const char* text = std::getenv("STAGEFS_CACHE_BYTES");
+  const uint64_t bytes = text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
+  return bytes > 0 ? bytes : kCacheBytesDefault;
+}
+
+}  // namespace
+
+std::string VersionsMark(const std::string& folder, const RepositoryPlaces& places) {
+  return places.versions.empty() ? kFolderOfMachine + MachineId() + ": " + folder : places.versions;
+}
+
+Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryName& name,
+                                                   const RepositoryPlaces& places) {
+  if (!places.versions.empty()) {
+    return OpenVersionStore({places.versions, name.ToString(), folder + "/cache", CacheBytesMax()});
+  }
+  return OpenLocalVersionStore(folder + "/versions", folder + "/incoming");
+}
+
 
 Result<RepositoryPlaces> RepositoryPlaces::Read(const std::string& folder) {
   const std::string path = folder + "/places.json";

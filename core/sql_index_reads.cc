@@ -5,6 +5,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "index_tables.h"
 #include "postgres.h"
 #include "sqlite.h"
 
@@ -547,6 +548,26 @@ Result<std::optional<std::string>> SqlReads<I, C>::GetMeta(const std::string& ke
   STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT value FROM meta WHERE key = ?1"));
   query.BindText(1, key);
   return FirstRow(query, [](const auto& row) { return std::string(row.Text(0)); });
+}
+
+template <class I, class C>
+Result<std::vector<IndexRow>> SqlReads<I, C>::ListRows(size_t table, const std::optional<IndexRow>& after,
+                                                       size_t limit) {
+  const IndexTable& from = IndexTable::At(table);
+  STAGEFS_ASSIGN_OR_RETURN(auto query,
+                           connection().Prepare(after ? from.next_page.c_str() : from.first_page.c_str()));
+  query.BindInt(1, static_cast<int64_t>(limit));
+  for (size_t i = 0; after && i < from.keys; ++i) BindValue(query, static_cast<int>(i) + 2, from.IsText(i), (*after)[i]);
+  return AllRows(query, [&](const auto& row) {
+    IndexRow values(from.columns.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      const int column = static_cast<int>(i);
+      if (row.IsNull(column)) continue;
+      if (from.IsNumber(i)) values[i] = row.Int(column);
+      else values[i] = std::string(row.Blob(column));
+    }
+    return values;
+  });
 }
 
 template <class I, class C>

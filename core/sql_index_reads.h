@@ -5,6 +5,15 @@
 
 namespace stagefs {
 
+// Binds a value of a row that is copied.
+template <class Statement>
+void BindValue(Statement& statement, int index, bool is_text, const IndexValue& value) {
+  if (const auto* number = std::get_if<int64_t>(&value)) statement.BindInt(index, *number);
+  const auto* bytes = std::get_if<std::string>(&value);
+  if (bytes != nullptr && is_text) statement.BindText(index, *bytes);
+  if (bytes != nullptr && !is_text) statement.BindBlob(index, *bytes);
+}
+
 // Implements every question of IndexReader on `connection()`. `Interface` is IndexReader or IndexTransaction,
 // `Connection` is SqliteConnection or PostgresConnection: both prepare statements, count parameters from ?1 and
 // columns from 0.
@@ -58,6 +67,7 @@ class SqlReads : public Interface {
   Result<std::vector<MountRow>> ListMounts() override;
   Result<int64_t> ClockNs() override { return connection().ClockNs(); }
   Result<std::optional<std::string>> GetMeta(const std::string& key) override;
+  Result<std::vector<IndexRow>> ListRows(size_t table, const std::optional<IndexRow>& after, size_t limit) override;
   Result<std::vector<std::string>> ListMeta(const std::string& prefix) override;
 
  protected:

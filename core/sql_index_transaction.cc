@@ -1,5 +1,6 @@
 #include "sql_index_transaction.h"
 
+#include "index_tables.h"
 #include "postgres.h"
 #include "sqlite.h"
 
@@ -334,6 +335,21 @@ Status SqlTransaction<C>::PutMeta(const std::string& key, const std::string& val
 template <class C>
 Status SqlTransaction<C>::EraseMeta(const std::string& key) {
   return Run("DELETE FROM meta WHERE key = ?1", [&](auto& s) { s.BindText(1, key); });
+}
+
+template <class C>
+Status SqlTransaction<C>::PutRow(size_t table, const IndexRow& row) {
+  const IndexTable& into = IndexTable::At(table);
+  return Run(into.insert.c_str(), [&](auto& s) {
+    for (size_t i = 0; i < row.size(); ++i) BindValue(s, static_cast<int>(i) + 1, into.IsText(i), row[i]);
+  });
+}
+
+// New rows and folders get numbers that nothing had before.
+template <class C>
+Status SqlTransaction<C>::EndRows() {
+  STAGEFS_RETURN_IF_ERROR(connection().ContinueNumbers());
+  return {};
 }
 
 template class SqlTransaction<SqliteConnection>;

@@ -42,6 +42,10 @@ class SqlTransaction : public SqlReads<IndexTransaction, Connection> {
   Status PutMeta(const std::string& key, const std::string& value) override;
   Status EraseMeta(const std::string& key) override;
 
+  Status PutRow(size_t table, const IndexRow& row) override;
+  Status EndRows() override;
+  Status Freeze(const std::string& why) override { return connection().Freeze(why); }
+
  protected:
   using SqlReads<IndexTransaction, Connection>::connection;
 

@@ -160,6 +160,27 @@ Status SqliteConnection::Execute(const std::string& sql) {
   return {};
 }
 
+Status SqliteConnection::ContinueNumbers() {
+  // AUTOINCREMENT goes on after the largest number that was ever inserted.
+  return Execute(
+      "INSERT OR IGNORE INTO folder (id) SELECT max(child) FROM (SELECT child FROM tree_entry UNION ALL"
+      " SELECT child FROM staged_entry UNION ALL SELECT 1);"
+      "DELETE FROM folder WHERE id > 1");
+}
+
+Status SqliteConnection::Freeze(const std::string& why) {
+  std::string quoted;
+  for (const char c : why) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  std::string sql;
+  for (const char* table : {"version", "commit_log", "branch", "workspace", "staged_entry", "inbox_file", "meta"}) {
+    for (const char* change : {"INSERT", "UPDATE", "DELETE"}) {
+      sql += std::string("CREATE TRIGGER frozen_") + table + '_' + change + " BEFORE " + change + " ON " + table +
+             " BEGIN SELECT RAISE(ABORT, '" + quoted + "'); END;";
+    }
+  }
+  return Execute(sql);
+}
+
 int64_t SqliteConnection::changes() const { return sqlite3_changes64(db_); }
 int64_t SqliteConnection::ClockNs() { return NowNs(); }
 

@@ -72,6 +72,10 @@ class SqliteConnection {
   // Several statements, no parameters.
   Status Execute(const std::string& sql);
   int64_t changes() const;
+  // After rows that were copied: new ones get larger numbers.
+  Status ContinueNumbers();
+  // Refuses every change from now on, saying `why`.
+  Status Freeze(const std::string& why);
   // The machine's clock: nobody else uses the file.
   static int64_t ClockNs();
 

@@ -33,7 +33,7 @@ class Commands {
     std::string target, name, from = std::string(kDefaultBranch), message, branch, directory, author, email;
     std::vector<std::string> paths;
     std::string manifest = "-", path, id;
-    bool update_timestamp = false, atomic = false, expand = false, zero = false, force = false, all = false;
+    bool update_timestamp = false, atomic = false, expand = false, zero = false, force = false, all = false, embedded = false;
     int64_t limit = 100, keep_days = kGcKeepDaysDefault;
   };
 
@@ -61,6 +61,7 @@ class Commands {
   ExitStatus Create();
   ExitStatus Delete();
   ExitStatus ListRepositories();
+  ExitStatus MoveRepository();
   void AddBranches();
   ExitStatus ListBranches();
   ExitStatus CreateBranch();

@@ -7,6 +7,7 @@
 #include "import_oxen.h"
 #include "progress.h"
 #include "put_files.h"
+#include "stagefs/migrate.h"
 #include "stagefs/stage_report.h"
 
 namespace stagefs {
@@ -19,6 +20,11 @@ constexpr size_t kPage = 1000;
 void Commands::AddRepositories() {
   AddTarget(Command(app_, "create", "Create a repository", &Commands::Create, "stagefs create team/images"),
             "NS/REPO");
+  CLI::App* migrate = Command(app_, "migrate", "Move a repository to PostgreSQL and S3 (--index, --versions), or back",
+                              &Commands::MoveRepository,
+                              "stagefs migrate team/images --index postgresql://db/stagefs --versions s3://bucket/prefix");
+  AddTarget(migrate, "NS/REPO");
+  migrate->add_flag("--embedded", args_->embedded, "back below the root: SQLite, and a folder of versions");
   Command(app_, "list", "List repositories", &Commands::ListRepositories, "stagefs list");
   AddTarget(Command(app_, "delete", "Delete a repository with everything in it", &Commands::Delete,
                     "stagefs delete team/images"),
@@ -33,6 +39,21 @@ ExitStatus Commands::Create() {
 ExitStatus Commands::Delete() {
   const auto name = RepositoryName::Parse(args_->target);
   return name ? Done(Repository::Delete(options_.root, *name)) : Report(name.error());
+}
+
+ExitStatus Commands::MoveRepository() {
+  const auto name = RepositoryName::Parse(args_->target);
+  if (!name) return Report(name.error());
+  const RepositoryPlaces to = args_->embedded ? RepositoryPlaces() : options_.places;
+  if (!args_->embedded && to.index.empty() && to.versions.empty()) {
+    return Report({ErrorCode::kInvalidArgument, "say where to: --index URL, --versions URL, or --embedded"});
+  }
+  Progress progress("migrate", "versions");
+  const auto report = Migrate(options_.root, *name, to,
+                              [&](int64_t done, int64_t total) { progress.Show(done, total); });
+  if (!report) return Report(report.error());
+  return Done(PrintOut(std::to_string(report->versions) + " versions copied (" + std::to_string(report->bytes) +
+                       " bytes), " + std::to_string(report->rows) + " rows; what was before is still there\n"));
 }
 
 ExitStatus Commands::ListRepositories() {

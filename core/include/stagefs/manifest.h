@@ -62,5 +62,7 @@ Result<ManifestOptions> ReadManifest(
 std::unique_ptr<RewindableSource> NewFileSource(int fd);
 // `bytes` must outlive it.
 std::unique_ptr<RewindableSource> NewStringSource(std::string_view bytes);
+// `reader` must outlive it.
+std::unique_ptr<RewindableSource> NewVersionSource(const VersionReader& reader);
 
 }  // namespace stagefs

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "stagefs/content_hash.h"
@@ -168,6 +169,12 @@ struct MountRow {
   int64_t seen_ns = 0;  // When it last said that it lives, by ClockNs().
 };
 
+// A row of one of the tables that make up an index, as it is copied into another one: its key first.
+using IndexValue = std::variant<std::monostate, int64_t, std::string>;
+using IndexRow = std::vector<IndexValue>;
+// What IndexReader::ListRows() counts to. Live mounts, working copies and other machines' marks are no part of it.
+constexpr size_t kIndexTables = 9;
+
 // Questions. A missing thing is std::nullopt; an Error is trouble with the index itself.
 // All answers of one reader are of one moment: that of its first question.
 // Listings are in byte order of the name and start after `after`; they return at most `limit` rows.
@@ -236,6 +243,8 @@ class IndexReader {
   // Nanoseconds since 1970 by the one clock that all who use the index share.
   virtual Result<int64_t> ClockNs() = 0;
   virtual Result<std::optional<std::string>> GetMeta(const std::string& key) = 0;
+  // Rows of table number `table` in order of their keys, after `after`.
+  virtual Result<std::vector<IndexRow>> ListRows(size_t table, const std::optional<IndexRow>& after, size_t limit) = 0;
   // The keys that begin with `prefix`.
   virtual Result<std::vector<std::string>> ListMeta(const std::string& prefix) = 0;
 };
@@ -290,6 +299,12 @@ class IndexTransaction : public IndexReader {
   virtual Status EraseMount(const std::string& host, const std::string& mountpoint) = 0;
   virtual Status PutMeta(const std::string& key, const std::string& value) = 0;
   virtual Status EraseMeta(const std::string& key) = 0;
+
+  // Copies another index into this one, which has nothing: every row, table by table, then the end.
+  virtual Status PutRow(size_t table, const IndexRow& row) = 0;
+  virtual Status EndRows() = 0;
+  // From the commit of this transaction on every other change is refused, saying `why`; questions are answered.
+  virtual Status Freeze(const std::string& why) = 0;
 };
 
 // What a committed transaction survives.

@@ -1,0 +1,20 @@
+// Where a repository's index and versions are, for the files of core that open them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "stagefs/repository.h"
+
+namespace stagefs {
+
+// In an index that machines share: where the versions are, so that its URL alone leads to both.
+constexpr char kVersionsKey[] = "versions";
+constexpr char kFolderOfMachine[] = "folder of machine ";
+// What stands there. One machine's folder is named by the machine: no other one has what is in it.
+std::string VersionsMark(const std::string& folder, const RepositoryPlaces& places);
+
+Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryName& name,
+                                                   const RepositoryPlaces& places);
+
+}  // namespace stagefs
