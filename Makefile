@@ -6,7 +6,7 @@ DESTDIR ?=
 
 OUT := build/$(BUILD)$(if $(filter 0,$(HTTP)),-nohttp)
 CXX ?= g++
-PACKAGES := fuse3 sqlite3 libpq libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib libcurl pugixml)
+PACKAGES := fuse3 sqlite3 libpq libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib libcurl pugixml prometheus-cpp-core)
 HTTP_LIBS := $(if $(filter 1,$(HTTP)),-lPocoNet -lPocoFoundation)  # Without a pkg-config file in Debian.
 
 MODE_release := -O2 -DNDEBUG

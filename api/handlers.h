@@ -68,6 +68,7 @@ Result<Form> ReadForm(const Call& call);
 // The server (server_handlers.cc).
 HttpResponse GetHealth(Call& call);
 HttpResponse GetVersion(Call& call);
+HttpResponse GetMetrics(Call& call);
 HttpResponse GetMinVersion(Call& call);
 HttpResponse GetOpenApi(Call& call);
 HttpResponse ListNamespaces(Call& call);

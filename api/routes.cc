@@ -22,6 +22,7 @@ struct Route {
 constexpr Route kRoutes[] = {
     {"GET", "/api/health", &GetHealth},
     {"GET", "/api/version", &GetVersion},
+    {"GET", "/metrics", &GetMetrics},
     {"GET", "/api/min_version", &GetMinVersion},
     {"GET", "/api/_spec/oxen_server_openapi.json", &GetOpenApi},
     {"GET", "/api/namespaces", &ListNamespaces},

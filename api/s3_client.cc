@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "stagefs/counters.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/stage_report.h"
@@ -123,12 +124,12 @@ Result<ClientResponse> S3Client::SendOnce(const Request& request) {
   transfer.method = request.method;
   transfer.url = base + TargetOf(to_sign);
   transfer.headers = to_sign.headers;
-  counters_.requests.fetch_add(1);
+  Counters().s3_requests.fetch_add(1);
   auto response = http_.Send(transfer);
   if (!response) return response.error().In("versions: " + request.method + ' ' + request.key);
   const uint64_t sent_bytes = transfer.body_fd >= 0 ? transfer.body_size_bytes : transfer.body.size();
-  counters_.bytes_sent.fetch_add(static_cast<int64_t>(sent_bytes));
-  counters_.bytes_received.fetch_add(static_cast<int64_t>(response->sunk_bytes + response->body.size()));
+  Counters().s3_bytes_sent.fetch_add(static_cast<int64_t>(sent_bytes));
+  Counters().s3_bytes_received.fetch_add(static_cast<int64_t>(response->sunk_bytes + response->body.size()));
   return response;
 }
 
@@ -153,10 +154,10 @@ Result<ClientResponse> S3Client::Send(const Request& request) {
     }
     const auto pause = Pause(attempt);
     if (!again || steady_clock::now() + pause > deadline) {
-      if (again || !response) counters_.errors.fetch_add(1);
+      if (again || !response) Counters().s3_errors.fetch_add(1);
       return response;
     }
-    counters_.retries.fetch_add(1);
+    Counters().s3_retries.fetch_add(1);
     std::this_thread::sleep_for(pause);
   }
 }

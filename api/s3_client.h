@@ -20,10 +20,6 @@ struct S3Place {
   static Result<S3Place> Parse(const std::string& url);
 };
 
-struct S3Counters {
-  std::atomic<int64_t> requests = 0, retries = 0, errors = 0, bytes_sent = 0, bytes_received = 0;
-};
-
 // Each request is tried again after trouble that passes (no answer, 429, 500, 502, 503, 504, a clock that is off) with
 // growing random pauses, for $STAGEFS_VERSIONS_WAIT seconds (30) altogether. Safe for concurrent use.
 class S3Client {
@@ -43,8 +39,6 @@ class S3Client {
   Status List(const std::function<bool(const std::string& key)>& visit);
   // Parts of uploads that began before `before` and never finished. Returns how many uploads.
   Result<int64_t> RemoveUnfinished(std::time_t before);
-
-  const S3Counters& counters() const { return counters_; }
 
   static constexpr uint64_t kPartBytes = 16 << 20;
   static constexpr size_t kPartsAtOnce = 4;
@@ -68,7 +62,6 @@ class S3Client {
   AwsCredentials credentials_;
   HttpClient http_;
   std::atomic<int64_t> clock_off_seconds_ = 0;  // How far the server's clock is ahead.
-  S3Counters counters_;
 };
 
 }  // namespace stagefs

@@ -6,6 +6,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "stagefs/counters.h"
 #include "stagefs/posix_env.h"
 #include "workspace_impl.h"
 
@@ -329,6 +330,7 @@ class Batch {
 }  // namespace
 
 Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
+  const auto begun = std::chrono::steady_clock::now();
   StageReport report(repository_.incoming());
   report.directory = request.directory.str();
   bool withdrawn = false;
@@ -348,6 +350,9 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
   });
   if (!staged && !withdrawn) return staged.error();
   report.finished_ns = NowNs();
+  Counters().batch.Note(std::chrono::steady_clock::now() - begun);
+  Counters().batch_entries.fetch_add(report.entries);
+  Counters().batch_refused.fetch_add(static_cast<int64_t>(report.refused.size()));
   return report;
 }
 

@@ -24,11 +24,12 @@ std::array<IndexTable, kIndexTables> MakeTables() {
        {"folder", "#name", "seq", "lineage", "kind", "version", "child", "size", "executable", "mtime_ns"}},
       {"workspace", 1, {"id", ".uid", ".name", ".branch", "base", "change_seq", "report", "created_ns"}},
       {"staged_entry", 3,
-       {"workspace", "folder", "#name", "kind", "state", "scratch", "version", "child", "size", "executable", "mtime_ns",
-        "#target"}},
+       {"workspace", "folder", "#name", "kind", "state", "scratch", "version", "child", "size", "executable",
+        "mtime_ns", "#target"}},
       {"inbox_file", 3, {"workspace", "#directory", "#name", "version", "size", "mtime_ns"}},
       // Where the versions are, which boot was the last, and that it moved are each index's own.
-      {"meta", 1, {".key", ".value"}, "key <> 'versions' AND substr(key, 1, 3) <> 'mov' AND substr(key, 1, 4) <> 'boot'"},
+      {"meta", 1, {".key", ".value"},
+       "key <> 'versions' AND substr(key, 1, 3) <> 'mov' AND substr(key, 1, 4) <> 'boot'"},
   }};
   for (IndexTable& table : tables) {
     std::string columns, keys;
@@ -39,7 +40,8 @@ std::array<IndexTable, kIndexTables> MakeTables() {
     const std::string select = "SELECT " + columns + " FROM " + table.name + " WHERE ";
     const std::string where = *table.where == '\0' ? "" : std::string(table.where) + " AND ";
     table.first_page = select + where + "1 = 1 ORDER BY " + keys + " LIMIT ?1";
-    table.next_page = select + where + '(' + keys + ") > (" + Parameters(1, table.keys) + ") ORDER BY " + keys + " LIMIT ?1";
+    table.next_page = select + where + '(' + keys + ") > (" + Parameters(1, table.keys) + ") ORDER BY " + keys +
+                      " LIMIT ?1";
     table.insert = std::string("INSERT INTO ") + table.name + " (" + columns + ") VALUES (" +
                    Parameters(0, table.columns.size()) + ')';
   }

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <vector>
 
+#include "stagefs/counters.h"
+
 namespace stagefs {
 namespace {
 
@@ -190,6 +192,7 @@ Status PostgresConnection::Connect() {
   }
   keys.push_back(nullptr);
   values.push_back(nullptr);
+  if (connection_ != nullptr) Counters().index_reconnects.fetch_add(1);
   PQfinish(connection_);
   connection_ = PQconnectdbParams(keys.data(), values.data(), /*expand_dbname=*/1);
   if (connection_ == nullptr) return Error(ErrorCode::kIo, "no memory for a connection");
@@ -252,6 +255,7 @@ Result<int64_t> PostgresConnection::ClockNs() {
 
 Error PostgresConnection::Broken(const std::string& why) {
   broken_ = true;
+  Counters().index_errors.fetch_add(1);
   return Error(ErrorCode::kIo, "index: " + why);
 }
 
@@ -295,6 +299,7 @@ Status PostgresConnection::CheckResult(const Results& result) {
     default: break;
   }
   if (PQstatus(connection_) != CONNECTION_OK) broken_ = true;
+  Counters().index_errors.fetch_add(1);
   const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
   const char* primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
   return Error(CodeOf(state == nullptr ? "" : state),

@@ -181,6 +181,10 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
     STAGEFS_RETURN_IF_ERROR(WriteExpected());
     return Base::CountDangling();
   }
+  Result<int64_t> CountStaged(WorkspaceId workspace) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::CountStaged(workspace);
+  }
   Status PutRow(size_t table, const IndexRow& row) override;
   Status EndRows() override {
     STAGEFS_RETURN_IF_ERROR(WriteCopied());
@@ -286,6 +290,27 @@ class PostgresStagingIndex : public StagingIndex {
   Status Sync() override { return {}; }
 
   bool IsShared() const override { return true; }
+
+  Result<std::vector<std::string>> Advice() override {
+    std::vector<std::string> advice;
+    STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());
+    for (const auto& [setting, bad, text] :
+         {std::tuple("fsync", "off", "fsync is off: what was acknowledged may be lost with the power; turn it on"),
+          std::tuple("full_page_writes", "off", "full_page_writes is off: a power cut may damage it; turn it on"),
+          std::tuple("transaction_read_only", "on", "it is a read-only standby: name the primary in the URL, or "
+                                                    "target_session_attrs=read-write with both hosts")}) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto value, lease->Query(std::string("SHOW ") + setting));
+      if (PostgresConnection::FirstText(value) == bad) advice.emplace_back(text);
+    }
+    STAGEFS_ASSIGN_OR_RETURN(
+        const auto left,
+        lease->Query("SELECT current_setting('max_connections')::int - count(*) FROM pg_stat_activity"));
+    if (std::atoi(PostgresConnection::FirstText(left).c_str()) < static_cast<int>(kConnectionsMax)) {
+      advice.emplace_back("few connections are left: a daemon may want " + std::to_string(kConnectionsMax) +
+                          "; raise max_connections");
+    }
+    return advice;
+  }
 
   Status Erase() override {
     STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());
@@ -602,8 +627,8 @@ Status PostgresTransaction::WriteRenewed() {
   STAGEFS_RETURN_IF_ERROR(lock.Run());
   STAGEFS_ASSIGN_OR_RETURN(
       auto update,
-      lease_->Prepare("UPDATE version SET renewed_ns = r.now_ns FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]))"
-                      " AS r (id, now_ns) WHERE version.id = r.id"));
+      lease_->Prepare("UPDATE version SET renewed_ns = r.now_ns"
+                      " FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[])) AS r (id, now_ns) WHERE version.id = r.id"));
   update.BindBlob(1, id_array).BindBlob(2, time_array);
   return update.Run();
 }
@@ -611,7 +636,7 @@ Status PostgresTransaction::WriteRenewed() {
 Status PostgresTransaction::Commit() {
   STAGEFS_RETURN_IF_ERROR(WriteExpected());
   STAGEFS_RETURN_IF_ERROR(WriteRenewed());
-  STAGEFS_RETURN_IF_ERROR(lease_->Execute("SELECT pg_notify(" + PostgresConnection::Quoted(index_.channel()) + ", ''); COMMIT"));
+  STAGEFS_RETURN_IF_ERROR(lease_->Execute("SELECT pg_notify('" + index_.channel() + "', ''); COMMIT"));
   ended_ = true;
   index_.NoteCommit();
   return {};

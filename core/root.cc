@@ -67,6 +67,13 @@ Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
   return repository;
 }
 
+std::vector<std::shared_ptr<Repository>> Root::Opened() {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<std::shared_ptr<Repository>> opened;
+  for (const auto& [name, open] : state_->open) opened.push_back(open.repository);
+  return opened;
+}
+
 Result<std::shared_ptr<Repository>> Root::Create(const RepositoryName& name) {
   STAGEFS_RETURN_IF_ERROR(Repository::Create(folder_, name, places_));
   return Open(name);

@@ -476,6 +476,15 @@ Result<std::vector<IndexReader::StagedRow>> SqlReads<I, C>::ScanStaged(Workspace
 }
 
 template <class I, class C>
+Result<int64_t> SqlReads<I, C>::CountStaged(WorkspaceId workspace) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto query, connection().Prepare("SELECT count(*) FROM staged_entry WHERE workspace = ?1 AND state <> 0"));
+  query.BindInt(1, workspace);
+  STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
+  return query.Int(0);
+}
+
+template <class I, class C>
 Result<std::optional<Slot>> SqlReads<I, C>::PlaceInStaged(WorkspaceId workspace, FolderId child) {
   STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT folder, name FROM staged_entry"
                                                                  " WHERE workspace = ?1 AND child = ?2"));

@@ -55,6 +55,7 @@ class SqlReads : public Interface {
   Result<std::vector<IndexReader::StagedRow>> ScanStaged(WorkspaceId workspace,
                                                          const std::optional<Slot>& after,
                                                          size_t limit) override;
+  Result<int64_t> CountStaged(WorkspaceId workspace) override;
   Result<std::optional<Slot>> PlaceInStaged(WorkspaceId workspace, FolderId child) override;
   Result<bool> IsMounted(WorkspaceId workspace, WriterId except) override;
   Result<std::vector<FolderId>> ChangedFolders(WorkspaceId workspace, int64_t after_seq,

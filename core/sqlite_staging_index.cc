@@ -123,6 +123,7 @@ class SqliteStagingIndex : public StagingIndex {
   Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
 
   bool IsShared() const override { return false; }
+  Result<std::vector<std::string>> Advice() override { return std::vector<std::string>(); }
   Status Erase() override { return {}; }  // It goes with the repository's folder.
 
   void TakeBack(std::unique_ptr<SqliteConnection> connection) {

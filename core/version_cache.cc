@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "stagefs/counters.h"
+
 namespace stagefs {
 namespace {
 
@@ -48,7 +50,7 @@ UniqueFd VersionCache::Find(const Sha256& hash) {
   auto fd = OpenFd(PathOf(hash), O_RDONLY);
   struct stat info {};
   if (!fd || fstat(fd->get(), &info) != 0) {
-    counters_.misses.fetch_add(1);
+    Counters().cache_misses.fetch_add(1);
     return {};
   }
   const bool trusted = ToNs(info.st_mtim) >= trusted_since_ns_;
@@ -56,14 +58,14 @@ UniqueFd VersionCache::Find(const Sha256& hash) {
     const auto hashed = HashFile(fd->get());
     if (!hashed || hashed->id.sha256 != hash) {
       Drop(hash);
-      counters_.misses.fetch_add(1);
+      Counters().cache_misses.fetch_add(1);
       return {};
     }
   }
   // Access time: when it was used. Modification time: when its bytes were known to be right.
   const timespec times[2] = {{0, UTIME_NOW}, {0, trusted ? UTIME_OMIT : UTIME_NOW}};
   (void)futimens(fd->get(), times);
-  counters_.hits.fetch_add(1);
+  Counters().cache_hits.fetch_add(1);
   return std::move(*fd);
 }
 
@@ -82,6 +84,7 @@ Status VersionCache::Take(const Sha256& hash, const std::string& path) {
   if (!moved) return moved;
   const auto bytes = static_cast<uint64_t>(info.st_size);
   const uint64_t total = size_bytes_.fetch_add(bytes) + bytes;
+  Counters().cache_bytes = static_cast<int64_t>(total);
   const uint64_t added = added_bytes_.fetch_add(bytes) + bytes;
   if (total > bytes_max_ || added > bytes_max_ / kCountAgainPart) return Trim();
   return {};
@@ -115,10 +118,11 @@ Status VersionCache::Trim() {
       if (total <= enough) break;
       if (unlink(cached.path.c_str()) != 0) continue;
       total -= cached.bytes;
-      counters_.dropped.fetch_add(1);
+      Counters().cache_dropped.fetch_add(1);
     }
   }
   size_bytes_ = total;
+  Counters().cache_bytes = static_cast<int64_t>(total);
   return {};
 }
 

@@ -77,6 +77,7 @@ class Commands {
   void AddMaintenance();
   ExitStatus Fsck();
   ExitStatus Gc();
+  ExitStatus Doctor();
 
   // workspace_commands.cc
   void AddWorkspaces();
@@ -90,6 +91,7 @@ class Commands {
   ExitStatus Remove();
   void AddStatus();
   ExitStatus ShowStatus();
+  ExitStatus PrefetchFolder();
   ExitStatus Diff();
   ExitStatus Unstage();
   void AddCommit();

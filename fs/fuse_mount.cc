@@ -9,6 +9,7 @@
 #include "fuse_ops.h"
 #include "fuse_killpriv.h"
 #include "window_poker.h"
+#include "stagefs/counters.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -100,11 +101,14 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
     // The only thread that tells the kernel anything: a request that did so could wait for itself.
     std::thread notifier([&] {
       while (fs->WaitForChange()) {
+        const auto begun = std::chrono::steady_clock::now();
         fs->Refresh({[&](NodeId parent, const std::string& name) {
                        fuse_lowlevel_notify_inval_entry(session.get(), parent, name.data(), name.size());
                      },
                      [&](NodeId id) { fuse_lowlevel_notify_inval_inode(session.get(), id, -1, 0); },
                      [&](std::vector<StageFs::ChangedFolder> changed) { poker.Add(std::move(changed)); }});
+        const auto took = std::chrono::steady_clock::now() - begun;
+        Counters().notifier_lag_ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
       }
     });
     session.Loop();

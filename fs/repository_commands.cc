@@ -251,11 +251,29 @@ void Commands::AddMaintenance() {
   AddTarget(Command(app_, "fsck", "Hash every version again and look for missing and orphaned ones",
                     &Commands::Fsck, "stagefs fsck team/images"),
             "NS/REPO");
+  AddTarget(Command(app_, "doctor", "Look for what is wrong with a repository's places, and say what to do",
+                    &Commands::Doctor, "stagefs doctor team/images"),
+            "NS/REPO");
   CLI::App* gc = Command(app_, "gc", "Remove versions that nothing names", &Commands::Gc,
                          "stagefs gc team/images --keep 30");
   AddTarget(gc, "NS/REPO");
   gc->add_option("--keep", args_->keep_days, "spare what was put, found or unstaged in the last N days")
       ->capture_default_str();
+}
+
+ExitStatus Commands::Doctor() {
+  const auto name = RepositoryName::Parse(args_->target);
+  if (!name) return Report(name.error());
+  const auto findings = Examine(options_.root, *name, options_.places);
+  if (!findings) return Report(findings.error());
+  bool good = true;
+  for (const Finding& finding : *findings) {
+    good = good && finding.good;
+    (void)PrintOut(options_.json ? "{\"good\":" + std::string(finding.good ? "true" : "false") +
+                                       ",\"text\":" + JsonText(finding.text) + "}\n"
+                                 : (finding.good ? "ok       " : "PROBLEM  ") + finding.text + "\n");
+  }
+  return good ? kExitOk : kExitPartly;
 }
 
 ExitStatus Commands::Fsck() {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "stage_fs.h"
+#include "stagefs/counters.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
 
@@ -251,6 +252,12 @@ Result<std::string> StageFs::TextOf(const Node& node) {
     line("files_staged", staged_);
     line("files_staged_without_copying", cloned_);
     line("inodes", static_cast<int64_t>(nodes));
+    line("notifier_lag_ms", Counters().notifier_lag_ms);
+    line("index_errors", Counters().index_errors);
+    line("s3_errors", Counters().s3_errors);
+    line("cache_hits", Counters().cache_hits);
+    line("cache_misses", Counters().cache_misses);
+    line("cache_bytes", Counters().cache_bytes);
   }
   return text;
 }

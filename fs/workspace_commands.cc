@@ -7,6 +7,7 @@
 
 #include "command_set.h"
 
+#include "prefetch.h"
 #include "progress.h"
 #include "stagefs/status_text.h"
 #include "stagefs/working_copy.h"
@@ -145,6 +146,10 @@ ExitStatus Commands::Remove() {
 }
 
 void Commands::AddStatus() {
+  CLI::App* prefetch = Command(app_, "prefetch", "Bring the files of a folder to this machine before they are read",
+                               &Commands::PrefetchFolder, "stagefs prefetch team/images:relabel train");
+  AddTarget(prefetch, "NS/REPO:WORKSPACE");
+  prefetch->add_option("path", args_->path, "folder or file (default: everything)");
   CLI::App* status = Command(app_, "status", "Show what is staged", &Commands::ShowStatus,
                              "stagefs status team/images:relabel");
   AddTarget(status, "NS/REPO:WORKSPACE");
@@ -213,6 +218,18 @@ ExitStatus Commands::Unstage() {
       count += *unstaged;
     }
     return Done(PrintOut(std::to_string(count) + " unstaged\n"));
+  });
+}
+
+ExitStatus Commands::PrefetchFolder() {
+  return WithWorkspace([&](Workspace& workspace) {
+    const auto path = RepoPath::ParseDirectory(args_->path);
+    if (!path) return Report(path.error());
+    Progress progress("prefetch", "files");
+    const auto report = Prefetch(workspace, *path, [&](int64_t done) { progress.Show(done); });
+    if (!report) return Report(report.error());
+    return Done(PrintOut(std::to_string(report->files) + " files (" + std::to_string(report->bytes) +
+                         " bytes) are on this machine\n"));
   });
 }
 

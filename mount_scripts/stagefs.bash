@@ -1,12 +1,12 @@
 # Completion for bash; installed where bash-completion looks for it.
 _stagefs() {
   local cur=${COMP_WORDS[COMP_CWORD]} command='' word
-  local commands="create list delete branch workspace put import-oxen stage rm status diff unstage commit rebase log ls retry dismiss sync fsck gc mount unmount serve token"
+  local commands="create list delete branch workspace put import-oxen stage rm status diff unstage commit rebase log ls retry dismiss sync fsck gc migrate prefetch doctor mount unmount serve token"
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in -*) ;; *) command=$word; break ;; esac
   done
   if [ -z "$command" ]; then
-    mapfile -t COMPREPLY < <(compgen -W "$commands --root --json --help --version" -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W "$commands --root --index --versions --json --help --version" -- "$cur")
     return
   fi
   if [[ $cur == -* ]]; then

@@ -89,5 +89,5 @@ kill -9 "$(pgrep -f "^$STAGEFS_BINARY stage t/r:w many")"; wait "$batch" 2>/dev/
 check "a batch is killed: others go on" sh -c "echo d > $MNT/after-batch"
 check "and none of it is staged" sh -c "! $STAGEFS_BINARY status t/r:w | grep -q many"
 check "fsck" stagefs fsck t/r
-check "commit" stagefs commit t/r:w -m done
+check "commit" stagefs commit t/r:w -m "all done"
 check "unmount" unmount_w

@@ -18,8 +18,8 @@ struct MigrateReport {
 // waits for the index to be copied, after the versions, and is then told to mount again: the old place takes no change
 // from then on. It is left as it is, for whoever wants to remove it.
 //
-// Every version is hashed as it arrives, and every row read back and compared. Interrupted, it goes on when it is called
-// again. Errors: kExists where it is there already, or another repository of that name; kIo.
+// Every version is hashed as it arrives, and every row read back and compared. Interrupted, it goes on when it is
+// called again. Errors: kExists where it is there already, or another repository of that name; kIo.
 Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& name, const RepositoryPlaces& to,
                               const std::function<void(int64_t done, int64_t total)>& progress);
 

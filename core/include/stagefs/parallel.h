@@ -16,8 +16,8 @@ namespace stagefs {
 // How many requests a machine has on their way at once.
 constexpr size_t kRequestsAtOnce = 16;
 
-// Runs `work(piece)` for 0…pieces-1 on up to `threads_max` threads, the caller's among them. The first trouble ends it,
-// once what has begun has ended.
+// Runs `work(piece)` for 0…pieces-1 on up to `threads_max` threads, the caller's among them. The first trouble ends
+// it, once what has begun has ended.
 inline Status InParallel(uint64_t pieces, size_t threads_max, const std::function<Status(uint64_t)>& work) {
   std::atomic<uint64_t> next = 0;
   Guarded<Status> trouble;

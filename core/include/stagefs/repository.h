@@ -270,6 +270,15 @@ class Repository {
   std::unique_ptr<Flusher> flusher_;
 };
 
+// One thing that Examine() looked at, in a sentence that says what to do where it is not good.
+struct Finding {
+  bool good = false;
+  std::string text;
+};
+// Looks at this machine, and at the places where the repository keeps what it knows.
+Result<std::vector<Finding>> Examine(const std::string& root, const RepositoryName& name,
+                                     const RepositoryPlaces& places);
+
 // Repositories of one root, each opened once and kept open while the Root lives. Safe for concurrent use.
 class Root {
  public:
@@ -280,6 +289,8 @@ class Root {
   // The handle must not outlive the Root. A repository that was deleted, also by another process, is let go
   // of.
   Result<std::shared_ptr<Repository>> Open(const RepositoryName& name);
+  // Those that are open now.
+  std::vector<std::shared_ptr<Repository>> Opened();
   // kExists.
   Result<std::shared_ptr<Repository>> Create(const RepositoryName& name);
   // Waits a moment for requests that use it. kNotFound; kBusy while it is mounted or in use.

@@ -228,6 +228,8 @@ class IndexReader {
   };
   virtual Result<std::vector<StagedRow>> ScanStaged(WorkspaceId workspace, const std::optional<Slot>& after,
                                                     size_t limit) = 0;
+  // Rows with a state other than kept.
+  virtual Result<int64_t> CountStaged(WorkspaceId workspace) = 0;
   virtual Result<std::optional<Slot>> PlaceInStaged(WorkspaceId workspace, FolderId child) = 0;
   // Whether a mount other than `except` shows the workspace.
   virtual Result<bool> IsMounted(WorkspaceId workspace, WriterId except) = 0;
@@ -337,6 +339,8 @@ class StagingIndex {
 
   // Whether other machines may use it, too: whose processes cannot be looked at, and who have clocks of their own.
   virtual bool IsShared() const = 0;
+  // What whoever runs it should change, a sentence each.
+  virtual Result<std::vector<std::string>> Advice() = 0;
   // Removes the whole index, which nobody uses any more. REQUIRES: it is only destroyed afterwards.
   virtual Status Erase() = 0;
 };

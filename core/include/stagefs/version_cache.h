@@ -26,14 +26,6 @@ class VersionCache {
   // A name for a file on its way in.
   std::string NewName() const;
 
-  struct Counters {
-    std::atomic<int64_t> hits = 0, misses = 0, dropped = 0;
-  };
-  const Counters& counters() const { return counters_; }
-  uint64_t bytes_max() const { return bytes_max_; }
-  // As of the last time that somebody here looked, with what was added since.
-  uint64_t size_bytes() const { return size_bytes_; }
-
  private:
   VersionCache(std::string folder, uint64_t bytes_max) : folder_(std::move(folder)), bytes_max_(bytes_max) {}
   std::string PathOf(const Sha256& hash) const;
@@ -45,7 +37,6 @@ class VersionCache {
   int64_t trusted_since_ns_ = 0;
   std::atomic<uint64_t> size_bytes_ = 0;
   std::atomic<uint64_t> added_bytes_ = 0;  // Since Trim() counted; others add, too.
-  Counters counters_;
 };
 
 }  // namespace stagefs
