@@ -628,7 +628,8 @@ Status PostgresTransaction::WriteRenewed() {
   STAGEFS_ASSIGN_OR_RETURN(
       auto update,
       lease_->Prepare("UPDATE version SET renewed_ns = r.now_ns"
-                      " FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[])) AS r (id, now_ns) WHERE version.id = r.id"));
+                      " FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[])) AS r (id, now_ns)"
+                      " WHERE version.id = r.id"));
   update.BindBlob(1, id_array).BindBlob(2, time_array);
   return update.Run();
 }

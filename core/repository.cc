@@ -61,8 +61,8 @@ Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const st
     places->versions = *known;
     return {};
   }
-  return Error(ErrorCode::kConflict, "repository " + name.ToString() + " has its versions in " +
-                                         (known->starts_with(kFolderOfMachine) ? "the " + *known : *known) + ", not in " +
+  const std::string theirs = known->starts_with(kFolderOfMachine) ? "the " + *known : *known;
+  return Error(ErrorCode::kConflict, "repository " + name.ToString() + " has its versions in " + theirs + ", not in " +
                                          (places->versions.empty() ? folder : places->versions));
 }
 

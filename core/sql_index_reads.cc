@@ -566,7 +566,9 @@ Result<std::vector<IndexRow>> SqlReads<I, C>::ListRows(size_t table, const std::
   STAGEFS_ASSIGN_OR_RETURN(auto query,
                            connection().Prepare(after ? from.next_page.c_str() : from.first_page.c_str()));
   query.BindInt(1, static_cast<int64_t>(limit));
-  for (size_t i = 0; after && i < from.keys; ++i) BindValue(query, static_cast<int>(i) + 2, from.IsText(i), (*after)[i]);
+  for (size_t i = 0; after && i < from.keys; ++i) {
+    BindValue(query, static_cast<int>(i) + 2, from.IsText(i), (*after)[i]);
+  }
   return AllRows(query, [&](const auto& row) {
     IndexRow values(from.columns.size());
     for (size_t i = 0; i < values.size(); ++i) {

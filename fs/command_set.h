@@ -33,7 +33,8 @@ class Commands {
     std::string target, name, from = std::string(kDefaultBranch), message, branch, directory, author, email;
     std::vector<std::string> paths;
     std::string manifest = "-", path, id;
-    bool update_timestamp = false, atomic = false, expand = false, zero = false, force = false, all = false, embedded = false;
+    bool update_timestamp = false, atomic = false, expand = false, zero = false, force = false, all = false;
+    bool embedded = false;
     int64_t limit = 100, keep_days = kGcKeepDaysDefault;
   };
 

@@ -22,7 +22,7 @@ void Commands::AddRepositories() {
             "NS/REPO");
   CLI::App* migrate = Command(app_, "migrate", "Move a repository to PostgreSQL and S3 (--index, --versions), or back",
                               &Commands::MoveRepository,
-                              "stagefs migrate team/images --index postgresql://db/stagefs --versions s3://bucket/prefix");
+                              "stagefs migrate team/images --index postgresql://db/stagefs --versions s3://bucket");
   AddTarget(migrate, "NS/REPO");
   migrate->add_flag("--embedded", args_->embedded, "back below the root: SQLite, and a folder of versions");
   Command(app_, "list", "List repositories", &Commands::ListRepositories, "stagefs list");

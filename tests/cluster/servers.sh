@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # Used by those who source it.
 # Sourced by the cluster's tests: start_servers FOLDER starts PostgreSQL in FOLDER/postgres and S3 in FOLDER/s3 and waits for
 # both; their processes are $postgres and $s3, their addresses $postgres_url and $s3_endpoint.
 cluster=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
