@@ -32,7 +32,7 @@ Status CheckName(const std::string& what, const std::string& name) {
 Status Repository::CreateBranch(const std::string& name, const std::string& from) {
   STAGEFS_RETURN_IF_ERROR(CheckName("branch", name));
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, ResolveRevision(from));
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction->FindBranch(name));
   if (existing) return Error(ErrorCode::kExists, "branch " + name + " exists");
   STAGEFS_RETURN_IF_ERROR(transaction->PutBranch({name, commit.seq}));
@@ -41,7 +41,7 @@ Status Repository::CreateBranch(const std::string& name, const std::string& from
 
 Result<CommitInfo> Repository::MoveBranch(const std::string& name, const std::string& to) {
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, ResolveRevision(to));
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction->FindBranch(name));
   if (!existing) return Error(ErrorCode::kNotFound, "Branch '" + name + "' not found");
   STAGEFS_RETURN_IF_ERROR(transaction->PutBranch({name, commit.seq}));
@@ -50,7 +50,7 @@ Result<CommitInfo> Repository::MoveBranch(const std::string& name, const std::st
 }
 
 Status Repository::DeleteBranch(const std::string& name) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction->FindBranch(name));
   if (!existing) return Error(ErrorCode::kNotFound, "Branch '" + name + "' not found");
   STAGEFS_ASSIGN_OR_RETURN(const auto branches, transaction->ListBranches());
@@ -96,7 +96,7 @@ Result<WorkspaceInfo> Repository::CreateWorkspace(const std::string& branch,
                                                   const std::optional<std::string>& uid) {
   if (name) STAGEFS_RETURN_IF_ERROR(CheckName("workspace", *name));
   if (uid) STAGEFS_RETURN_IF_ERROR(CheckName("workspace", *uid));
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> head, transaction->FindBranch(branch));
   if (!head) return Error(ErrorCode::kNotFound, "Branch '" + branch + "' not found");
   WorkspaceInfo workspace;
@@ -148,7 +148,7 @@ Result<std::vector<MountRow>> Repository::LiveMounts() {
     (alive ? live : dead).push_back(std::move(mount));
   }
   if (!dead.empty()) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
+    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath, Turn::NothingElse()));
     for (const MountRow& mount : dead) STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(mount.host, mount.mountpoint));
     STAGEFS_RETURN_IF_ERROR(transaction->Commit());
   }

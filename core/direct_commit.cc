@@ -27,7 +27,7 @@ Result<std::optional<CommitInfo>> Repository::CommitPaths(const std::string& bra
                                                           const std::vector<PathChange>& changes,
                                                           const std::string& message, const Author& author) {
   STAGEFS_RETURN_IF_ERROR(SyncVersions());
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> found, transaction->FindBranch(branch));
   if (!found) return Error(ErrorCode::kNotFound, "Branch '" + branch + "' not found");
   STAGEFS_ASSIGN_OR_RETURN(Overlay overlay, AddHiddenWorkspace(*transaction, branch, found->head));
@@ -44,7 +44,7 @@ Result<std::optional<CommitInfo>> Repository::CommitPaths(const std::string& bra
 }
 
 Result<CommitInfo> Repository::Seed(const std::vector<std::pair<RepoPath, VersionId>>& files) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const auto branch, transaction->FindBranch(std::string(kDefaultBranch)));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> first,
                            transaction->GetCommit(branch ? branch->head : 0));

@@ -62,8 +62,8 @@ Result<std::vector<Finding>> Examine(const std::string& root, const RepositoryNa
                                      const RepositoryPlaces& places) {
   std::vector<Finding> findings;
   if (access("/dev/fuse", R_OK | W_OK) != 0) {
-    findings.push_back({false, "/dev/fuse: cannot be used, so nothing can be mounted: load the fuse module, or give the "
-                               "container the device"});
+    findings.push_back({false, "/dev/fuse: cannot be used, so nothing can be mounted: load the fuse module, or give"
+                               " the container the device"});
   }
   if (const auto space = SpaceOf(root); space && space->blocks_available * space->block_bytes < kDiskLowBytes) {
     findings.push_back({false, root + ": less than 1 GiB is free: files on their way in may not fit"});
@@ -79,8 +79,8 @@ Result<std::vector<Finding>> Examine(const std::string& root, const RepositoryNa
   }
   STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces at, RepositoryPlaces::Read((*repository)->folder()));
   if (!at.index.empty() && at.versions.empty()) {
-    findings.push_back({false, "versions: in a folder of this machine, while the index is shared: no other machine can "
-                               "read them; stagefs migrate them to S3"});
+    findings.push_back({false, "versions: in a folder of this machine, while the index is shared: no other machine can"
+                               " read them; stagefs migrate them to S3"});
   }
   ExamineIndex(**repository, &findings);
   ExamineVersions(**repository, &findings);

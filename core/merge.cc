@@ -184,7 +184,7 @@ Result<std::vector<std::string>> Repository::ParentsOf(const CommitInfo& commit)
 
 Result<MergePreview> Repository::PreviewMerge(const std::string& base, const std::string& head) {
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo from, ResolveRevision(head));
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const Sides sides, FindSides(*transaction, base, from));
   MergePreview preview;
   STAGEFS_ASSIGN_OR_RETURN(preview.commits, OnlyIn(*transaction, from.seq, sides.base_head.seq));
@@ -199,7 +199,7 @@ Result<MergeResult> Repository::Merge(const std::string& base, const std::string
                                       const std::string& message, const Author& author) {
   STAGEFS_RETURN_IF_ERROR(SyncVersions());
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo from, ResolveRevision(head));
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss, Turn::History()));
   STAGEFS_ASSIGN_OR_RETURN(const Sides sides, FindSides(*transaction, base, from));
   MergeResult result{sides.base_head, sides.head, sides.base_head};
   if (sides.ancestor == sides.head.seq) return result;

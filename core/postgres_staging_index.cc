@@ -1,9 +1,10 @@
 // StagingIndex on PostgreSQL: many machines, one index.
 //
 // A database holds any number of repositories: stagefs.repository lists them, and each has its tables in a schema of
-// its own. Transactions take turns by advisory locks, which live as long as the transaction: one that changes a
-// workspace alone shares the repository's lock and holds the workspace's, any other holds the repository's. So no table
-// is ever locked, workspaces do not wait for each other, and whoever has its turn reads what all earlier turns left.
+// its own. Transactions take turns by advisory locks, which live as long as the transaction: all share the repository's
+// lock, and hold their workspace's, the history's or both; only what removes versions has the repository's to itself.
+// So no table is ever locked, workspaces do not wait for each other, and whoever has its turn reads what all earlier
+// turns left.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,8 +35,9 @@ constexpr char kSchema[] =
 #include "postgres_schema_sql.inc"
     ;
 
-// Of advisory locks: (kLockClass + repository, workspace or 0). "stgf" in ASCII.
+// Of advisory locks: (kLockClass + repository, workspace or one of these). "stgf" in ASCII.
 constexpr int32_t kLockClass = 0x73746766;
+constexpr int32_t kRepositoryLock = 0, kHistoryLock = -1;
 constexpr size_t kExpectedMax = 65'536;
 constexpr size_t kCopyBytes = 8 << 20;
 constexpr size_t kConnectionsMax = 32;
@@ -263,12 +265,19 @@ class PostgresStagingIndex : public StagingIndex {
   // Its own moment is worth the round trip that it shares with the first question.
   Result<std::unique_ptr<IndexReader>> Glance() override { return Read(); }
 
-  Result<std::unique_ptr<IndexTransaction>> Begin(Durability, std::optional<WorkspaceId> only) override {
-    const std::string lock_class = std::to_string(kLockClass + repository_);
-    std::string begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock";
-    begin += only ? "_shared(" + lock_class + ", 0); SELECT pg_advisory_xact_lock(" + lock_class + ", " +
-                        std::to_string(static_cast<int32_t>(*only)) + ')'
-                  : '(' + lock_class + ", 0)";
+  Result<std::unique_ptr<IndexTransaction>> Begin(Durability, Turn turn) override {
+    const auto lock = [this](const char* function, int32_t object) {
+      return std::string("; SELECT ") + function + '(' + std::to_string(kLockClass + repository_) + ", " +
+             std::to_string(object) + ')';
+    };
+    // Always in this order, so that no two wait for each other.
+    std::string begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    begin += turn.of == Turn::Of::kEverything ? lock("pg_advisory_xact_lock", kRepositoryLock)
+                                              : lock("pg_advisory_xact_lock_shared", kRepositoryLock);
+    if (turn.workspace != 0) begin += lock("pg_advisory_xact_lock", static_cast<int32_t>(turn.workspace));
+    if (turn.of == Turn::Of::kHistory || turn.of == Turn::Of::kWorkspaceAndHistory) {
+      begin += lock("pg_advisory_xact_lock", kHistoryLock);
+    }
     const auto deadline = steady_clock::now() + Patience();
     for (;;) {
       STAGEFS_ASSIGN_OR_RETURN(Lease lease, Take());

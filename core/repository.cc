@@ -404,16 +404,24 @@ Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> fil
   } else {
     STAGEFS_RETURN_IF_ERROR(SyncFileSystemOf(folder_));
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto transaction, index_->Begin(Durability::kPowerLoss));
-  std::vector<VersionInfo> versions;
+  STAGEFS_ASSIGN_OR_RETURN(auto transaction, index_->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  std::vector<VersionInfo> versions(files.size());
+  std::vector<ContentId> contents;
+  std::vector<size_t> order;
+  for (const IncomingFile& file : files) {
+    contents.push_back(file.Finish());
+    order.push_back(order.size());
+  }
+  // In one order for all, so that no two that store the same wait for each other.
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return contents[a].sha256 < contents[b].sha256; });
   std::vector<Sha256> taken;
-  for (IncomingFile& file : files) {
-    const ContentId content = file.Finish();
-    STAGEFS_ASSIGN_OR_RETURN(VersionInfo version,
-                             TakeInto(*transaction, file.path(), content, file.size_bytes(), true));
+  for (const size_t i : order) {
+    IncomingFile& file = files[i];
+    STAGEFS_ASSIGN_OR_RETURN(versions[i],
+                             TakeInto(*transaction, file.path(), contents[i], file.size_bytes(), true));
     file.Release();
-    taken.push_back(content.sha256);
-    versions.push_back(std::move(version));
+    taken.push_back(contents[i].sha256);
   }
   if (!versions_->TakesDurably()) STAGEFS_RETURN_IF_ERROR(versions_->Sync(taken));
   STAGEFS_RETURN_IF_ERROR(transaction->Commit());

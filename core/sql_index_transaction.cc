@@ -37,6 +37,8 @@ template <class C>
 Result<VersionId> SqlTransaction<C>::AddVersion(const VersionInfo& version) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> same_xxh3,
                            this->FindVersion(HashRef(version.content.xxh3)));
+  // Another workspace's transaction may have added it since this one looked.
+  if (same_xxh3 && same_xxh3->content.sha256 == version.content.sha256) return same_xxh3->id;
   if (same_xxh3) {
     return Error(ErrorCode::kConflict,
                  "content " + ToHex(version.content.sha256) + " has the XXH3 of another version, " +
@@ -44,7 +46,7 @@ Result<VersionId> SqlTransaction<C>::AddVersion(const VersionInfo& version) {
   }
   return Insert("INSERT INTO version (sha256, xxh3, size, stored_ns, renewed_ns, synced)"
                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-                // Another workspace's transaction may have been first.
+                // Or adds it just now.
                 " ON CONFLICT (sha256) DO UPDATE SET renewed_ns = excluded.renewed_ns RETURNING id",
                 [&](auto& s) {
                   s.BindBlob(1, BytesOf(version.content.sha256)).BindBlob(2, BytesOf(version.content.xxh3));

@@ -103,7 +103,7 @@ class SqliteStagingIndex : public StagingIndex {
     return std::unique_ptr<IndexReader>(new SqliteGlance(std::move(turn), *writer_));
   }
 
-  Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, std::optional<WorkspaceId>) override {
+  Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn) override {
     std::unique_lock<std::mutex> turn(writer_turn_);
     STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN IMMEDIATE"));
     return std::unique_ptr<IndexTransaction>(

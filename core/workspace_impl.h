@@ -19,12 +19,12 @@ struct Workspace::Snapshot {
 
 // Runs `change` in one transaction. An error of `change` rolls everything back.
 template <class Change>
-auto Workspace::Mutate(Durability durability, Change change, bool only_here)
+auto Workspace::Mutate(Durability durability, Change change, bool commits)
     -> decltype(change(std::declval<Overlay&>())) {
   // What was acknowledged earlier survives what survives this.
   if (durability == Durability::kPowerLoss) STAGEFS_RETURN_IF_ERROR(repository_.SyncVersions());
   STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository_.index().Begin(
-                                                 durability, only_here ? std::optional(id_) : std::nullopt));
+                                                 durability, commits ? Turn::Commit(id_) : Turn::Workspace(id_)));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, transaction->GetWorkspace(id_));
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(*transaction, info->base));

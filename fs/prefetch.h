@@ -13,8 +13,8 @@ struct PrefetchReport {
   uint64_t bytes = 0;
 };
 
-// Opens every file at or below `path`, several at a time: what is not in this machine's cache is fetched, and checked. Where
-// versions are on this machine's disk nothing has to move.
+// Opens every file at or below `path`, several at a time: what is not in this machine's cache is fetched, and checked.
+// Where versions are on this machine's disk nothing has to move.
 Result<PrefetchReport> Prefetch(Workspace& workspace, const RepoPath& path,
                                 const std::function<void(int64_t done)>& progress);
 

@@ -1,4 +1,5 @@
 // What every StagingIndex promises.
+#include <atomic>
 #include <random>
 #include <thread>
 
@@ -90,6 +91,149 @@ TEST_CASE("StagingIndex: transactions wait for each other", "[contract][staging_
   count_up();
   other.join();
   CHECK(Value(scene.Read()->GetMeta("count")) == "100");
+}
+
+TEST_CASE("PostgresStagingIndex: only who wants the same waits", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  auto first = Value(scene.index->Begin(Durability::kPowerLoss, Turn::Workspace(1)));
+  auto second = Value(scene.index->Begin(Durability::kPowerLoss, Turn::Commit(2)));
+  auto put = Value(scene.index->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  std::atomic<int> begun = 0;
+  const auto wait_for = [&](Turn turn) {
+    return std::thread([&scene, &begun, turn] {
+      const auto waiting = Value(scene.index->Begin(Durability::kPowerLoss, turn));
+      ++begun;
+    });
+  };
+  std::thread same = wait_for(Turn::Workspace(1)), history = wait_for(Turn::History());
+  // They would have begun long before these, which need not wait.
+  for (int i = 0; i < 20; ++i) Value(scene.index->Begin(Durability::kPowerLoss, Turn::Workspace(3)));
+  CHECK(begun == 0);
+  first.reset();
+  same.join();
+  second.reset();
+  history.join();
+  CHECK(begun == 2);
+  std::thread alone = wait_for(Turn::Everything());
+  put.reset();
+  alone.join();
+}
+
+TEST_CASE("PostgresStagingIndex: two that add the same version get the same row", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  auto first = Value(scene.index->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  const VersionId id = scene.AddVersion(*first, "same");
+  VersionId other = 0;
+  std::thread second([&] {
+    const auto transaction = Value(scene.index->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+    other = scene.AddVersion(*transaction, "same");
+    Ok(transaction->Commit());
+  });
+  Ok(first->Commit());
+  second.join();
+  CHECK(other == id);
+}
+
+TEST_CASE("StagingIndex: what was expected is answered and staged as without", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2");
+  const CommitInfo commit = scene.Commit(*t, 0);
+  Ok(t->PutTreeEntry(commit, {kRootFolder, "base"}, IndexScene::File(one)));
+  const TreeView view = Value(t->ViewOf(commit.seq));
+  const StagedEntry added{IndexScene::File(one), StagedState::kAdded};
+  Ok(t->PutStaged(w, {kRootFolder, "there"}, added));
+  const FolderId folder = Value(t->NewFolder());
+  Ok(t->Expect(w, view, {{kRootFolder, "base"}, {kRootFolder, "there"}, {kRootFolder, "new"}, {folder, "inside"}}));
+  CHECK(Value(t->LookUpBase(view, kRootFolder, "base"))->version == one);
+  CHECK_FALSE(Value(t->LookUpBase(view, kRootFolder, "new")));
+  CHECK(Value(t->LookUpStaged(w, kRootFolder, "there"))->entry.version == one);
+  CHECK_FALSE(Value(t->AddStaged(w, {kRootFolder, "there"}, added)));
+  CHECK(Value(t->AddStaged(w, {kRootFolder, "new"}, added)));
+  CHECK_FALSE(Value(t->AddStaged(w, {kRootFolder, "new"}, added)));
+  CHECK(Value(t->AddStaged(w, {folder, "inside"}, added)));
+  Ok(t->PutStaged(w, {kRootFolder, "there"}, {IndexScene::File(two), StagedState::kModified}));
+  Ok(t->EraseStaged(w, {folder, "inside"}));
+  // Looked at in another way, and expected again.
+  CHECK(Value(t->ListStaged(w, kRootFolder, "", 10)).size() == 2);
+  CHECK(Value(t->ScanStaged(w, std::nullopt, 10)).size() == 2);
+  CHECK(Value(t->CountStaged(w)) == 2);
+  Ok(t->Expect(w, view, {{kRootFolder, "new"}, {folder, "inside"}}));
+  CHECK(Value(t->LookUpStaged(w, kRootFolder, "new")));
+  CHECK_FALSE(Value(t->LookUpStaged(w, folder, "inside")));
+  CHECK(Value(t->AddStaged(w, {folder, "inside"}, added)));
+  // A folder where a file was expected.
+  Ok(t->Expect(w, view, {{kRootFolder, "folder"}}));
+  Ok(t->PutStaged(w, {kRootFolder, "folder"}, {Entry::OfFolder(folder), StagedState::kKept}));
+  CHECK(Value(t->PlaceInStaged(w, folder))->name == "folder");
+  CHECK_FALSE(Value(t->AddStaged(w, {kRootFolder, "folder"}, added)));
+  Ok(t->Commit());
+  const auto reader = scene.Read();
+  CHECK(Value(reader->LookUpStaged(w, kRootFolder, "there"))->entry.version == two);
+  CHECK(Value(reader->LookUpStaged(w, folder, "inside")));
+  CHECK(Value(reader->ScanStaged(w, std::nullopt, 10)).size() == 4);
+}
+
+TEST_CASE("StagingIndex: many versions are found at once", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2");
+  const auto found =
+      Value(t->FindVersions({HashRef(HashOf("2").xxh3), HashRef(Sha256{}), HashRef(HashOf("1").sha256),
+                             HashRef(HashOf("1").sha256)}));
+  REQUIRE(found.size() == 4);
+  CHECK(found[0]->id == two);
+  CHECK_FALSE(found[1]);
+  CHECK(found[2]->id == one);
+  CHECK(found[3]->id == one);
+  CHECK(Value(t->FindVersions({})).empty());
+}
+
+TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract][staging_index]") {
+  IndexScene from(INDEXES), to(INDEXES);
+  {
+    const auto t = from.Begin();
+    const WorkspaceId w = from.AddWorkspace(*t);
+    const VersionId one = from.AddVersion(*t, "1");
+    const CommitInfo commit = from.Commit(*t, 0);
+    const FolderId folder = Value(t->NewFolder());
+    Ok(t->PutTreeEntry(commit, {kRootFolder, std::string("\xff\0'", 3)}, IndexScene::File(one)));
+    Ok(t->PutTreeEntry(commit, {kRootFolder, "folder"}, Entry::OfFolder(folder)));
+    Ok(t->PutBranch({"main", commit.seq}));
+    Ok(t->PutStaged(w, {folder, "a"}, {IndexScene::File(one), StagedState::kAdded}));
+    Ok(t->PutInbox(w, {"", "m.json", one, 1, 1}));
+    Ok(t->PutMeta("key", "value"));
+    Ok(t->PutMeta("boot", "other"));
+    Ok(t->Commit());
+  }
+  const auto old = from.Begin();
+  const auto fresh = to.Begin();
+  for (size_t table = 0; table < kIndexTables; ++table) {
+    for (std::optional<IndexRow> after;;) {
+      const auto page = Value(old->ListRows(table, after, 1));
+      if (page.empty()) break;
+      after = page.back();
+      Ok(fresh->PutRow(table, page[0]));
+    }
+  }
+  Ok(fresh->EndRows());
+  for (size_t table = 0; table < kIndexTables; ++table) {
+    CHECK(Value(fresh->ListRows(table, std::nullopt, 100)) == Value(old->ListRows(table, std::nullopt, 100)));
+  }
+  CHECK(Value(fresh->GetMeta("key")) == "value");
+  CHECK_FALSE(Value(fresh->GetMeta("boot")));
+  // What comes now has numbers that nothing had.
+  CHECK(Value(fresh->NewFolder()) == Value(old->NewFolder()));
+  CHECK(to.AddVersion(*fresh, "2") == from.AddVersion(*old, "2"));
+  Ok(fresh->Commit());
+  Ok(old->Freeze("it moved"));
+  Ok(old->Commit());
+  const auto frozen = from.Begin();
+  const auto refused = frozen->PutMeta("key", "other");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message().find("it moved") != std::string::npos);
+  CHECK(Value(from.Read()->GetMeta("key")) == "value");
 }
 
 TEST_CASE("StagingIndex: versions are found by either hash", "[contract][staging_index]") {

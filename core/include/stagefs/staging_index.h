@@ -256,7 +256,7 @@ class IndexTransaction : public IndexReader {
  public:
   virtual Status Commit() = 0;
 
-  // REQUIRES: no row has this SHA-256. kConflict if another content has the same XXH3.
+  // The row of a version that has none, or got one a moment ago. kConflict if another content has the same XXH3.
   virtual Result<VersionId> AddVersion(const VersionInfo& version) = 0;
   virtual Status RenewVersion(VersionId id, int64_t now_ns) = 0;
   virtual Status SetSynced(VersionId id) = 0;
@@ -309,6 +309,23 @@ class IndexTransaction : public IndexReader {
   virtual Status Freeze(const std::string& why) = 0;
 };
 
+// What a transaction changes, for an index that lets others run beside it. Every one may also add and renew versions
+// and make folders.
+struct Turn {
+  enum class Of { kEverything, kHistory, kWorkspace, kWorkspaceAndHistory, kNothingElse };
+  Of of = Of::kEverything;
+  WorkspaceId workspace = 0;
+
+  // Also removes: nobody runs beside it.
+  static Turn Everything() { return {}; }
+  // Branches, commits, and workspaces that it makes itself.
+  static Turn History() { return {Of::kHistory, 0}; }
+  static Turn Workspace(WorkspaceId id) { return {Of::kWorkspace, id}; }
+  static Turn Commit(WorkspaceId id) { return {Of::kWorkspaceAndHistory, id}; }
+  // Rows that no two transactions want at once: versions, mounts, working copies.
+  static Turn NothingElse() { return {Of::kNothingElse, 0}; }
+};
+
 // What a committed transaction survives.
 enum class Durability {
   kProcessDeath,  // kill -9
@@ -326,10 +343,8 @@ class StagingIndex {
   // REQUIRES: this thread begins no transaction meanwhile.
   virtual Result<std::unique_ptr<IndexReader>> Glance() = 0;
 
-  // One transaction at a time: waits for others to end, up to a minute, then kBusy. One that changes the rows of `only`
-  // this workspace, and otherwise adds and renews versions and makes folders, may run beside those of other workspaces.
-  virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability,
-                                                          std::optional<WorkspaceId> only = std::nullopt) = 0;
+  // Waits for others to end that want the same, up to a minute, then kBusy.
+  virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn = Turn::Everything()) = 0;
 
   // Changes when another process (or this one) committed something. Cheap enough to ask often.
   virtual Result<int64_t> ChangeMark() = 0;

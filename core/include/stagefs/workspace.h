@@ -216,7 +216,7 @@ class Workspace {
   Result<Snapshot> SnapshotOf(Result<std::unique_ptr<IndexReader>> opened);
   Result<TreeView> ViewOf(IndexReader& index, CommitSeq seq);
   template <class Change>
-  auto Mutate(Durability durability, Change change, bool only_here = true)
+  auto Mutate(Durability durability, Change change, bool commits = false)
       -> decltype(change(std::declval<Overlay&>()));
 
   // Constant after construction.
