@@ -17,21 +17,6 @@ namespace {
 // Bytes that are not the version's are fetched again before they are taken for damaged.
 constexpr int kFetchTries = 3;
 
-class CachedVersionReader : public VersionReader {
- public:
-  CachedVersionReader(UniqueFd fd, uint64_t size_bytes) : fd_(std::move(fd)), size_bytes_(size_bytes) {}
-
-  uint64_t size_bytes() const override { return size_bytes_; }
-  int fd() const override { return fd_.get(); }
-  Result<size_t> ReadAt(void* data, size_t size_bytes, uint64_t offset) const override {
-    return ReadUpTo(fd_.get(), data, size_bytes, offset);
-  }
-
- private:
-  const UniqueFd fd_;
-  const uint64_t size_bytes_;
-};
-
 // Removes a file on its way in, unless it was taken.
 class Temporary {
  public:
@@ -54,19 +39,7 @@ class S3VersionStore : public VersionStore {
     const Temporary file(cache_->NewName());
     {
       STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file.path(), O_RDWR | O_CREAT | O_EXCL));
-      std::vector<char> buffer(256 << 10);
-      ContentHasher hasher;
-      uint64_t total = 0;
-      for (;;) {
-        STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
-        if (got == 0) break;
-        hasher.Update(buffer.data(), got);
-        total += got;
-        STAGEFS_RETURN_IF_ERROR(WriteAll(fd.get(), buffer.data(), got));
-      }
-      if (total != size_bytes || hasher.Finish().sha256 != hash) {
-        return Error(ErrorCode::kInvalidArgument, "the bytes sent are not those of version " + ToHex(hash));
-      }
+      STAGEFS_RETURN_IF_ERROR(WriteVersion(source, hash, size_bytes, fd.get()));
     }
     STAGEFS_RETURN_IF_ERROR(Send(hash, file.path()));
     return cache_->Take(hash, file.path());
@@ -108,7 +81,7 @@ class S3VersionStore : public VersionStore {
     STAGEFS_RETURN_IF_ERROR(FetchInto(hash, file.path(), Bytes::kAny));
     STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, OpenFd(file.path(), O_RDONLY));
     STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
-    return std::unique_ptr<VersionReader>(new CachedVersionReader(std::move(fd), size_bytes));
+    return NewFileReader(std::move(fd), size_bytes);
   }
 
   Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
@@ -119,7 +92,7 @@ class S3VersionStore : public VersionStore {
       if (!fd.valid()) fd = cache_->Find(hash);
     }
     STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
-    return std::unique_ptr<VersionReader>(new CachedVersionReader(std::move(fd), size_bytes));
+    return NewFileReader(std::move(fd), size_bytes);
   }
 
   bool Has(const Sha256& hash) const override {

@@ -14,9 +14,9 @@
 namespace stagefs {
 namespace {
 
-class LocalVersionReader : public VersionReader {
+class FileReader : public VersionReader {
  public:
-  LocalVersionReader(UniqueFd fd, uint64_t size_bytes) : fd_(std::move(fd)), size_bytes_(size_bytes) {}
+  FileReader(UniqueFd fd, uint64_t size_bytes) : fd_(std::move(fd)), size_bytes_(size_bytes) {}
 
   uint64_t size_bytes() const override { return size_bytes_; }
   int fd() const override { return fd_.get(); }
@@ -69,7 +69,7 @@ class LocalVersionStore : public VersionStore {
     auto fd = OpenFd(PathOf(hash), O_RDONLY);
     if (!fd) return fd.error().In("version " + ToHex(hash));
     STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd->get()));
-    return std::unique_ptr<VersionReader>(new LocalVersionReader(std::move(*fd), size_bytes));
+    return NewFileReader(std::move(*fd), size_bytes);
   }
 
   bool Has(const Sha256& hash) const override { return access(PathOf(hash).c_str(), F_OK) == 0; }
@@ -105,19 +105,7 @@ class LocalVersionStore : public VersionStore {
   Status PutThrough(const std::string& temporary, const Sha256& hash, ByteSource& source,
                     uint64_t size_bytes) {
     STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(temporary, O_WRONLY | O_CREAT | O_EXCL));
-    std::vector<char> buffer(256 << 10);
-    ContentHasher hasher;
-    uint64_t total = 0;
-    for (;;) {
-      STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
-      if (got == 0) break;
-      hasher.Update(buffer.data(), got);
-      total += got;
-      STAGEFS_RETURN_IF_ERROR(WriteAll(fd.get(), buffer.data(), got));
-    }
-    if (total != size_bytes || hasher.Finish().sha256 != hash) {
-      return Error(ErrorCode::kInvalidArgument, "the bytes sent are not those of version " + ToHex(hash));
-    }
+    STAGEFS_RETURN_IF_ERROR(WriteVersion(source, hash, size_bytes, fd.get()));
     if (fchmod(fd.get(), 0400) != 0) return ErrnoError("make read-only " + temporary);
     STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), temporary));
     STAGEFS_RETURN_IF_ERROR(MoveIn(hash, temporary));
@@ -139,6 +127,27 @@ class LocalVersionStore : public VersionStore {
 };
 
 }  // namespace
+
+std::unique_ptr<VersionReader> NewFileReader(UniqueFd fd, uint64_t size_bytes) {
+  return std::make_unique<FileReader>(std::move(fd), size_bytes);
+}
+
+Status WriteVersion(ByteSource& source, const Sha256& hash, uint64_t size_bytes, int fd) {
+  std::vector<char> buffer(256 << 10);
+  ContentHasher hasher;
+  uint64_t total = 0;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
+    if (got == 0) break;
+    hasher.Update(buffer.data(), got);
+    total += got;
+    STAGEFS_RETURN_IF_ERROR(WriteAll(fd, buffer.data(), got));
+  }
+  if (total != size_bytes || hasher.Finish().sha256 != hash) {
+    return Error(ErrorCode::kInvalidArgument, "the bytes sent are not those of version " + ToHex(hash));
+  }
+  return {};
+}
 
 namespace {
 

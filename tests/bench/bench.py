@@ -453,6 +453,49 @@ def bases():
 
 
 @section
+def cluster():
+    """Batches on PostgreSQL, beside COPY of the rows that they stage, in the manifest's order."""
+    entries = 1_000_000 // SCALE
+    with postgres() as url:
+        os.environ["STAGEFS_INDEX"] = url
+        run(STAGEFS, "create", "b/cluster")
+        sql = partial(run, "psql", "-qXAt", url, "-c", "SET search_path = stagefs_1", "-c")
+        sql("INSERT INTO version (sha256, xxh3, size, stored_ns, renewed_ns, synced) SELECT sha256((i || E'\\n')::bytea),"
+            f" substring(sha256((i || 'x')::bytea) FOR 16), 7, 1, 1, 1 FROM generate_series(0, {entries - 1}) i")
+        sql("ANALYZE version")
+        sums, rows = f"{WORK}/cluster.sum", f"{WORK}/cluster.rows"
+        with open(sums, "w") as file:
+            file.writelines(f"{hash_of(i)}  images/{i % 1000:03d}/{i:07d}.jpg\n" for i in range(entries))
+        own, copy = [], []
+        for number in range(ROUNDS):
+            run(STAGEFS, "workspace", "create", f"b/cluster:w{number}")
+            own.append(timed(run, STAGEFS, "stage", f"b/cluster:w{number}", sums))
+            sql(f"\\copy (SELECT s.* FROM staged_entry s WHERE workspace = {number + 1} AND version IS NOT NULL ORDER BY version)"
+                f" TO '{rows}' (FORMAT binary)")
+            sql("CREATE TABLE rows_only (LIKE staged_entry INCLUDING ALL)")
+            copy.append(timed(sql, f"\\copy rows_only FROM '{rows}' (FORMAT binary)"))
+            sql("DROP TABLE rows_only")
+        del os.environ["STAGEFS_INDEX"]
+        show(f"COPY of {entries} rows", copy, entries)
+        show("stagefs stage on PostgreSQL, beside COPY", own, entries, beside=copy, goal=0.4)
+
+
+@contextlib.contextmanager
+def postgres():
+    folder = new_folder("postgres")
+    os.chmod(WORK, 0o755)
+    os.chmod(folder, 0o755)
+    server = subprocess.Popen(["tests/cluster/postgres.sh", f"{folder}/data"])
+    try:
+        while subprocess.run(["pg_isready", "-q", "-h", f"{folder}/data"]).returncode != 0:
+            time.sleep(0.1)
+        yield f"postgresql:///postgres?host={folder}/data&user=stagefs"
+    finally:
+        server.send_signal(2)
+        server.wait()
+
+
+@section
 def idle():
     run(STAGEFS, "create", "b/idle")
     with mounted("stagefs:idle:w") as mnt:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "stagefs/content_hash.h"
+#include "stagefs/posix_env.h"
 #include "stagefs/result.h"
 
 namespace stagefs {
@@ -89,6 +90,11 @@ class VersionStore {
   };
   virtual Result<Space> GetSpace() const = 0;
 };
+
+// A version that is a file of this machine.
+std::unique_ptr<VersionReader> NewFileReader(UniqueFd fd, uint64_t size_bytes);
+// Writes `source` to its end to `fd`. kInvalidArgument if that is not `size_bytes` that hash to `hash`.
+Status WriteVersion(ByteSource& source, const Sha256& hash, uint64_t size_bytes, int fd);
 
 // Of the file system that holds `folder`.
 Result<VersionStore::Space> SpaceOf(const std::string& folder);
