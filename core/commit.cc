@@ -66,7 +66,8 @@ Result<Overlay> OnTopOf(Overlay& overlay, CommitSeq base) {
 
 Result<std::vector<std::string>> Workspace::Conflicts(const std::string& branch_name) {
   std::vector<std::string> conflicts;
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath, Turn::Workspace(id_)));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
+                           repository_.index().Begin(Durability::kProcessDeath, Turn::Workspace(id_)));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, transaction->GetWorkspace(id_));
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch, transaction->FindBranch(branch_name));

@@ -203,7 +203,8 @@ Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionI
   // What was acknowledged earlier survives what survives this.
   STAGEFS_RETURN_IF_ERROR(repository_.SyncVersions());
   STAGEFS_RETURN_IF_ERROR(SyncFolder(repository_.incoming()));
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
+                           repository_.index().Begin(Durability::kPowerLoss, Turn::NothingElse()));
   const std::string& file = place.file;
   const std::string key = file.substr(file.rfind('/', file.rfind('/') - 1) + 1);
   STAGEFS_RETURN_IF_ERROR(transaction->PutWorkingCopy({key, place.workspace, place.slot, base_version}));
@@ -213,7 +214,8 @@ Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionI
 Status WorkingCopies::Forget(const WorkingCopyPlace& place, bool kept) {
   if (kept) {
     const std::string& file = place.file;
-    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath, Turn::NothingElse()));
+    STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
+                             repository_.index().Begin(Durability::kProcessDeath, Turn::NothingElse()));
     STAGEFS_RETURN_IF_ERROR(
         transaction->EraseWorkingCopy(file.substr(file.rfind('/', file.rfind('/') - 1) + 1)));
     STAGEFS_RETURN_IF_ERROR(transaction->Commit());

@@ -128,7 +128,8 @@ void StageFs::SayThatItLives() {
 }
 
 Status StageFs::NoteMounted() {
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath, Turn::NothingElse()));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
+                           repository_.index().Begin(Durability::kProcessDeath, Turn::NothingElse()));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, transaction->ClockNs());
   STAGEFS_RETURN_IF_ERROR(transaction->PutMount({HostOfPids(), options_.mountpoint, workspace_->id(), getpid(),
                                                  ProcessStartTime(getpid()), writer_, now_ns}));
@@ -136,7 +137,8 @@ Status StageFs::NoteMounted() {
 }
 
 Status StageFs::NoteUnmounted() {
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository_.index().Begin(Durability::kProcessDeath, Turn::NothingElse()));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
+                           repository_.index().Begin(Durability::kProcessDeath, Turn::NothingElse()));
   STAGEFS_RETURN_IF_ERROR(transaction->EraseMount(HostOfPids(), options_.mountpoint));
   return transaction->Commit();
 }
