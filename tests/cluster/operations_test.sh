@@ -48,6 +48,7 @@ check "is counted" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_batch_entrie
 check "with what was refused" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_batch_refused_total 1'"
 check "and how long it took" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_batch_seconds_count 1'"
 check "staged entries of each workspace" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_staged_entries{repository=\"t/r\",workspace=\"w\"} 42'"
+forget
 check "a file by HTTP" curl -sSf -o /dev/null "$url/api/repos/t/r/workspaces/w/files/in/by-http"
 check "requests to S3" sh -c "curl -sS $url/metrics | grep -q '^stagefs_s3_requests_total [1-9]'"
 if command -v promtool > /dev/null; then check "promtool" sh -c "curl -sS $url/metrics | promtool check metrics"; fi
