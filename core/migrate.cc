@@ -99,6 +99,13 @@ Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const 
   return NewIndex(folder, name, to, mark);
 }
 
+// From here on nobody takes the new index for one that a move left behind half-way.
+Status Complete(StagingIndex& index) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
+  STAGEFS_RETURN_IF_ERROR(transaction->EraseMeta(kFromKey));
+  return transaction->Commit();
+}
+
 // The last step, once the old index takes no change any more.
 Status Switch(const std::string& folder, const RepositoryPlaces& to) {
   const std::string path = folder + "/stagefs.db";
@@ -122,6 +129,11 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, source->index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto moved, reader->GetMeta(kMovedKey));
     if (moved == TextOf(to)) {
+      if (!to.index.empty()) {
+        STAGEFS_ASSIGN_OR_RETURN(const auto index,
+                                 OpenPostgresStagingIndex(to.index, name.ToString(), WhereMissing::kRefuse));
+        STAGEFS_RETURN_IF_ERROR(Complete(*index));
+      }
       STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
       return report;
     }
@@ -159,9 +171,10 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
     STAGEFS_RETURN_IF_ERROR(old->PutMeta(kMovedKey, TextOf(to)));
     STAGEFS_RETURN_IF_ERROR(old->Freeze("repository " + name.ToString() + " moved to " +
                                         (to.index.empty() ? folder : to.index) + ": unmount, and mount it again"));
-    index.reset();  // Closed before its file gets its name.
     STAGEFS_RETURN_IF_ERROR(old->Commit());
   }
+  STAGEFS_RETURN_IF_ERROR(Complete(*index));
+  index.reset();  // Closed before its file gets its name.
   STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
   return report;
 }

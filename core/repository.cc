@@ -386,10 +386,16 @@ Status Repository::TakeBack(const std::string& path, const Sha256& hash) {
   if (access(path.c_str(), F_OK) == 0) return {};
   STAGEFS_ASSIGN_OR_RETURN(const auto turn, index_->Begin(Durability::kProcessDeath));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> named, turn->FindVersion(HashRef(hash)));
-  if (!named) return versions_->GiveBack(hash, path);
+  if (!named && !versions_->TakesDurably()) return versions_->GiveBack(hash, path);
+  // From far away a copy: this machine's own, where it still is one, whether the store answers or not.
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, versions_->Open(hash));
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd copy, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
-  return CopyBytes(reader->fd(), copy.get(), reader->size_bytes());
+  if (const Status copied = CopyBytes(reader->fd(), copy.get(), reader->size_bytes()); !copied) {
+    unlink(path.c_str());
+    return copied;
+  }
+  if (!named) (void)versions_->Remove(hash);  // Else gc does.
+  return {};
 }
 
 Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> files) {

@@ -11,6 +11,7 @@
 #include "scene.h"
 #include "servers.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/repository.h"
 
 namespace stagefs::test {
 namespace {
@@ -131,6 +132,26 @@ TEST_CASE("VersionStore: what is given back is out of the store", "[contract][ve
   Ok(scene.store->Take(hash, scene.folder / "back"));
   CHECK(scene.Read(hash) == "borrowed");
   CHECK(scene.Read(scene.Put("borrowed")) == "borrowed");
+}
+
+TEST_CASE("Repository: a file that was taken in vain comes back", "[core][version_store]") {
+  StoreScene scene(STORES);
+  const std::string folder = scene.folder / "repository", file = scene.folder / "file";
+  Ok(MakeFolders(folder));
+  const VersionStore& store = *scene.store;
+  const auto repository = Value(Repository::Assemble(
+      folder, {"t", "r"}, Value(OpenSqliteStagingIndex(folder + "/stagefs.db")), std::move(scene.store)));
+  const ContentId content = HashOf("written");
+  WriteFile(file, "written");
+  Ok(repository->versions().Send(content.sha256, file));
+  {
+    const auto transaction = Value(repository->index().Begin(Durability::kProcessDeath));
+    Ok(repository->TakeInto(*transaction, file, content, 7, false).WithoutValue());
+    CHECK_FALSE(std::filesystem::exists(file));
+  }
+  Ok(repository->TakeBack(file, content.sha256));
+  CHECK(ReadFile(file) == "written");
+  CHECK_FALSE(store.Has(content.sha256));
 }
 
 TEST_CASE("LocalVersionStore: versions are read-only files named by their hash", "[core][version_store]") {

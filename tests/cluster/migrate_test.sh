@@ -32,6 +32,9 @@ equals "killed while it moves: nothing changed" "$before" "$(now)"
 check "and writing goes on" sh -c "echo meanwhile > $MNT/meanwhile && rm $MNT/meanwhile"
 check "it goes on where it was" stagefs migrate t/r "${places[@]}"
 equals "everything is there" "$before" "$(now)"
+schema=$(psql -qXAt "$postgres_url" -c "SELECT 'stagefs_' || number FROM stagefs.repository")
+equals "and nobody takes it for half of a move" 0 \
+  "$(psql -qXAt "$postgres_url" -c "SELECT count(*) FROM $schema.meta WHERE key = 'moving from'")"
 refuses "it is there already" "there already" stagefs migrate t/r "${places[@]}"
 check "who reads at the old place goes on" cmp data/large "$MNT/data/large"
 echo lost > lost
