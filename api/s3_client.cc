@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
-#include <mutex>
 #include <pugixml.hpp>
 #include <random>
 #include <thread>
@@ -27,13 +26,9 @@ constexpr auto kFirstPause = milliseconds(100);
 constexpr auto kLongestPause = milliseconds(5'000);
 constexpr auto kSilenceMax = std::chrono::seconds(30);
 constexpr int kWaitSecondsDefault = 30;
-constexpr int kWaitSecondsMax = 3'600;
 constexpr uint64_t kPartsMax = 10'000;  // S3's.
 
-milliseconds RetryFor() {
-  const char* text = std::getenv("STAGEFS_VERSIONS_WAIT");
-  return std::chrono::seconds(text == nullptr ? kWaitSecondsDefault : std::clamp(std::atoi(text), 0, kWaitSecondsMax));
-}
+std::chrono::seconds RetryFor() { return SecondsFromEnvironment("STAGEFS_VERSIONS_WAIT", kWaitSecondsDefault, 0); }
 
 // Between nothing and twice as long as the last time: requests that failed together are not sent again together.
 milliseconds Pause(int attempt) {
@@ -100,8 +95,7 @@ Result<S3Place> S3Place::Parse(const std::string& url) {
 
 S3Client::S3Client(S3Place place)
     : place_(std::move(place)),
-      http_(kRequestsAtOnce, std::clamp(std::chrono::duration_cast<std::chrono::seconds>(RetryFor()),
-                                        std::chrono::seconds(1), kSilenceMax)) {}
+      http_(kRequestsAtOnce, std::clamp(RetryFor(), std::chrono::seconds(1), kSilenceMax)) {}
 
 Result<ClientResponse> S3Client::SendOnce(const Request& request) {
   STAGEFS_ASSIGN_OR_RETURN(const AwsKeys keys, credentials_.Get());

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -109,9 +108,8 @@ class S3VersionStore : public VersionStore {
 
   Status List(const std::function<bool(const Sha256&)>& visit) const override {
     return s3_->List([&](const std::string& key) {
-      const auto ref = key.size() == 67 && key[2] == '/' ? HashRef::Parse("sha256:" + key.substr(3))
-                                                        : HashRef::Parse("sha256:");
-      return !ref || visit(*ref->sha256());
+      const auto ref = HashRef::Parse("sha256:" + key.substr(key.find('/') + 1));
+      return !ref || KeyOf(*ref->sha256()) != key || visit(*ref->sha256());
     });
   }
 

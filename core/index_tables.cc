@@ -42,8 +42,9 @@ std::array<IndexTable, kIndexTables> MakeTables() {
     table.first_page = select + where + "1 = 1 ORDER BY " + keys + " LIMIT ?1";
     table.next_page = select + where + '(' + keys + ") > (" + Parameters(1, table.keys) + ") ORDER BY " + keys +
                       " LIMIT ?1";
-    table.insert = std::string("INSERT INTO ") + table.name + " (" + columns + ") VALUES (" +
-                   Parameters(0, table.columns.size()) + ')';
+    const std::string target = std::string(table.name) + " (" + columns + ')';
+    table.insert = "INSERT INTO " + target + " VALUES (" + Parameters(0, table.columns.size()) + ')';
+    table.copy = "COPY " + target + " FROM STDIN (FORMAT binary)";
   }
   return tables;
 }
@@ -53,6 +54,12 @@ std::array<IndexTable, kIndexTables> MakeTables() {
 const IndexTable& IndexTable::At(size_t table) {
   static const std::array<IndexTable, kIndexTables> tables = MakeTables();
   return tables[table];
+}
+
+std::string SqlText(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return quoted + '\'';
 }
 
 }  // namespace stagefs

@@ -18,10 +18,14 @@ struct IndexTable {
 
   // The statements; kept, as connections keep them by address.
   std::string first_page = {}, next_page = {}, insert = {};
+  std::string copy = {};  // COPY's, in binary: PostgreSQL's.
 
   static const IndexTable& At(size_t table);
   bool IsText(size_t column) const { return columns[column][0] == '.'; }
   bool IsNumber(size_t column) const { return columns[column][0] != '.' && columns[column][0] != '#'; }
 };
+
+// As a literal of SQL.
+std::string SqlText(std::string_view text);
 
 }  // namespace stagefs

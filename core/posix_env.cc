@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -239,6 +240,11 @@ void RaiseOpenFilesLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::chrono::seconds SecondsFromEnvironment(const char* variable, int otherwise, int least) {
+  const char* text = std::getenv(variable);
+  return std::chrono::seconds(text == nullptr ? otherwise : std::clamp(std::atoi(text), least, 3'600));
 }
 
 std::string HostOfPids() {

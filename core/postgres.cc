@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "index_tables.h"
 #include "stagefs/counters.h"
 
 namespace stagefs {
@@ -62,7 +63,6 @@ std::string ArrayHeader(int32_t element, size_t count) {
   }
   return bytes;
 }
-
 
 }  // namespace
 
@@ -218,12 +218,6 @@ bool PostgresConnection::IsThere() {
   return IsAlive();
 }
 
-std::string PostgresConnection::Quoted(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
-  return quoted + '\'';
-}
-
 Status PostgresConnection::ContinueNumbers() {
   std::string sql;
   for (const auto& [table, column] : {std::pair("version", "id"), std::pair("lineage", "id"),
@@ -238,9 +232,9 @@ Status PostgresConnection::ContinueNumbers() {
 
 Status PostgresConnection::Freeze(const std::string& why) {
   std::string sql = "CREATE FUNCTION frozen() RETURNS trigger LANGUAGE plpgsql AS $frozen$ BEGIN RAISE EXCEPTION"
-                    " USING ERRCODE = '23000', MESSAGE = " + Quoted(why) + "; END $frozen$;";
-  for (const char* table : {"version", "commit_log", "branch", "workspace", "staged_entry", "inbox_file", "meta"}) {
-    sql += std::string("CREATE TRIGGER frozen BEFORE INSERT OR UPDATE OR DELETE ON ") + table +
+                    " USING ERRCODE = '23000', MESSAGE = " + SqlText(why) + "; END $frozen$;";
+  for (size_t table = 0; table < kIndexTables; ++table) {
+    sql += std::string("CREATE TRIGGER frozen BEFORE INSERT OR UPDATE OR DELETE ON ") + IndexTable::At(table).name +
            " FOR EACH STATEMENT EXECUTE FUNCTION frozen();";
   }
   return Execute(sql);
@@ -261,7 +255,7 @@ Error PostgresConnection::Broken(const std::string& why) {
 
 Status PostgresConnection::AwaitReadable(Deadline deadline) {
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return Broken("the database did not answer in time");
     pollfd socket{PQsocket(connection_), POLLIN, 0};
     const int ready = poll(&socket, 1, static_cast<int>(left.count()));
@@ -415,7 +409,7 @@ Result<PostgresConnection::Results> PostgresConnection::RunOnce(const char* sql,
   return rows;
 }
 
-Result<bool> PostgresConnection::AwaitNotification(int wake_fd, std::chrono::milliseconds timeout) {
+Result<bool> PostgresConnection::AwaitNotification(int wake_fd, milliseconds timeout) {
   STAGEFS_RETURN_IF_ERROR(Drain(std::chrono::steady_clock::now() + patience_));
   const auto take = [&] {
     bool any = false;

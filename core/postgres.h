@@ -4,7 +4,6 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -127,8 +126,6 @@ class PostgresConnection {
   // Waits until something came from the server, `wake_fd` is readable or the time is over. True if notifications came.
   Result<bool> AwaitNotification(int wake_fd, std::chrono::milliseconds timeout);
 
-  // As a literal of SQL.
-  static std::string Quoted(std::string_view text);
   // What `rows` has in its first column of its first row, as text; empty if there is none.
   static std::string FirstText(const Results& rows);
 

@@ -52,13 +52,9 @@ constexpr int kTurnSeconds = 60;
 constexpr auto kPollEvery = milliseconds(500);
 constexpr auto kRetryEvery = milliseconds(200);
 constexpr int kWaitSecondsDefault = 30;
-constexpr int kWaitSecondsMax = 3'600;
 
 // How long a connection is tried for, and an answer waited for: $STAGEFS_INDEX_WAIT, in seconds.
-seconds Patience() {
-  const char* text = std::getenv("STAGEFS_INDEX_WAIT");
-  return seconds(text == nullptr ? kWaitSecondsDefault : std::clamp(std::atoi(text), 1, kWaitSecondsMax));
-}
+seconds Patience() { return SecondsFromEnvironment("STAGEFS_INDEX_WAIT", kWaitSecondsDefault, 1); }
 
 class PostgresStagingIndex;
 
@@ -560,14 +556,10 @@ Status PostgresTransaction::EraseStaged(WorkspaceId workspace, const Slot& slot)
 // Nobody else can add rows there: what is replaced is deleted first, all at once, and new rows are copied in.
 Status PostgresTransaction::WriteExpected() {
   CopyRows rows;
-  std::vector<int64_t> folders;
-  std::vector<std::string_view> names;
+  std::vector<const Slot*> replaced;
   for (const auto& [slot, known] : expected_) {
     if (!known.changed) continue;
-    if (known.was_staged) {
-      folders.push_back(slot.folder);
-      names.push_back(slot.name);
-    }
+    if (known.was_staged) replaced.push_back(&slot);
     if (!known.staged) continue;
     NoteWritten(slot);
     const Entry& entry = known.staged->entry;
@@ -585,16 +577,8 @@ Status PostgresTransaction::WriteExpected() {
     rows.AddInt(entry.scratch);
     entry.target.empty() ? rows.AddNull() : rows.AddBlob(entry.target);
   }
-  const auto expected = std::exchange(expected_, {});  // What `names` points into.
-  if (!names.empty()) {
-    const std::string folder_array = PostgresConnection::ArrayOf(folders);
-    const std::string name_array = PostgresConnection::ArrayOf(names);
-    STAGEFS_ASSIGN_OR_RETURN(
-        auto query, lease_->Prepare("DELETE FROM staged_entry WHERE workspace = ?1 AND (folder, name) IN"
-                                    " (SELECT * FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])))"));
-    query.BindInt(1, expected_workspace_).BindBlob(2, folder_array).BindBlob(3, name_array);
-    STAGEFS_RETURN_IF_ERROR(query.Run());
-  }
+  const auto expected = std::exchange(expected_, {});  // What `replaced` points into.
+  if (!replaced.empty()) STAGEFS_RETURN_IF_ERROR(EraseStagedAt(expected_workspace_, replaced));
   if (rows.rows() == 0) return {};
   return lease_->Copy("COPY staged_entry (workspace, folder, name, kind, version, child, size, executable, mtime_ns,"
                       " state, scratch, target) FROM STDIN (FORMAT binary)",
@@ -615,9 +599,7 @@ Status PostgresTransaction::PutRow(size_t table, const IndexRow& row) {
 
 Status PostgresTransaction::WriteCopied() {
   if (copied_.rows() == 0) return {};
-  const std::string& insert = IndexTable::At(copied_table_).insert;
-  const std::string target = insert.substr(12, insert.find(" VALUES") - 12);  // NAME (COLUMNS)
-  STAGEFS_RETURN_IF_ERROR(lease_->Copy(("COPY " + target + " FROM STDIN (FORMAT binary)").c_str(), copied_));
+  STAGEFS_RETURN_IF_ERROR(lease_->Copy(IndexTable::At(copied_table_).copy.c_str(), copied_));
   copied_.Clear();
   return {};
 }
@@ -654,42 +636,39 @@ Status PostgresTransaction::Commit() {
 
 // The repository's number, whose tables are laid out where there are none. Whoever does that is alone meanwhile.
 Result<int32_t> LayOut(PostgresConnection& connection, const std::string& repository, WhereMissing missing) {
-  const std::string where = " FROM stagefs.repository WHERE name = " + PostgresConnection::Quoted(repository);
-  STAGEFS_RETURN_IF_ERROR(
-      connection.Execute("BEGIN; SELECT pg_advisory_xact_lock(" + std::to_string(kLockClass) + ", 0)"));
+  const Error not_found(ErrorCode::kNotFound, "Repository '" + repository + "' not found");
   if (missing == WhereMissing::kMake) {
     STAGEFS_RETURN_IF_ERROR(connection.Execute(
+        "BEGIN; SELECT pg_advisory_xact_lock(" + std::to_string(kLockClass) + ", 0);"
         "CREATE SCHEMA IF NOT EXISTS stagefs;"
         "CREATE TABLE IF NOT EXISTS stagefs.repository (number SERIAL PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
         " schema_version INTEGER NOT NULL);"
-        "INSERT INTO stagefs.repository (name, schema_version) VALUES (" + PostgresConnection::Quoted(repository) +
+        "INSERT INTO stagefs.repository (name, schema_version) VALUES (" + SqlText(repository) +
         ", 0) ON CONFLICT DO NOTHING"));
   } else {
     STAGEFS_ASSIGN_OR_RETURN(const auto any, connection.Query("SELECT to_regclass('stagefs.repository')::text"));
-    STAGEFS_ASSIGN_OR_RETURN(const auto known, PostgresConnection::FirstText(any).empty()
-                                                   ? Result<PostgresConnection::Results>(any)
-                                                   : connection.Query("SELECT number" + where));
-    if (PostgresConnection::FirstText(known).empty()) {
-      return Error(ErrorCode::kNotFound, "Repository '" + repository + "' not found");
-    }
+    if (PostgresConnection::FirstText(any).empty()) return not_found;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto number, connection.Query("SELECT number" + where));
-  STAGEFS_ASSIGN_OR_RETURN(const auto version, connection.Query("SELECT schema_version" + where));
-  const std::string text = PostgresConnection::FirstText(number);
-  const int known = std::atoi(PostgresConnection::FirstText(version).c_str());
+  STAGEFS_ASSIGN_OR_RETURN(const auto rows,
+                           connection.Query("SELECT number || ' ' || schema_version FROM stagefs.repository"
+                                            " WHERE name = " + SqlText(repository)));
+  const std::string row = PostgresConnection::FirstText(rows);
+  if (row.empty()) return not_found;
+  const std::string number = row.substr(0, row.find(' '));
+  const int known = std::atoi(row.c_str() + number.size());
   if (known > kSchemaVersion) {
     return Error(ErrorCode::kUnsupported, "repository " + repository + " was made by a newer stagefs (schema " +
                                               std::to_string(known) + "; this one knows up to " +
                                               std::to_string(kSchemaVersion) + "): update stagefs");
   }
   if (known == 0) {
-    STAGEFS_RETURN_IF_ERROR(connection.Execute("CREATE SCHEMA stagefs_" + text + "; SET LOCAL search_path = stagefs_" +
-                                               text + ';' + kSchema +
-                                               ";UPDATE stagefs.repository SET schema_version = " +
-                                               std::to_string(kSchemaVersion) + " WHERE number = " + text));
+    STAGEFS_RETURN_IF_ERROR(connection.Execute(
+        "CREATE SCHEMA stagefs_" + number + "; SET LOCAL search_path = stagefs_" + number + ';' + kSchema +
+        ";UPDATE stagefs.repository SET schema_version = " + std::to_string(kSchemaVersion) +
+        " WHERE number = " + number));
   }
-  STAGEFS_RETURN_IF_ERROR(connection.Execute("COMMIT"));
-  return std::atoi(text.c_str());
+  if (missing == WhereMissing::kMake) STAGEFS_RETURN_IF_ERROR(connection.Execute("COMMIT"));
+  return std::atoi(number.c_str());
 }
 
 }  // namespace

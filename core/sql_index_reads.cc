@@ -16,10 +16,8 @@ namespace {
 constexpr size_t kRowsOfNameMax = 8;
 // Rows of one name that are looked at together for the newest visible one.
 constexpr int64_t kRowsTogether = 16;
-constexpr int kEntryColumns = 6;
 
 #define VERSION_COLUMNS "id, sha256, xxh3, size, stored_ns, renewed_ns, synced"
-#define ENTRY_COLUMNS "kind, version, child, size, executable, mtime_ns"
 #define STAGED_COLUMNS ENTRY_COLUMNS ", state, scratch, target"
 #define COMMIT_COLUMNS "seq, id, lineage, parent, merged, message, author, email, time_ns"
 #define WORKSPACE_COLUMNS "id, uid, name, branch, base, change_seq, report, created_ns"
@@ -117,6 +115,29 @@ StagedEntry ReadStaged(const Row& row, int column) {
   staged.entry.scratch = row.Int(column + kEntryColumns + 1) != 0;
   staged.entry.target = row.Blob(column + kEntryColumns + 2);
   return staged;
+}
+
+// Reads rows of one name, newest first, until `view` shows one; `columns` come after lineage and seq.
+#define NEWEST_FIRST(columns)                                                                   \
+  "SELECT lineage, seq" columns " FROM tree_entry WHERE folder = ?1 AND name = ?2 AND seq < ?3" \
+  " ORDER BY seq DESC LIMIT ?4"
+
+template <class C, class Read>
+auto NewestShown(C& connection, const char* newest_first, const TreeView& view, FolderId folder, std::string_view name,
+                 Read read) -> Result<std::optional<decltype(read(std::declval<typename C::Statement>()))>> {
+  using Answer = std::optional<decltype(read(std::declval<typename C::Statement>()))>;
+  for (CommitSeq before = INT64_MAX;;) {
+    STAGEFS_ASSIGN_OR_RETURN(auto query, connection.Prepare(newest_first));
+    query.BindInt(1, folder).BindBlob(2, name).BindInt(3, before).BindInt(4, kRowsTogether);
+    int64_t rows = 0;
+    for (;; ++rows) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+      if (!more) break;
+      before = query.Int(1);
+      if (view.Shows(query.Int(0), before)) return Answer(read(query));
+    }
+    if (rows < kRowsTogether) return Answer();
+  }
 }
 
 }  // namespace
@@ -282,29 +303,6 @@ Result<TreeView> SqlReads<I, C>::ViewOf(CommitSeq seq) {
     STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
     if (!more) return view;
     view.lines.push_back({query.Int(0), query.Int(1)});
-  }
-}
-
-// Reads rows of one name, newest first, until `view` shows one; `columns` come after lineage and seq.
-#define NEWEST_FIRST(columns)                                                                   \
-  "SELECT lineage, seq" columns " FROM tree_entry WHERE folder = ?1 AND name = ?2 AND seq < ?3" \
-  " ORDER BY seq DESC LIMIT ?4"
-
-template <class C, class Read>
-auto NewestShown(C& connection, const char* newest_first, const TreeView& view, FolderId folder, std::string_view name,
-                 Read read) -> Result<std::optional<decltype(read(std::declval<typename C::Statement>()))>> {
-  using Answer = std::optional<decltype(read(std::declval<typename C::Statement>()))>;
-  for (CommitSeq before = INT64_MAX;;) {
-    STAGEFS_ASSIGN_OR_RETURN(auto query, connection.Prepare(newest_first));
-    query.BindInt(1, folder).BindBlob(2, name).BindInt(3, before).BindInt(4, kRowsTogether);
-    int64_t rows = 0;
-    for (;; ++rows) {
-      STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
-      if (!more) break;
-      before = query.Int(1);
-      if (view.Shows(query.Int(0), before)) return Answer(read(query));
-    }
-    if (rows < kRowsTogether) return Answer();
   }
 }
 
@@ -588,17 +586,6 @@ Result<std::vector<std::string>> SqlReads<I, C>::ListMeta(const std::string& pre
       connection().Prepare("SELECT key FROM meta WHERE substr(key, 1, length(CAST(?1 AS TEXT))) = ?1 ORDER BY key"));
   query.BindText(1, prefix);
   return AllRows(query, [](const auto& row) { return std::string(row.Text(0)); });
-}
-
-template <class C>
-std::pair<std::string, std::string> SlotArrays(const std::vector<const Slot*>& slots) {
-  std::vector<int64_t> folders;
-  std::vector<std::string_view> names;
-  for (const Slot* slot : slots) {
-    folders.push_back(slot->folder);
-    names.push_back(slot->name);
-  }
-  return {C::ArrayOf(folders), C::ArrayOf(names)};
 }
 
 template <class I, class C>

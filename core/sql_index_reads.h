@@ -5,6 +5,22 @@
 
 namespace stagefs {
 
+// The columns of an entry.
+#define ENTRY_COLUMNS "kind, version, child, size, executable, mtime_ns"
+constexpr int kEntryColumns = 6;
+
+// The folders and the names of `slots`, each as one parameter.
+template <class C>
+std::pair<std::string, std::string> SlotArrays(const std::vector<const Slot*>& slots) {
+  std::vector<int64_t> folders;
+  std::vector<std::string_view> names;
+  for (const Slot* slot : slots) {
+    folders.push_back(slot->folder);
+    names.push_back(slot->name);
+  }
+  return {C::ArrayOf(folders), C::ArrayOf(names)};
+}
+
 // Binds a value of a row that is copied.
 template <class Statement>
 void BindValue(Statement& statement, int index, bool is_text, const IndexValue& value) {

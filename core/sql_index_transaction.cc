@@ -7,8 +7,6 @@
 namespace stagefs {
 namespace {
 
-constexpr int kEntryColumns = 6;
-#define ENTRY_COLUMNS "kind, version, child, size, executable, mtime_ns"
 #define ENTRY_REPLACED                                                                                             \
   "kind = excluded.kind, version = excluded.version, child = excluded.child, size = excluded.size, executable ="    \
   " excluded.executable, mtime_ns = excluded.mtime_ns"
@@ -347,11 +345,14 @@ Status SqlTransaction<C>::PutRow(size_t table, const IndexRow& row) {
   });
 }
 
-// New rows and folders get numbers that nothing had before.
 template <class C>
-Status SqlTransaction<C>::EndRows() {
-  STAGEFS_RETURN_IF_ERROR(connection().ContinueNumbers());
-  return {};
+Status SqlTransaction<C>::EraseStagedAt(WorkspaceId workspace, const std::vector<const Slot*>& slots)
+  requires(C::kFarAway)
+{
+  const auto [folders, names] = SlotArrays<C>(slots);
+  return Run("DELETE FROM staged_entry WHERE workspace = ?1 AND (folder, name) IN"
+             " (SELECT * FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])))",
+             [&](auto& s) { s.BindInt(1, workspace).BindBlob(2, folders).BindBlob(3, names); });
 }
 
 template class SqlTransaction<SqliteConnection>;

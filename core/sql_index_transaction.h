@@ -43,11 +43,14 @@ class SqlTransaction : public SqlReads<IndexTransaction, Connection> {
   Status EraseMeta(const std::string& key) override;
 
   Status PutRow(size_t table, const IndexRow& row) override;
-  Status EndRows() override;
+  // New rows and folders get numbers that nothing had before.
+  Status EndRows() override { return connection().ContinueNumbers(); }
   Status Freeze(const std::string& why) override { return connection().Freeze(why); }
 
  protected:
   using SqlReads<IndexTransaction, Connection>::connection;
+  Status EraseStagedAt(WorkspaceId workspace, const std::vector<const Slot*>& slots)
+    requires(Connection::kFarAway);
 
  private:
   // Runs `sql` with what `bind` binds.

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "index_tables.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -169,13 +170,12 @@ Status SqliteConnection::ContinueNumbers() {
 }
 
 Status SqliteConnection::Freeze(const std::string& why) {
-  std::string quoted;
-  for (const char c : why) quoted += c == '\'' ? std::string("''") : std::string(1, c);
   std::string sql;
-  for (const char* table : {"version", "commit_log", "branch", "workspace", "staged_entry", "inbox_file", "meta"}) {
-    for (const char* change : {"INSERT", "UPDATE", "DELETE"}) {
-      sql += std::string("CREATE TRIGGER frozen_") + table + '_' + change + " BEFORE " + change + " ON " + table +
-             " BEGIN SELECT RAISE(ABORT, '" + quoted + "'); END;";
+  for (size_t i = 0; i < kIndexTables; ++i) {
+    const std::string table = IndexTable::At(i).name;
+    for (const std::string change : {"INSERT", "UPDATE", "DELETE"}) {
+      sql += "CREATE TRIGGER frozen_" + table + '_' + change + " BEFORE " + change + " ON " + table +
+             " BEGIN SELECT RAISE(ABORT, " + SqlText(why) + "); END;";
     }
   }
   return Execute(sql);

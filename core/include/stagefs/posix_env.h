@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -78,6 +79,8 @@ int64_t ToNs(const timespec& time);
 
 // 32 random lower-case hex digits.
 std::string RandomHex();
+// What the environment says, from `least` on, in whole seconds of at most an hour.
+std::chrono::seconds SecondsFromEnvironment(const char* variable, int otherwise, int least);
 // The kernel's id of this boot: bytes that were not synced in another boot may be gone.
 std::string BootId();
 // This machine for as long as it is installed, else its host name.
