@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -39,6 +41,17 @@ bool ComesBefore(const std::string& a, const std::string& b) {
   return a.size() < b.size();
 }
 
+// Trouble with the index ends the batch; trouble with an entry is the entry's.
+bool IsTrouble(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kIo:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kReadOnly: return true;
+    default: return false;
+  }
+}
+
 // Two threads share a large manifest: the caller's reads it and sorts runs, the other one writes rows, and both find
 // the versions that a run names. The caller's looks them up through a reader of its own, which sees what the
 // transaction sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is staged
@@ -70,7 +83,7 @@ class Batch {
   // Stages what is left; the report is complete afterwards.
   Status Finish() {
     if (!stager_.joinable()) {
-      Sort(&run_->entries);
+      Sort(run_.get());
       FindSome(overlay_.index(), run_.get());
       return StageRun(run_.get());
     }
@@ -92,6 +105,7 @@ class Batch {
   struct Run {
     ManifestOptions options;
     std::vector<Waiting> entries;
+    bool nested = false;  // Some path is a folder on the way to another.
     std::atomic<size_t> taken = 0;  // So many of them are being looked up;
     size_t found = 0;               // so many were. Guarded by mutex_.
   };
@@ -101,7 +115,7 @@ class Batch {
       STAGEFS_ASSIGN_OR_RETURN(versions_, index_.Read());
       stager_ = std::thread([this] { StageRuns(); });
     }
-    Sort(&run_->entries);
+    Sort(run_.get());
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return !next_ || !failed_; });
@@ -151,8 +165,8 @@ class Batch {
     }
   }
 
-  static void Sort(std::vector<Waiting>* run) {
-    std::vector<Waiting>& entries = *run;
+  static void Sort(Run* run) {
+    std::vector<Waiting>& entries = run->entries;
     std::stable_sort(entries.begin(), entries.end(), [](const Waiting& a, const Waiting& b) {
       return ComesBefore(a.entry.path, b.entry.path);
     });
@@ -163,6 +177,7 @@ class Batch {
       if (below.size() > above.size() && below[above.size()] == '/' && below.starts_with(above)) {
         std::sort(entries.begin(), entries.end(),
                   [](const Waiting& a, const Waiting& b) { return a.position < b.position; });
+        run->nested = true;
         break;
       }
     }
@@ -215,21 +230,13 @@ class Batch {
 
   Status StageRun(Run* run) {
     std::vector<std::pair<size_t, RefusedEntry>> refused;
-    if (far_away_) STAGEFS_RETURN_IF_ERROR(ExpectKnown(*run));
-    size_t expected = 0;
-    for (size_t i = 0; i < run->entries.size(); ++i) {
-      Waiting& waiting = run->entries[i];
-      if (far_away_ && i >= expected) {
-        STAGEFS_ASSIGN_OR_RETURN(expected, ExpectFrom(*run, i));
-      }
+    if (folders_.size() >= kFoldersKnownMax) folders_.clear();
+    if (far_away_ && !run->nested) STAGEFS_RETURN_IF_ERROR(Expect(*run));
+    for (Waiting& waiting : run->entries) {
       ++report_.entries;
       const auto staged = StageOne(run->options, *waiting.found);
       if (!staged) {
-        // Trouble with the index ends the batch; trouble with an entry is the entry's.
-        if (staged.error().code() == ErrorCode::kIo || staged.error().code() == ErrorCode::kNoSpace ||
-            staged.error().code() == ErrorCode::kCorrupt || staged.error().code() == ErrorCode::kReadOnly) {
-          return staged.error();
-        }
+        if (IsTrouble(staged.error())) return staged.error();
         refused.emplace_back(waiting.position,
                              RefusedEntry{std::move(waiting.entry.hash), std::move(waiting.entry.path),
                                           staged.error().message()});
@@ -253,36 +260,40 @@ class Batch {
     return text.substr(0, text.size() - path.name().size() - (path.name().size() < text.size() ? 1 : 0));
   }
 
-  // Lets the index read, in one go, what entries in folders that are known will ask for.
-  Status ExpectKnown(const Run& run) {
-    std::vector<Slot> slots;
+  // Lets the index read in one go what the run will ask for, level by level of its folders, which are made on the way.
+  Status Expect(const Run& run) {
+    std::map<size_t, std::set<RepoPath>> levels;  // By the number of their parents.
     for (const Waiting& waiting : run.entries) {
-      if (!*waiting.found) continue;
-      const RepoPath& path = (*waiting.found)->path;
-      const auto folder = folders_.find(DirectoryOf(path));
-      if (folder != folders_.end()) slots.push_back({folder->second, std::string(path.name())});
+      if (!*waiting.found || folders_.contains(DirectoryOf((*waiting.found)->path))) continue;
+      RepoPath directory = (*waiting.found)->path.parent();
+      for (; !directory.is_root() && !folders_.contains(directory.str()); directory = directory.parent()) {
+        const auto depth = static_cast<size_t>(std::count(directory.str().begin(), directory.str().end(), '/'));
+        if (!levels[depth].insert(directory).second) break;
+      }
     }
-    return overlay_.transaction().Expect(overlay_.workspace().id, overlay_.base(), slots);
+    std::vector<Slot> slots;
+    for (const auto& [depth, level] : levels) {
+      slots.clear();
+      for (const RepoPath& directory : level) AddSlot(directory, &slots);
+      STAGEFS_RETURN_IF_ERROR(overlay_.Expect(slots));
+      for (const RepoPath& directory : level) {
+        // Where a folder cannot be, each entry below it says so.
+        if (const auto folder = FolderOf(directory); !folder && IsTrouble(folder.error())) return folder.error();
+      }
+    }
+    slots.clear();
+    for (const Waiting& waiting : run.entries) {
+      if (*waiting.found) AddSlot((*waiting.found)->path, &slots);
+    }
+    return overlay_.Expect(slots);
   }
 
-  // The same for the entries from `begin` on that are in one folder, where that was not known; returns where they end.
-  Result<size_t> ExpectFrom(const Run& run, size_t begin) {
-    if (!*run.entries[begin].found) return begin + 1;
-    const RepoPath& first = (*run.entries[begin].found)->path;
-    const bool known = folders_.contains(DirectoryOf(first));
-    // Where the folder cannot be, each entry says so.
-    const auto folder = FolderOf(first.parent());
-    std::vector<Slot> slots;
-    size_t end = begin;
-    for (; end < run.entries.size() && *run.entries[end].found; ++end) {
-      const RepoPath& path = (*run.entries[end].found)->path;
-      if (DirectoryOf(path) != DirectoryOf(first)) break;
-      if (folder && !known) slots.push_back({*folder, std::string(path.name())});
-    }
-    if (!slots.empty()) {
-      STAGEFS_RETURN_IF_ERROR(overlay_.transaction().Expect(overlay_.workspace().id, overlay_.base(), slots));
-    }
-    return end;
+  // Where `path` is, if its folder is known.
+  void AddSlot(const RepoPath& path, std::vector<Slot>* slots) const {
+    const std::string_view directory = DirectoryOf(path);
+    const auto folder = folders_.find(directory);
+    if (folder != folders_.end()) slots->push_back({folder->second, std::string(path.name())});
+    else if (directory.empty()) slots->push_back({kRootFolder, std::string(path.name())});
   }
 
   Result<StageOutcome> StageOne(const ManifestOptions& options, const Result<Found>& found) {
@@ -302,7 +313,6 @@ class Batch {
     if (const auto known = folders_.find(directory.str()); known != folders_.end()) return known->second;
     STAGEFS_ASSIGN_OR_RETURN(const FolderId above, FolderOf(directory.parent()));
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay_.EnsureFolder({above, std::string(directory.name())}));
-    if (folders_.size() >= kFoldersKnownMax) folders_.clear();
     folders_[directory.str()] = folder;
     return folder;
   }

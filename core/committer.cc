@@ -18,6 +18,9 @@ Result<int64_t> Committer::Run(std::vector<std::string>* left_out) {
 Status Committer::Survey(std::vector<std::string>* left_out) {
   return WalkStaged(tree_, [&](const StagedAt& at) -> Status {
     const Entry& entry = at.staged.entry;
+    if (entry.kind == EntryKind::kFolder && at.staged.state != StagedState::kModified) {
+      kept_[entry.child] = {at.slot, entry};
+    }
     if (entry.scratch || entry.kind == EntryKind::kSymlink) left_out->push_back(at.path);
     if (at.staged.state == StagedState::kKept) return {};
     (at.staged.state == StagedState::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
@@ -28,19 +31,18 @@ Status Committer::Survey(std::vector<std::string>* left_out) {
 // A folder with something in it exists in the commit, and so do those above it.
 Status Committer::Settle(FolderId folder) {
   while (folder != kRootFolder && settled_.insert(folder).second) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place,
-                             tree_.index().PlaceInStaged(tree_.workspace().id, folder));
-    if (!place) {
+    const auto kept = kept_.find(folder);
+    if (kept == kept_.end()) {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
                                tree_.index().PlaceInBase(tree_.base(), folder));
       if (!home) return {};  // Moved by this commit, and settled through its new place.
       folder = home->folder;
       continue;
     }
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, tree_.LookUpStaged(*place));
-    STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, *place, row->entry));
-    STAGEFS_RETURN_IF_ERROR(tree_.transaction().EraseStaged(tree_.workspace().id, *place));
-    folder = place->folder;
+    const auto& [place, entry] = kept->second;
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, place, entry));
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().EraseStaged(tree_.workspace().id, place));
+    folder = place.folder;
   }
   return {};
 }
@@ -48,9 +50,10 @@ Status Committer::Settle(FolderId folder) {
 // Commits have no empty folders; the workspace keeps the ones it shows.
 Status Committer::DropIfEmpty(FolderId folder) {
   while (folder != kRootFolder) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto first, tree_.index().ListBase(view_, folder, "", 1));
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, tree_.index().PlaceInBase(view_, folder));
-    if (!first.empty() || !place) return {};
+    if (!place) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const auto first, tree_.index().ListBase(view_, folder, "", 1));
+    if (!first.empty()) return {};
     STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, *place, Entry()));
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, tree_.LookUpStaged(*place));
     if (!row) {

@@ -1,6 +1,7 @@
 // Moves staged rows into a commit.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ class Committer {
   Overlay& tree_;
   const CommitInfo& commit_;
   std::set<FolderId> filled_, thinned_, settled_;
+  std::map<FolderId, Located> kept_;  // Folders with a row that stays in the workspace.
   TreeView view_;
 };
 

@@ -9,6 +9,7 @@
 #include "rebaser.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repository.h"
+#include "walk.h"
 
 namespace stagefs {
 namespace {
@@ -57,26 +58,6 @@ Result<std::vector<CommitInfo>> OnlyIn(IndexReader& index, CommitSeq head, Commi
   return commits;
 }
 
-// The slots in which the trees of two commits may differ: what either line of first parents changed since
-// they met.
-Result<std::set<Slot>> SlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b) {
-  std::set<Slot> slots;
-  while (a != b) {
-    CommitSeq& newer = a > b ? a : b;
-    std::optional<Slot> after;
-    for (;;) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto page, index.ListCommitted(newer, after, kPage));
-      if (page.empty()) break;
-      slots.insert(page.begin(), page.end());
-      after = page.back();
-    }
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, index.GetCommit(newer));
-    if (!commit) return Error(ErrorCode::kCorrupt, "a commit's parent is gone");
-    newer = commit->parent;
-  }
-  return slots;
-}
-
 struct Sides {
   BranchInfo base;
   CommitInfo base_head, head;
@@ -100,7 +81,11 @@ Result<Sides> FindSides(IndexReader& index, const std::string& base, const Commi
 Result<Overlay> StageHead(IndexTransaction& transaction, const Sides& sides) {
   STAGEFS_ASSIGN_OR_RETURN(Overlay overlay, AddHiddenWorkspace(transaction, sides.base.name, sides.ancestor));
   STAGEFS_ASSIGN_OR_RETURN(const TreeView head, transaction.ViewOf(sides.head.seq));
-  STAGEFS_ASSIGN_OR_RETURN(const auto slots, SlotsBetween(transaction, sides.ancestor, sides.head.seq));
+  std::set<Slot> slots;
+  STAGEFS_RETURN_IF_ERROR(VisitSlotsBetween(transaction, sides.ancestor, sides.head.seq, [&](const Slot& slot) {
+                            slots.insert(slot);
+                            return true;
+                          }).WithoutValue());
   for (const Slot& slot : slots) {
     STAGEFS_ASSIGN_OR_RETURN(const auto before, overlay.LookUpBase(slot));
     STAGEFS_ASSIGN_OR_RETURN(const auto after, transaction.LookUpBase(head, slot.folder, slot.name));

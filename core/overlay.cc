@@ -1,5 +1,6 @@
 #include "overlay.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "stagefs/posix_env.h"
@@ -75,13 +76,14 @@ Result<std::vector<Named<Entry>>> OverlayReader::ListBase(FolderId folder, std::
 Result<std::vector<Named<Entry>>> OverlayReader::List(FolderId folder, std::string_view after, size_t limit) {
   std::vector<Named<Entry>> merged;
   std::string cursor(after);
-  while (merged.size() < limit) {
-    STAGEFS_ASSIGN_OR_RETURN(auto base, index_.ListBase(base_, folder, cursor, limit));
-    STAGEFS_ASSIGN_OR_RETURN(auto staged, index_.ListStaged(workspace_.id, folder, cursor, limit));
+  // Grows, as all of a page may be removed.
+  for (size_t page = limit; merged.size() < limit; page = std::max(page, std::min(2 * page, kListPage))) {
+    STAGEFS_ASSIGN_OR_RETURN(auto base, index_.ListBase(base_, folder, cursor, page));
+    STAGEFS_ASSIGN_OR_RETURN(auto staged, index_.ListStaged(workspace_.id, folder, cursor, page));
     // A full page may be cut: only names up to the smaller of the two last ones are decided.
     std::optional<std::string> horizon;
-    if (base.size() == limit) horizon = base.back().name;
-    if (staged.size() == limit && (!horizon || staged.back().name < *horizon)) horizon = staged.back().name;
+    if (base.size() == page) horizon = base.back().name;
+    if (staged.size() == page && (!horizon || staged.back().name < *horizon)) horizon = staged.back().name;
     size_t b = 0, s = 0;
     while ((b < base.size() || s < staged.size()) && merged.size() < limit) {
       const bool take_staged = s < staged.size() && (b == base.size() || staged[s].name <= base[b].name);
@@ -253,12 +255,15 @@ Status Overlay::Remove(const Slot& slot) {
 
 Status Overlay::RemoveRecursively(const Slot& slot, const Entry& entry) {
   if (entry.kind != EntryKind::kFolder) return Remove(slot);
+  std::string after;
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, List(entry.child, "", kListPage));
-    if (page.empty()) return RemoveFolder(slot);
-    for (const auto& [name, child] : page) {
-      STAGEFS_RETURN_IF_ERROR(RemoveRecursively({entry.child, name}, child));
-    }
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, List(entry.child, after, kListPage));
+    std::vector<Slot> slots;
+    for (const auto& [name, child] : page) slots.push_back({entry.child, name});
+    STAGEFS_RETURN_IF_ERROR(Expect(slots));
+    for (size_t i = 0; i < page.size(); ++i) STAGEFS_RETURN_IF_ERROR(RemoveRecursively(slots[i], page[i].value));
+    if (page.size() < kListPage) return Vacate(slot);
+    after = page.back().name;
   }
 }
 

@@ -57,6 +57,8 @@ class Overlay : public OverlayReader {
         writer_(writer) {}
 
   IndexTransaction& transaction() { return transaction_; }
+  // Where the caller is about to look and to stage files; see IndexTransaction::Expect().
+  Status Expect(const std::vector<Slot>& slots) { return transaction_.Expect(workspace().id, base(), slots); }
   WriterId writer() const { return writer_; }
 
   Result<StagedFile> StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how);

@@ -52,6 +52,12 @@ void AppendInt(std::string* bytes, T value) {
   }
 }
 
+// So few that neither side's buffers are full of what the other has not read.
+constexpr size_t kWaitingMax = 128;
+
+// The server knows each parameter's type from the column that it is compared with or put into.
+constexpr int kBinary[PostgresStatement::kParametersMax] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
 constexpr int32_t kInt8Oid = 20, kByteaOid = 17;
 
 std::string ArrayHeader(int32_t element, size_t count) {
@@ -82,25 +88,29 @@ PostgresStatement& PostgresStatement::BindBlob(int index, std::string_view bytes
   return *this;
 }
 
-Result<bool> PostgresStatement::Step() {
-  if (!result_) {
-    std::array<const char*, kParametersMax> values{};
-    std::array<int, kParametersMax> lengths{};
-    for (size_t i = 0; i < static_cast<size_t>(parameters_); ++i) {
-      const Value& bound = values_[i];
-      if (!bound.is_set) continue;
-      // A null pointer would bind NULL; an empty string is meant.
-      values[i] = bound.is_integer             ? reinterpret_cast<const char*>(&bound.integer)
-                  : bound.bytes.data() == nullptr ? ""
-                                                  : bound.bytes.data();
-      lengths[i] = bound.is_integer ? static_cast<int>(sizeof bound.integer) : static_cast<int>(bound.bytes.size());
-    }
-    STAGEFS_ASSIGN_OR_RETURN(result_, connection_.RunPrepared(sql_, parameters_, values.data(), lengths.data()));
+Status PostgresStatement::Send(Answer answer) {
+  std::array<const char*, kParametersMax> values{};
+  std::array<int, kParametersMax> lengths{};
+  for (size_t i = 0; i < static_cast<size_t>(parameters_); ++i) {
+    const Value& bound = values_[i];
+    if (!bound.is_set) continue;
+    // A null pointer would bind NULL; an empty string is meant.
+    values[i] = bound.is_integer             ? reinterpret_cast<const char*>(&bound.integer)
+                : bound.bytes.data() == nullptr ? ""
+                                                : bound.bytes.data();
+    lengths[i] = bound.is_integer ? static_cast<int>(sizeof bound.integer) : static_cast<int>(bound.bytes.size());
   }
+  if (answer == Answer::kLater) return connection_.RunLater(sql_, parameters_, values.data(), lengths.data());
+  STAGEFS_ASSIGN_OR_RETURN(result_, connection_.RunPrepared(sql_, parameters_, values.data(), lengths.data()));
+  return {};
+}
+
+Result<bool> PostgresStatement::Step() {
+  if (!result_) STAGEFS_RETURN_IF_ERROR(Send(Answer::kNow));
   return ++row_ < PQntuples(result_.get());
 }
 
-Status PostgresStatement::Run() { return Step().WithoutValue(); }
+Status PostgresStatement::Run() { return Send(Answer::kLater); }
 
 int64_t PostgresStatement::Int(int column) const {
   const std::string_view bytes = Blob(column);
@@ -201,6 +211,7 @@ Status PostgresConnection::Connect() {
   }
   PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
   broken_ = unanswered_ = false;
+  waiting_ = 0;
   later_.clear();
   for (auto& [sql, prepared] : statements_) prepared.name.clear();
   return settings_.empty() ? Status() : Execute(settings_);
@@ -273,6 +284,7 @@ Result<PostgresConnection::Results> PostgresConnection::NextResult(Deadline dead
 }
 
 Status PostgresConnection::Drain(Deadline deadline) {
+  STAGEFS_RETURN_IF_ERROR(Settle());
   if (!unanswered_) return {};
   unanswered_ = false;
   for (;;) {
@@ -350,7 +362,8 @@ Result<PostgresConnection::Results> PostgresConnection::Query(const std::string&
 
 void PostgresConnection::ExecuteUnanswered(const std::string& sql) {
   later_.clear();
-  if (!Drain(std::chrono::steady_clock::now() + patience_)) return;
+  (void)Settle();  // What ends a transaction that failed, too.
+  if (!IsAlive() || !Drain(std::chrono::steady_clock::now() + patience_)) return;
   if (PQsendQuery(connection_, sql.c_str()) == 0) {
     broken_ = true;
   } else {
@@ -373,39 +386,79 @@ Result<PostgresConnection::Results> PostgresConnection::RunOnce(const char* sql,
   STAGEFS_RETURN_IF_ERROR(PrepareOnServer(sql));
   const std::string& name = statements_[sql].name;
   const Deadline deadline = std::chrono::steady_clock::now() + patience_;
-  STAGEFS_RETURN_IF_ERROR(Drain(deadline));
-  // The server knows each parameter's type from the column that it is compared with or put into.
-  static constexpr int kBinary[PostgresStatement::kParametersMax] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-  const bool together = !later_.empty();
-  bool sent = true;
-  if (together) {
-    const std::string before = std::exchange(later_, {});
-    sent = PQenterPipelineMode(connection_) == 1 &&
-           PQsendQueryParams(connection_, before.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+  if (waiting_ == 0) STAGEFS_RETURN_IF_ERROR(Drain(deadline));
+  if (const std::string before = std::exchange(later_, {}); !before.empty()) {
+    STAGEFS_RETURN_IF_ERROR(EnterPipeline());
+    if (PQsendQueryParams(connection_, before.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0) {
+      return Broken(Trimmed(PQerrorMessage(connection_)));
+    }
   }
-  sent = sent &&
-         PQsendQueryPrepared(connection_, name.c_str(), parameters, values, lengths, kBinary, /*resultFormat=*/1) == 1;
-  if (together) sent = sent && PQpipelineSync(connection_) == 1;
-  if (!sent) return Broken(Trimmed(PQerrorMessage(connection_)));
+  if (PQsendQueryPrepared(connection_, name.c_str(), parameters, values, lengths, kBinary, /*resultFormat=*/1) == 0) {
+    return Broken(Trimmed(PQerrorMessage(connection_)));
+  }
+  if (waiting_ > 0) return EndPipeline();
   Results rows;
   Status status;
-  // In a pipeline a null pointer ends each statement's results, and a sync ends the pipeline.
-  for (bool synced = !together;;) {
+  for (;;) {
     STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
-    if (!result) {
-      if (synced) break;
-      continue;
+    if (!result) break;
+    if (status) status = CheckResult(result);
+    rows = result;
+  }
+  if (!status) return status.error();
+  return rows;
+}
+
+Status PostgresConnection::RunLater(const char* sql, int parameters, const char* const* values, const int* lengths) {
+  STAGEFS_RETURN_IF_ERROR(PrepareOnServer(sql));
+  STAGEFS_RETURN_IF_ERROR(EnterPipeline());
+  if (PQsendQueryPrepared(connection_, statements_[sql].name.c_str(), parameters, values, lengths, kBinary,
+                          /*resultFormat=*/1) == 0) {
+    return Broken(Trimmed(PQerrorMessage(connection_)));
+  }
+  return waiting_ < kWaitingMax ? Status() : Settle();
+}
+
+Status PostgresConnection::ExecuteTogether(const std::vector<std::string>& statements) {
+  for (const std::string& sql : statements) {
+    STAGEFS_RETURN_IF_ERROR(EnterPipeline());
+    if (PQsendQueryParams(connection_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0) {
+      return Broken(Trimmed(PQerrorMessage(connection_)));
     }
+  }
+  return Settle();
+}
+
+Status PostgresConnection::Settle() { return waiting_ == 0 ? Status() : EndPipeline().WithoutValue(); }
+
+// Counts the statement that is about to be sent.
+Status PostgresConnection::EnterPipeline() {
+  if (waiting_ == 0) {
+    STAGEFS_RETURN_IF_ERROR(Drain(std::chrono::steady_clock::now() + patience_));
+    if (PQenterPipelineMode(connection_) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
+  }
+  ++waiting_;
+  return {};
+}
+
+Result<PostgresConnection::Results> PostgresConnection::EndPipeline() {
+  waiting_ = 0;
+  const Deadline deadline = std::chrono::steady_clock::now() + patience_;
+  if (PQpipelineSync(connection_) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
+  Results rows;
+  Status status;
+  // A null pointer ends each statement's results, and a sync ends the pipeline.
+  while (IsAlive()) {
+    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+    if (!result) continue;
     if (PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) break;
     if (PQresultStatus(result.get()) == PGRES_PIPELINE_ABORTED) continue;
     if (status) status = CheckResult(result);
     rows = result;
-    if (!IsAlive()) break;
   }
-  if (together && IsAlive() && PQexitPipelineMode(connection_) == 0) {
-    return Broken(Trimmed(PQerrorMessage(connection_)));
-  }
+  if (IsAlive() && PQexitPipelineMode(connection_) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
   if (!status) return status.error();
+  if (!IsAlive()) return Broken(Trimmed(PQerrorMessage(connection_)));
   return rows;
 }
 

@@ -54,7 +54,8 @@ class PostgresStatement {
 
   // True: a row is there. False: done.
   Result<bool> Step();
-  // For statements without rows.
+  // For statements without rows: sent, and waited for together with the next question, or by Settle(), which then fails
+  // as this one did.
   Status Run();
 
   int64_t Int(int column) const;
@@ -64,6 +65,8 @@ class PostgresStatement {
   std::string_view Text(int column) const { return Blob(column); }
 
  private:
+  enum class Answer { kNow, kLater };
+  Status Send(Answer answer);
   struct Value {
     int64_t integer = 0;  // In network order.
     std::string_view bytes;
@@ -106,6 +109,10 @@ class PostgresConnection {
   // Sent together with the next statement: one round trip for both. If the connection turns out to be gone by then,
   // nothing was done through it, and both go through a new one.
   void ExecuteLater(std::string sql) { later_ = std::move(sql); }
+  // Statements without parameters, each of its own, in one round trip with what Run() sent.
+  Status ExecuteTogether(const std::vector<std::string>& statements);
+  // Waits for what Run() sent. The first error of it.
+  Status Settle();
   // Not waited for: the answer is taken when the connection is used next.
   void ExecuteUnanswered(const std::string& sql);
 
@@ -142,6 +149,10 @@ class PostgresConnection {
   Status CheckResult(const Results& result);
   Result<Results> RunPrepared(const char* sql, int parameters, const char* const* values, const int* lengths);
   Result<Results> RunOnce(const char* sql, int parameters, const char* const* values, const int* lengths);
+  Status RunLater(const char* sql, int parameters, const char* const* values, const int* lengths);
+  Status EnterPipeline();
+  // The rows of the last statement in the pipeline, which ends.
+  Result<Results> EndPipeline();
   Status PrepareOnServer(const char* sql);
   Status Connect();
   Error Broken(const std::string& why);
@@ -157,6 +168,7 @@ class PostgresConnection {
   std::unordered_map<const char*, Prepared> statements_;
   int prepared_ = 0;
   std::string later_;
+  size_t waiting_ = 0;  // Statements in the pipeline; the connection is in pipeline mode where there are any.
   bool unanswered_ = false;
   bool broken_ = false;
   int64_t changes_ = 0;

@@ -39,6 +39,7 @@ constexpr char kSchema[] =
 constexpr int32_t kLockClass = 0x73746766;
 constexpr int32_t kRepositoryLock = 0, kHistoryLock = -1;
 constexpr size_t kExpectedMax = 65'536;
+constexpr int64_t kNewFoldersMax = 1'024;
 constexpr size_t kCopyBytes = 8 << 20;
 constexpr size_t kConnectionsMax = 32;
 constexpr size_t kIdleMax = 8;
@@ -162,7 +163,8 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
   }
   Result<std::vector<Named<StagedEntry>>> ListStaged(WorkspaceId workspace, FolderId folder, std::string_view after,
                                                      size_t limit) override {
-    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    const auto known = expected_.lower_bound(Slot{folder, std::string(after)});
+    if (known != expected_.end() && known->first.folder == folder) STAGEFS_RETURN_IF_ERROR(WriteExpected());
     return Base::ListStaged(workspace, folder, after, limit);
   }
   Result<std::vector<StagedRow>> ScanStaged(WorkspaceId workspace, const std::optional<Slot>& after,
@@ -227,6 +229,8 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
   CommitSeq expected_seq_ = 0;
   std::map<Slot, Expected> expected_;
   std::unordered_map<FolderId, Folder> folders_;
+  std::vector<FolderId> new_folders_;  // Numbers that nothing has yet.
+  int64_t new_folders_together_ = 1;
   SlotFilter written_;  // Slots that have a row since WriteExpected().
   std::map<VersionId, int64_t> renewed_;
   CopyRows copied_;
@@ -499,7 +503,21 @@ Result<bool> PostgresTransaction::HasBaseRows(FolderId folder) {
 }
 
 Result<FolderId> PostgresTransaction::NewFolder() {
-  STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, Base::NewFolder());
+  if (new_folders_.empty()) {
+    // Those left over are never used: there are enough numbers.
+    STAGEFS_ASSIGN_OR_RETURN(auto query, lease_->Prepare("SELECT nextval(pg_get_serial_sequence('folder', 'id'))"
+                                                         " FROM generate_series(1, CAST(?1 AS BIGINT))"));
+    query.BindInt(1, new_folders_together_);
+    for (;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
+      if (!more) break;
+      new_folders_.push_back(query.Int(0));
+    }
+    std::reverse(new_folders_.begin(), new_folders_.end());
+    new_folders_together_ = std::min(2 * new_folders_together_, kNewFoldersMax);
+  }
+  const FolderId folder = new_folders_.back();
+  new_folders_.pop_back();
   folders_[folder] = {false, false};
   return folder;
 }
@@ -533,7 +551,7 @@ Result<bool> PostgresTransaction::AddStaged(WorkspaceId workspace, const Slot& s
 Status PostgresTransaction::PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) {
   Expected* known = FindExpected(workspace, slot.folder, slot.name);
   if (known == nullptr || staged.entry.child != 0 || known->IsFolder()) {
-    if (known != nullptr) STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    if (known != nullptr) *known = {staged, known->base, /*was_staged=*/true, /*changed=*/false};
     NoteWritten(slot);
     return Base::PutStaged(workspace, slot, staged);
   }
@@ -545,7 +563,7 @@ Status PostgresTransaction::PutStaged(WorkspaceId workspace, const Slot& slot, c
 Status PostgresTransaction::EraseStaged(WorkspaceId workspace, const Slot& slot) {
   Expected* known = FindExpected(workspace, slot.folder, slot.name);
   if (known == nullptr || known->IsFolder()) {
-    if (known != nullptr) STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    if (known != nullptr) *known = {std::nullopt, known->base, /*was_staged=*/false, /*changed=*/false};
     return Base::EraseStaged(workspace, slot);
   }
   known->staged.reset();
@@ -615,7 +633,7 @@ Status PostgresTransaction::WriteRenewed() {
   STAGEFS_ASSIGN_OR_RETURN(
       auto lock, lease_->Prepare("SELECT id FROM version WHERE id = ANY(?1) ORDER BY id FOR NO KEY UPDATE"));
   lock.BindBlob(1, id_array);
-  STAGEFS_RETURN_IF_ERROR(lock.Run());
+  STAGEFS_RETURN_IF_ERROR(lock.Step().WithoutValue());
   STAGEFS_ASSIGN_OR_RETURN(
       auto update,
       lease_->Prepare("UPDATE version SET renewed_ns = r.now_ns"
@@ -628,7 +646,7 @@ Status PostgresTransaction::WriteRenewed() {
 Status PostgresTransaction::Commit() {
   STAGEFS_RETURN_IF_ERROR(WriteExpected());
   STAGEFS_RETURN_IF_ERROR(WriteRenewed());
-  STAGEFS_RETURN_IF_ERROR(lease_->Execute("SELECT pg_notify('" + index_.channel() + "', ''); COMMIT"));
+  STAGEFS_RETURN_IF_ERROR(lease_->ExecuteTogether({"SELECT pg_notify('" + index_.channel() + "', '')", "COMMIT"}));
   ended_ = true;
   index_.NoteCommit();
   return {};

@@ -1,11 +1,16 @@
 #include "rebaser.h"
 
+#include <algorithm>
+
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kConflictPathsShown = 20;
+constexpr size_t kExpectTogether = 4'096;
+// Where the other side changed much more than this one, its changes are not all read: each row is looked at instead.
+constexpr size_t kTheirsForEachOfOurs = 8, kTheirsMin = 1'024;
 
 bool SameFile(const std::optional<Entry>& a, const std::optional<Entry>& b) {
   const bool a_file = a && a->kind == EntryKind::kFile;
@@ -29,18 +34,59 @@ bool IsRenamedFolder(const StagedAt& at) {
 
 }  // namespace
 
-Result<std::vector<std::string>> Rebaser::Conflicts() {
+Status Rebaser::Collect() {
   rows_.clear();
-  conflicts_.clear();
-  STAGEFS_RETURN_IF_ERROR(WalkStaged(from_, [&](const StagedAt& at) -> Status {
+  return WalkStaged(from_, [&](const StagedAt& at) -> Status {
     rows_.push_back(at);
-    return Check(at);
-  }));
+    return {};
+  });
+}
+
+Result<bool> Rebaser::AreApart() {
+  std::vector<const Slot*> ours;
+  std::vector<Slot> removed;
+  for (const StagedAt& at : rows_) {
+    ours.push_back(&at.slot);
+    if (at.staged.state == StagedState::kRemoved) removed.push_back(at.slot);
+  }
+  for (size_t i = 0; i < removed.size(); ++i) {
+    if (i % kExpectTogether == 0) {
+      const auto begin = removed.begin() + static_cast<ptrdiff_t>(i);
+      STAGEFS_RETURN_IF_ERROR(
+          from_.Expect({begin, begin + static_cast<ptrdiff_t>(std::min(kExpectTogether, removed.size() - i))}));
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, from_.LookUpBase(removed[i]));
+    if (base && base->kind == EntryKind::kFolder) return false;  // What they put into it stays.
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const StagedFolders folders, CollectStagedFolders(from_));
+  std::vector<Slot> places;
+  for (const auto& [folder, children] : folders) {
+    for (const auto& [name, child] : children) places.push_back({folder, name});
+  }
+  for (const Slot& place : places) ours.push_back(&place);
+  const auto before = [](const Slot* a, const Slot* b) { return *a < *b; };
+  std::sort(ours.begin(), ours.end(), before);
+  size_t left = kTheirsForEachOfOurs * ours.size() + kTheirsMin;
+  return VisitSlotsBetween(from_.index(), from_.workspace().base, to_.workspace().base, [&](const Slot& slot) {
+    return left-- > 0 && !std::binary_search(ours.begin(), ours.end(), &slot, before);
+  });
+}
+
+Result<std::vector<std::string>> Rebaser::Conflicts() {
+  STAGEFS_RETURN_IF_ERROR(Collect());
+  conflicts_.clear();
+  STAGEFS_ASSIGN_OR_RETURN(const bool apart, AreApart());
+  if (apart) return conflicts_;
+  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Check(at));
   return conflicts_;
 }
 
 Status Rebaser::Run() {
-  STAGEFS_RETURN_IF_ERROR(Conflicts().WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(Collect());
+  STAGEFS_ASSIGN_OR_RETURN(const bool apart, AreApart());
+  if (apart) return {};
+  conflicts_.clear();
+  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Check(at));
   if (!conflicts_.empty()) return Conflict();
   STAGEFS_RETURN_IF_ERROR(to_.transaction().EraseAllStaged(to_.workspace().id));
   // A name may be wanted that is free only after something else went: renamed folders step aside first, then

@@ -21,6 +21,9 @@ class Rebaser {
   Status Run();
 
  private:
+  Status Collect();
+  // Whether the bases differ only beside the rows and the folders that hold them: then these mean the same on both.
+  Result<bool> AreApart();
   Status Check(const StagedAt& at);
   Error Conflict() const;
   Result<Slot> SlotAt(const std::string& path);

@@ -588,6 +588,8 @@ Result<std::vector<std::string>> SqlReads<I, C>::ListMeta(const std::string& pre
   return AllRows(query, [](const auto& row) { return std::string(row.Text(0)); });
 }
 
+// A subquery with a LIMIT is asked for each slot by the primary key. A join would be planned by the table's statistics,
+// and read the whole workspace for each slot where these are of a time when it was empty.
 template <class I, class C>
 Result<std::vector<IndexReader::StagedRow>> SqlReads<I, C>::ListStagedAt(WorkspaceId workspace,
                                                                          const std::vector<const Slot*>& slots)
@@ -595,9 +597,10 @@ Result<std::vector<IndexReader::StagedRow>> SqlReads<I, C>::ListStagedAt(Workspa
 {
   const auto [folders, names] = SlotArrays<C>(slots);
   STAGEFS_ASSIGN_OR_RETURN(
-      auto query, connection().Prepare("SELECT folder, name, " STAGED_COLUMNS " FROM staged_entry WHERE workspace = ?1"
-                                       " AND (folder, name) IN"
-                                       " (SELECT * FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])))"));
+      auto query, connection().Prepare("SELECT at.folder, at.name, " STAGED_COLUMNS
+                                       " FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])) AS at (folder, name)"
+                                       " CROSS JOIN LATERAL (SELECT * FROM staged_entry AS s WHERE workspace = ?1"
+                                       " AND s.folder = at.folder AND s.name = at.name LIMIT 1) AS row"));
   query.BindInt(1, workspace).BindBlob(2, folders).BindBlob(3, names);
   return AllRows(query, [](const auto& row) {
     return IndexReader::StagedRow{ReadSlot(row), ReadStaged(row, 2)};
@@ -617,12 +620,13 @@ Result<std::vector<std::pair<Slot, Entry>>> SqlReads<I, C>::ListBaseAt(const Tre
   const auto [folders, names] = SlotArrays<C>(slots);
   const std::string lineage_array = C::ArrayOf(lineages), last_array = C::ArrayOf(lasts);
   STAGEFS_ASSIGN_OR_RETURN(
-      auto query, connection().Prepare("SELECT DISTINCT ON (folder, name) folder, name, " ENTRY_COLUMNS
-                                       " FROM tree_entry JOIN unnest(CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]))"
-                                       " AS line (id, last) ON lineage = line.id AND seq <= line.last"
-                                       " WHERE (folder, name) IN"
-                                       " (SELECT * FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])))"
-                                       " ORDER BY folder, name, seq DESC"));
+      auto query, connection().Prepare("SELECT at.folder, at.name, " ENTRY_COLUMNS
+                                       " FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])) AS at (folder, name)"
+                                       " CROSS JOIN LATERAL (SELECT t.* FROM tree_entry AS t"
+                                       " JOIN unnest(CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[])) AS line (id, last)"
+                                       " ON t.lineage = line.id AND t.seq <= line.last"
+                                       " WHERE t.folder = at.folder AND t.name = at.name"
+                                       " ORDER BY t.seq DESC LIMIT 1) AS row"));
   query.BindBlob(1, folders).BindBlob(2, names).BindBlob(3, lineage_array).BindBlob(4, last_array);
   STAGEFS_ASSIGN_OR_RETURN(auto rows, AllRows(query, [](const auto& row) {
                              return std::pair<Slot, Entry>(ReadSlot(row), ReadEntry(row, 2));

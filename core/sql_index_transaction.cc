@@ -131,13 +131,13 @@ Status SqlTransaction<C>::PutTreeEntry(const CommitInfo& commit, const Slot& slo
 
 template <class C>
 Result<int64_t> SqlTransaction<C>::MoveStagedTo(const CommitInfo& commit, WorkspaceId workspace) {
-  STAGEFS_RETURN_IF_ERROR(
-      Run("INSERT INTO tree_entry (folder, name, seq, lineage, " ENTRY_COLUMNS ")"
+  STAGEFS_ASSIGN_OR_RETURN(
+      const int64_t count,
+      Count("INSERT INTO tree_entry (folder, name, seq, lineage, " ENTRY_COLUMNS ")"
           " SELECT folder, name, CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CASE state WHEN 3 THEN 0 ELSE kind END,"
           " CASE state WHEN 3 THEN NULL ELSE version END, CASE state WHEN 3 THEN NULL ELSE child END, size,"
           " executable, mtime_ns FROM staged_entry WHERE workspace = ?1 AND state <> 0" ON_TREE_CONFLICT,
           [&](auto& s) { s.BindInt(1, workspace).BindInt(2, commit.seq).BindInt(3, commit.lineage); }));
-  const int64_t count = connection().changes();
   const auto bind = [&](auto& s) { s.BindInt(1, workspace); };
   STAGEFS_RETURN_IF_ERROR(
       Run("DELETE FROM staged_entry WHERE workspace = ?1 AND state <> 0 AND (state <> 3 OR kind = 0)", bind));
@@ -195,11 +195,11 @@ Status SqlTransaction<C>::EraseWorkspace(WorkspaceId id) {
 template <class C>
 Result<bool> SqlTransaction<C>::AddStaged(WorkspaceId workspace, const Slot& slot,
                                           const StagedEntry& staged) {
-  STAGEFS_RETURN_IF_ERROR(Run(INSERT_STAGED "NOTHING", [&](auto& s) {
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t added, Count(INSERT_STAGED "NOTHING", [&](auto& s) {
     s.BindInt(1, workspace).BindInt(2, slot.folder).BindBlob(3, slot.name);
     BindStaged(s, 4, staged);
   }));
-  return connection().changes() > 0;
+  return added > 0;
 }
 
 template <class C>
@@ -262,8 +262,8 @@ Result<int64_t> SqlTransaction<C>::EraseEntriesOf(VersionId version) {
        {"DELETE FROM staged_entry WHERE version = ?1", "DELETE FROM unsynced_entry WHERE version = ?1",
         "DELETE FROM inbox_file WHERE version = ?1",
         "UPDATE workspace SET report = NULL WHERE report = ?1"}) {
-    STAGEFS_RETURN_IF_ERROR(Run(sql, [&](auto& s) { s.BindInt(1, version); }));
-    erased += connection().changes();
+    STAGEFS_ASSIGN_OR_RETURN(const int64_t rows, Count(sql, [&](auto& s) { s.BindInt(1, version); }));
+    erased += rows;
   }
   return erased;
 }
@@ -350,8 +350,10 @@ Status SqlTransaction<C>::EraseStagedAt(WorkspaceId workspace, const std::vector
   requires(C::kFarAway)
 {
   const auto [folders, names] = SlotArrays<C>(slots);
-  return Run("DELETE FROM staged_entry WHERE workspace = ?1 AND (folder, name) IN"
-             " (SELECT * FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])))",
+  return Run("DELETE FROM staged_entry WHERE ctid = ANY (ARRAY(SELECT row.ctid"
+             " FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])) AS at (folder, name)"
+             " CROSS JOIN LATERAL (SELECT s.ctid FROM staged_entry AS s WHERE workspace = ?1"
+             " AND s.folder = at.folder AND s.name = at.name LIMIT 1) AS row))",
              [&](auto& s) { s.BindInt(1, workspace).BindBlob(2, folders).BindBlob(3, names); });
 }
 

@@ -60,6 +60,14 @@ class SqlTransaction : public SqlReads<IndexTransaction, Connection> {
     bind(statement);
     return statement.Run();
   }
+  // The same; returns how many rows it inserted, changed or deleted.
+  template <class Bind>
+  Result<int64_t> Count(const char* sql, Bind bind) {
+    STAGEFS_ASSIGN_OR_RETURN(auto statement, connection().Prepare(sql));
+    bind(statement);
+    STAGEFS_RETURN_IF_ERROR(statement.Step().WithoutValue());
+    return connection().changes();
+  }
   // The same for a statement that returns the number of the row it inserts.
   template <class Bind>
   Result<int64_t> Insert(const char* sql, Bind bind) {

@@ -248,7 +248,7 @@ constexpr size_t kWithdrawTogether = 4096;
 Status ExpectSlots(Overlay& overlay, const std::vector<StagedAt>& rows, size_t begin) {
   std::vector<Slot> slots;
   for (size_t i = begin; i < std::min(begin + kWithdrawTogether, rows.size()); ++i) slots.push_back(rows[i].slot);
-  return overlay.transaction().Expect(overlay.workspace().id, overlay.base(), slots);
+  return overlay.Expect(slots);
 }
 
 }  // namespace

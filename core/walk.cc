@@ -1,5 +1,7 @@
 #include "walk.h"
 
+#include <algorithm>
+
 namespace stagefs {
 namespace {
 
@@ -8,22 +10,34 @@ constexpr size_t kPage = 1024;
 }  // namespace
 
 Result<StagedFolders> CollectStagedFolders(OverlayReader& tree) {
-  StagedFolders children;
-  std::set<FolderId> known{kRootFolder};
+  std::set<FolderId> with_rows;
+  std::map<FolderId, Slot> staged;  // The folders that are staged themselves.
   std::optional<Slot> after;
   for (;;) {
     STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.index().ScanStaged(tree.workspace().id, after, kPage));
-    if (page.empty()) return children;
     for (const auto& row : page) {
-      for (FolderId folder = row.slot.folder; known.insert(folder).second;) {
-        STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, tree.PlaceOf(folder));
-        if (!place) break;  // Rows of a folder that no tree shows any more.
-        children[place->folder].emplace(place->name, folder);
-        folder = place->folder;
-      }
+      with_rows.insert(row.slot.folder);
+      if (row.staged.entry.child != 0) staged[row.staged.entry.child] = row.slot;
     }
+    if (page.size() < kPage) break;
     after = page.back().slot;
   }
+  StagedFolders children;
+  std::set<FolderId> known{kRootFolder};
+  for (FolderId folder : with_rows) {
+    while (known.insert(folder).second) {
+      std::optional<Slot> place;
+      if (const auto at = staged.find(folder); at != staged.end()) {
+        place = at->second;
+      } else {
+        STAGEFS_ASSIGN_OR_RETURN(place, tree.index().PlaceInBase(tree.base(), folder));
+      }
+      if (!place) break;  // Rows of a folder that no tree shows any more.
+      children[place->folder].emplace(place->name, folder);
+      folder = place->folder;
+    }
+  }
+  return children;
 }
 
 namespace {
@@ -46,7 +60,6 @@ class Walker {
     for (;;) {
       STAGEFS_ASSIGN_OR_RETURN(const auto page,
                                tree_.index().ListStaged(tree_.workspace().id, folder, after, kPage));
-      if (page.empty()) break;
       for (const auto& [name, staged] : page) {
         for (; child != below.end() && child->first < name; ++child) {
           STAGEFS_RETURN_IF_ERROR(Walk(child->second, JoinPath(path, child->first)));
@@ -55,6 +68,7 @@ class Walker {
         STAGEFS_RETURN_IF_ERROR(walk_children_up_to(&name));
         after = name;
       }
+      if (page.size() < kPage) break;
     }
     return walk_children_up_to(nullptr);
   }
@@ -70,6 +84,24 @@ class Walker {
 Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit) {
   STAGEFS_ASSIGN_OR_RETURN(StagedFolders children, CollectStagedFolders(tree));
   return Walker(tree, std::move(children), visit).Walk(kRootFolder, "");
+}
+
+Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,
+                               const std::function<bool(const Slot&)>& visit) {
+  while (a != b) {
+    CommitSeq& newer = a > b ? a : b;
+    std::optional<Slot> after;
+    for (;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto page, index.ListCommitted(newer, after, kPage));
+      if (!std::all_of(page.begin(), page.end(), visit)) return false;
+      if (page.size() < kPage) break;
+      after = page.back();
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, index.GetCommit(newer));
+    if (!commit) return Error(ErrorCode::kCorrupt, "a commit's parent is gone");
+    newer = commit->parent;
+  }
+  return true;
 }
 
 Result<std::string> BasePathOf(OverlayReader& tree, FolderId folder) {

@@ -1,4 +1,4 @@
-// Visits what is staged in path order, in time proportional to what is staged.
+// Visits what is staged, in path order and in time proportional to what is staged; and what commits changed.
 #pragma once
 
 #include "overlay.h"
@@ -19,6 +19,10 @@ Result<StagedFolders> CollectStagedFolders(OverlayReader& tree);
 
 // Rows below a folder that was removed are visited at their path in the base.
 Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit);
+
+// The slots in which the trees of two commits may differ, some of them twice: what either line of first parents changed
+// since they met. False as soon as `visit` returned false.
+Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b, const std::function<bool(const Slot&)>& visit);
 
 // A folder's path in the base tree.
 Result<std::string> BasePathOf(OverlayReader& tree, FolderId folder);

@@ -149,6 +149,41 @@ TEST_CASE("Commit: the same change on both sides is none", "[core][commit]") {
   CHECK(Value(CommitOf(scene.workspace())).entries == 1);
 }
 
+TEST_CASE("Rebase: what others did to the folders of what is staged", "[core][commit]") {
+  Scene scene;
+  scene.Stage("d/a", "0");
+  scene.Stage("gone/x", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  SECTION("put something into one that is removed here: it stays") {
+    StageIn(scene, *other, "gone/y", "theirs");
+    scene.Remove("gone");
+    Value(CommitOf(*other));
+    CHECK(Value(scene.workspace().Rebase()) == 1);
+    CHECK(scene.Tree() == Files{{"d/a", "0"}, {"gone/y", "theirs"}});
+  }
+  SECTION("removed it with what was in it: it is made again") {
+    Ok(other->RemovePath(Value(RepoPath::Parse("d"))));
+    scene.Stage("d/b", "ours");
+    Value(CommitOf(*other));
+    CHECK(Value(scene.workspace().Rebase()) == 1);
+    CHECK(scene.Tree() == Files{{"d/b", "ours"}, {"gone/x", "0"}});
+  }
+  SECTION("much more than is staged here") {
+    for (int i = 0; i < 1100; ++i) StageIn(scene, *other, "many/" + std::to_string(i), "0");
+    StageIn(scene, *other, "zz", "theirs");
+    scene.Stage("zz", "ours");
+    Value(CommitOf(*other));
+    CHECK(scene.workspace().Rebase().error().code() == ErrorCode::kConflict);
+    scene.Remove("zz");
+    scene.Stage("d/b", "ours");
+    CHECK(Value(scene.workspace().Rebase()) == 1);
+    CHECK(scene.Tree().size() == 1104);
+  }
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+}
+
 TEST_CASE("Rebase: the newer base shows and what is staged stays", "[core][commit]") {
   Scene scene;
   scene.Stage("d/a", "0");

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -454,10 +455,9 @@ def bases():
 
 @section
 def cluster():
-    """Batches on PostgreSQL, beside COPY of the rows that they stage, in the manifest's order."""
+    """Batches on PostgreSQL, beside COPY of the rows that they stage, in the manifest's order, and as a workspace grows."""
     entries = 1_000_000 // SCALE
-    with postgres() as url:
-        os.environ["STAGEFS_INDEX"] = url
+    with postgres() as url, environment(STAGEFS_INDEX=url):
         run(STAGEFS, "create", "b/cluster")
         sql = partial(run, "psql", "-qXAt", url, "-c", "SET search_path = stagefs_1", "-c")
         sql("INSERT INTO version (sha256, xxh3, size, stored_ns, renewed_ns, synced) SELECT sha256((i || E'\\n')::bytea),"
@@ -475,9 +475,86 @@ def cluster():
             sql("CREATE TABLE rows_only (LIKE staged_entry INCLUDING ALL)")
             copy.append(timed(sql, f"\\copy rows_only FROM '{rows}' (FORMAT binary)"))
             sql("DROP TABLE rows_only")
-        del os.environ["STAGEFS_INDEX"]
         show(f"COPY of {entries} rows", copy, entries)
         show("stagefs stage on PostgreSQL, beside COPY", own, entries, beside=copy, goal=0.4)
+
+        run(STAGEFS, "workspace", "create", "b/cluster:grows")
+        staged, first = 0, None
+        hashes = [hash_of(i) for i in range(entries)]
+
+        def stage(up_to):
+            nonlocal staged
+            with open(sums, "w") as file:
+                file.writelines(f"{hashes[i % entries]}  images/{i % 1000:03d}/{i:08d}.jpg\n" for i in range(staged, up_to))
+            seconds, staged = timed(run, STAGEFS, "stage", "b/cluster:grows", sums) / (up_to - staged), up_to
+            return seconds
+        for total in (entries // 100, entries // 10, entries, entries * 10):
+            filled = stage(total)
+            more = [stage(staged + entries // 100) for _ in range(ROUNDS)]
+            first = first or more
+            show(f"batch that brings {total} staged entries on PostgreSQL", [filled], 1)
+            show(f"{entries // 100} entries more than {total}, beside the first of those", more, 1, beside=first, goal="1 / 1.5")
+
+
+@section
+def cache():
+    """What a mount has in its cache, read beside the same in an embedded repository."""
+    size, pages, files = (1 << 30) // SCALE, 100_000 // SCALE, 10_000 // SCALE
+    results = {}
+    source = new_folder("source")
+    fs_bench("write", 1 << 20, size, f"{source}/big")
+    os.mkdir(f"{source}/small")
+    for i in range(files):
+        with open(f"{source}/small/{i}", "w") as file:
+            file.write(f"{i}" * 1000)
+    with postgres() as index, s3() as versions:
+        for name, places in (("embedded", {}), ("cached", {"STAGEFS_INDEX": index, "STAGEFS_VERSIONS": versions})):
+            with environment(**places):
+                run(STAGEFS, "create", f"b/{name}")
+                with mounted(f"stagefs:{name}:w") as mnt:
+                    run("cp", "-r", f"{source}/big", f"{source}/small", mnt)
+        for _ in range(ROUNDS):
+            for name, places in (("embedded", {}), ("cached", {"STAGEFS_INDEX": index, "STAGEFS_VERSIONS": versions})):
+                with environment(**places), mounted(f"stagefs:{name}:w") as mnt:
+                    drop_caches()
+                    own = {"read, cold": fs_bench("read", 1 << 20, f"{mnt}/big"),
+                           "read, warm": fs_bench("read", 1 << 20, f"{mnt}/big"),
+                           "random 4 KiB reads": fs_bench("random_read", pages, f"{mnt}/big")}
+                    small = ("sh", "-c", f"cat {mnt}/small/* > /dev/null")
+                    own["small files, cold"] = timed(run, *small)
+                    own["small files, warm"] = timed(run, *small)
+                for work, seconds in own.items():
+                    results.setdefault(work, {}).setdefault(name, []).append(seconds)
+    for work, by in results.items():
+        amount, unit = (pages, "/s") if "random" in work else (files, "/s") if "small" in work else (size / 1e6, " MB/s")
+        show(f"{work}, embedded", by["embedded"], amount, unit)
+        show(f"{work}, cached, beside embedded", by["cached"], amount, unit, beside=by["embedded"], goal="1 / 1.1")
+
+
+@contextlib.contextmanager
+def environment(**variables):
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+@contextlib.contextmanager
+def s3():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(["tests/cluster/s3.sh", new_folder("s3"), str(port)])
+    try:
+        while subprocess.run(["curl", "-s", "-o", f"{WORK}/s3.out", "-X", "PUT", f"http://127.0.0.1:{port}/bucket"]).returncode:
+            time.sleep(0.1)
+        with environment(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="testsecret"):
+            yield f"s3://bucket/bench?endpoint=http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 @contextlib.contextmanager

@@ -251,7 +251,8 @@ class IndexReader {
   virtual Result<std::vector<std::string>> ListMeta(const std::string& prefix) = 0;
 };
 
-// A unit of work: everything or nothing. Destroyed without Commit() it rolls back. Reads see its own writes.
+// A unit of work: everything or nothing. Destroyed without Commit() it rolls back. Reads see its own writes. An index that
+// is far away says with a later question, or at the commit, that a change failed.
 class IndexTransaction : public IndexReader {
  public:
   virtual Status Commit() = 0;
