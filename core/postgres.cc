@@ -462,17 +462,17 @@ Result<PostgresConnection::Results> PostgresConnection::EndPipeline() {
   return rows;
 }
 
-Result<bool> PostgresConnection::AwaitNotification(int wake_fd, milliseconds timeout) {
+Result<std::vector<std::string>> PostgresConnection::AwaitNotifications(int wake_fd, milliseconds timeout) {
   STAGEFS_RETURN_IF_ERROR(Drain(std::chrono::steady_clock::now() + patience_));
   const auto take = [&] {
-    bool any = false;
+    std::vector<std::string> said;
     while (PGnotify* notification = PQnotifies(connection_)) {
+      said.emplace_back(notification->extra);
       PQfreemem(notification);
-      any = true;
     }
-    return any;
+    return said;
   };
-  if (take()) return true;  // Came with an earlier answer.
+  if (auto earlier = take(); !earlier.empty()) return earlier;  // Came with an earlier answer.
   pollfd sockets[2] = {{PQsocket(connection_), POLLIN, 0}, {wake_fd, POLLIN, 0}};
   const int ready = poll(sockets, 2, static_cast<int>(timeout.count()));
   if (ready < 0 && errno != EINTR) return Broken(std::strerror(errno));

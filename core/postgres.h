@@ -130,8 +130,8 @@ class PostgresConnection {
   bool IsThere();
   void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
 
-  // Waits until something came from the server, `wake_fd` is readable or the time is over. True if notifications came.
-  Result<bool> AwaitNotification(int wake_fd, std::chrono::milliseconds timeout);
+  // Waits until something came from the server, `wake_fd` is readable or the time is over. What notifications said.
+  Result<std::vector<std::string>> AwaitNotifications(int wake_fd, std::chrono::milliseconds timeout);
 
   // What `rows` has in its first column of its first row, as text; empty if there is none.
   static std::string FirstText(const Results& rows);

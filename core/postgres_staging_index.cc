@@ -53,6 +53,8 @@ constexpr int kTurnSeconds = 60;
 constexpr auto kPollEvery = milliseconds(500);
 constexpr auto kRetryEvery = milliseconds(200);
 constexpr int kWaitSecondsDefault = 30;
+// What notifications say instead of a workspace's number.
+constexpr char kAllWorkspaces[] = "all", kNoWorkspace[] = "none";
 
 // How long a connection is tried for, and an answer waited for: $STAGEFS_INDEX_WAIT, in seconds.
 seconds Patience() { return SecondsFromEnvironment("STAGEFS_INDEX_WAIT", kWaitSecondsDefault, 1); }
@@ -124,7 +126,8 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
  public:
   using Base = SqlTransaction<PostgresConnection>;
 
-  PostgresTransaction(PostgresStagingIndex& index, Lease lease) : index_(index), lease_(std::move(lease)) {}
+  PostgresTransaction(PostgresStagingIndex& index, Lease lease, Turn turn)
+      : index_(index), lease_(std::move(lease)), turn_(turn) {}
   ~PostgresTransaction() override {
     if (!ended_) lease_->ExecuteUnanswered("ROLLBACK");
   }
@@ -223,6 +226,7 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
 
   PostgresStagingIndex& index_;
   Lease lease_;
+  const Turn turn_;
   bool ended_ = false;
   WorkspaceId expected_workspace_ = 0;
   int64_t expected_lineage_ = 0;  // Of the view whose rows are expected.
@@ -285,7 +289,7 @@ class PostgresStagingIndex : public StagingIndex {
       const Status begun = lease->Execute(begin);
       if (begun) {
         lease->set_patience(kLongPatience);
-        return std::unique_ptr<IndexTransaction>(new PostgresTransaction(*this, std::move(lease)));
+        return std::unique_ptr<IndexTransaction>(new PostgresTransaction(*this, std::move(lease), turn));
       }
       if (lease->IsAlive()) lease->ExecuteUnanswered("ROLLBACK");
       // A connection that broke before anything was done is no reason to fail.
@@ -294,6 +298,12 @@ class PostgresStagingIndex : public StagingIndex {
   }
 
   Result<int64_t> ChangeMark() override { return mark_.load(); }
+
+  std::optional<int64_t> HeardMark(WorkspaceId workspace) override {
+    auto heard = heard_.Lock();
+    if (!heard->listened) return std::nullopt;
+    return heard->of_all + heard->of[workspace];
+  }
 
   // Each commit is flushed before it is answered.
   Status Sync() override { return {}; }
@@ -341,7 +351,13 @@ class PostgresStagingIndex : public StagingIndex {
   }
 
   const std::string& channel() const { return channel_; }
-  void NoteCommit() { mark_.fetch_add(1); }
+  // `what`: the number of a workspace that was changed, or one of kAllWorkspaces, kNoWorkspace.
+  void Hear(const std::string& what) {
+    mark_.fetch_add(1);
+    auto heard = heard_.Lock();
+    if (what == kAllWorkspaces) ++heard->of_all;
+    else if (what != kNoWorkspace) ++heard->of[std::atoll(what.c_str())];
+  }
 
  private:
   struct Idle {
@@ -416,14 +432,17 @@ class PostgresStagingIndex : public StagingIndex {
         auto opened = Connect();
         if (!opened || !(*opened)->Execute("LISTEN " + channel_)) continue;
         connection = std::move(*opened);
-        mark_.fetch_add(1);
+        Hear(kAllWorkspaces);
+        heard_.Lock()->listened = true;
       }
       const auto snapshot = connection->Query("SELECT pg_current_snapshot()::text");
       if (const std::string now = snapshot ? PostgresConnection::FirstText(*snapshot) : seen; now != seen) {
         seen = now;
         mark_.fetch_add(1);
       }
-      if (!snapshot || !connection->AwaitNotification(stop_.get(), kPollEvery)) connection.reset();
+      const auto said = snapshot ? connection->AwaitNotifications(stop_.get(), kPollEvery) : snapshot.error();
+      if (!said) connection.reset();
+      for (const std::string& what : said ? *said : std::vector<std::string>()) Hear(what);
     }
   }
 
@@ -436,6 +455,12 @@ class PostgresStagingIndex : public StagingIndex {
   // Synchronize themselves.
   Guarded<Pool> pool_;
   std::condition_variable returned_;
+  struct Heard {
+    bool listened = false;
+    int64_t of_all = 0;
+    std::unordered_map<WorkspaceId, int64_t> of;
+  };
+  Guarded<Heard> heard_;
   std::atomic<int64_t> mark_ = 0;
 };
 
@@ -646,9 +671,13 @@ Status PostgresTransaction::WriteRenewed() {
 Status PostgresTransaction::Commit() {
   STAGEFS_RETURN_IF_ERROR(WriteExpected());
   STAGEFS_RETURN_IF_ERROR(WriteRenewed());
-  STAGEFS_RETURN_IF_ERROR(lease_->ExecuteTogether({"SELECT pg_notify('" + index_.channel() + "', '')", "COMMIT"}));
+  const std::string what = turn_.workspace != 0                 ? std::to_string(turn_.workspace)
+                           : turn_.of == Turn::Of::kNothingElse ? kNoWorkspace
+                                                                : kAllWorkspaces;
+  STAGEFS_RETURN_IF_ERROR(
+      lease_->ExecuteTogether({"SELECT pg_notify('" + index_.channel() + "', '" + what + "')", "COMMIT"}));
   ended_ = true;
-  index_.NoteCommit();
+  index_.Hear(what);
   return {};
 }
 

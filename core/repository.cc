@@ -26,6 +26,8 @@ namespace {
 constexpr size_t kNamePartBytesMax = 100;
 constexpr size_t kSyncGroupMax = 4096;
 constexpr size_t kCopyBytes = 256 << 10;
+constexpr size_t kHashesTogether = 256;
+constexpr size_t kHashesKnownMax = 262'144;  // 20 MB.
 // The flusher waits this long for more before it syncs; the promise is one second.
 constexpr auto kFlushDelay = std::chrono::milliseconds(200);
 
@@ -453,6 +455,36 @@ Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(const VersionInfo
     return Error(ErrorCode::kCorrupt, bytes.error().message());
   }
   return bytes;
+}
+
+Result<Sha256> Repository::HashOf(VersionId id) {
+  const bool far_away = index_->IsShared();
+  if (far_away) {
+    auto known = hashes_.Lock();
+    if (const auto at = known->find(id); at != known->end()) return at->second;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  // Versions that were stored near each other are often read so, too, in either order.
+  const size_t together = far_away ? kHashesTogether : 1;
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions,
+                           reader->ListVersionsFrom(id - id % static_cast<VersionId>(together), together));
+  const auto found = std::find_if(versions.begin(), versions.end(), [&](const auto& v) { return v.id == id; });
+  if (found == versions.end()) return Error(ErrorCode::kStale, "the version is gone");
+  if (far_away) {
+    auto known = hashes_.Lock();
+    if (known->size() + versions.size() > kHashesKnownMax) known->clear();
+    for (const VersionInfo& version : versions) (*known)[version.id] = version.content.sha256;
+  }
+  return found->content.sha256;
+}
+
+Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(VersionId id) {
+  STAGEFS_ASSIGN_OR_RETURN(const Sha256 hash, HashOf(id));
+  auto bytes = versions_->Open(hash);
+  if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
+  hashes_.Lock()->erase(id);
+  STAGEFS_RETURN_IF_ERROR(HashOf(id).WithoutValue());  // Is there, and so should its bytes be.
+  return Error(ErrorCode::kCorrupt, bytes.error().message());
 }
 
 Result<VersionInfo> Repository::FindVersion(std::string_view hash) {

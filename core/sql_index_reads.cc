@@ -208,6 +208,14 @@ Result<std::vector<VersionInfo>> SqlReads<I, C>::ListVersions(const std::optiona
 }
 
 template <class I, class C>
+Result<std::vector<VersionInfo>> SqlReads<I, C>::ListVersionsFrom(VersionId first, size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT " VERSION_COLUMNS
+                                                            " FROM version WHERE id >= ?1 ORDER BY id LIMIT ?2"));
+  query.BindInt(1, first).BindInt(2, static_cast<int64_t>(limit));
+  return AllRows(query, ReadVersion);
+}
+
+template <class I, class C>
 Result<std::vector<VersionInfo>> SqlReads<I, C>::ListUnsynced(size_t limit) {
   STAGEFS_ASSIGN_OR_RETURN(auto query, connection().Prepare("SELECT " VERSION_COLUMNS
                                                                  " FROM version WHERE synced = 0 LIMIT ?1"));

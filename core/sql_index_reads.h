@@ -40,6 +40,7 @@ class SqlReads : public Interface {
   Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes) override;
   Result<std::optional<VersionInfo>> GetVersion(VersionId id) override;
   Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) override;
+  Result<std::vector<VersionInfo>> ListVersionsFrom(VersionId first, size_t limit) override;
   Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) override;
   Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) override;
   Result<std::vector<UnsyncedEntry>> UnsyncedEntriesOf(VersionId version) override;

@@ -122,6 +122,7 @@ class SqliteStagingIndex : public StagingIndex {
   // serves every thread that committed before it began.
   Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
 
+  std::optional<int64_t> HeardMark(WorkspaceId) override { return std::nullopt; }
   bool IsShared() const override { return false; }
   Result<std::vector<std::string>> Advice() override { return std::vector<std::string>(); }
   Status Erase() override { return {}; }  // It goes with the repository's folder.

@@ -59,10 +59,7 @@ Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
   if (copy_fd_) return copy_fd_;
   if (clone_version_ != 0) return clone_fd_;
   if (!version_fd_ && !fresh_) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto reader, env_.repository.index().Read());
-    STAGEFS_ASSIGN_OR_RETURN(const auto version, reader->GetVersion(entry_.version));
-    if (!version) return Error(ErrorCode::kStale, "the version is gone");
-    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, env_.repository.OpenVersion(*version));
+    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, env_.repository.OpenVersion(entry_.version));
     const int fd = bytes->fd() < 0 ? -1 : fcntl(bytes->fd(), F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return ErrnoError("open version");
     version_fd_ = std::make_shared<SharedFd>(fd);

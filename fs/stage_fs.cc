@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kAbsentNamesMax = 256;
 constexpr size_t kUnseenPage = 1024;
+constexpr size_t kLookAhead = 256;
+constexpr size_t kFoldersAheadMax = 64;
 // How often another process's changes are looked for; the promise is one second.
 constexpr auto kLookAgain = std::chrono::milliseconds(250);
 constexpr auto kShownWithin = std::chrono::seconds(1);
@@ -153,6 +155,7 @@ void StageFs::Refresh(const Notify& notify) {
     }
     if (parent) notify.entry(parent->id, slot.name);
   }
+  const auto heard = repository_.index().HeardMark(workspace_->id());
   const auto reader = repository_.index().Read();
   const auto mounts = reader ? (*reader)->ListMounts() : reader.error();
   const auto workspace = mounts ? (*reader)->GetWorkspace(workspace_->id()) : mounts.error();
@@ -167,7 +170,10 @@ void StageFs::Refresh(const Notify& notify) {
                                       [this](const MountRow& mount) { return mount.writer == writer_; }) &&
                          NoteMounted();
   const int64_t change_seq = (*workspace)->change_seq;
-  if (change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten) return;
+  if (change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten) {
+    if (heard) seen_heard_ = *heard;
+    return;
+  }
   const auto folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, writer_);
   if (!folders) {
     seen_mark_ = kMarkNeverSeen;
@@ -202,6 +208,7 @@ void StageFs::Refresh(const Notify& notify) {
       }
     }
   }
+  bool all_looked_at = true;
   for (const auto& node : suspects) {
     Slot slot;
     {
@@ -211,7 +218,10 @@ void StageFs::Refresh(const Notify& notify) {
       slot = node->slot;
     }
     const auto now = workspace_->LookUp(slot.folder, slot.name);
-    if (!now) continue;
+    if (!now) {
+      all_looked_at = false;
+      continue;
+    }
     auto table = table_.Lock();
     if (!node->attached || node->slot != slot || node->open() || node->id == kRootNode) continue;
     ChangedFolder& around = others[slot.folder];
@@ -227,6 +237,7 @@ void StageFs::Refresh(const Notify& notify) {
     if (const auto parent = table->FindFolder(slot.folder)) stale.emplace_back(parent->id, slot.name);
     table->Detach(node);
   }
+  if (heard && all_looked_at) seen_heard_ = *heard;
   for (const auto& [parent, name] : stale) notify.entry(parent, name);
   for (const NodeId id : changed_attributes) notify.attributes(id);
   std::vector<ChangedFolder> changed;
@@ -382,21 +393,50 @@ Result<LookedUp> StageFs::LookUp(NodeId parent, const std::string& name) {
   }
   if (open_here) return LookedUp{AttributesNow(open_here)};
   const int64_t generation = generation_.load();
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, LookUpAhead(slot, generation));
   if (!entry) return RememberAbsent(folder, name, generation);
   const auto node = Remember(slot, *entry, true);
   return LookedUp{AttributesNow(node), generation == generation_.load()};
 }
 
+// What the index has at `slot`. Where it is far away, and tells of changes, whoever goes through a folder in order of
+// the names does not wait for it each time.
+Result<std::optional<Entry>> StageFs::LookUpAhead(const Slot& slot, int64_t generation) {
+  const auto heard = repository_.index().HeardMark(workspace_->id());
+  bool goes_on = false;
+  if (heard) {
+    auto ahead = ahead_.Lock();
+    if (ahead->size() > kFoldersAheadMax) ahead->clear();
+    Ahead& here = (*ahead)[slot.folder];
+    if (here.heard != *heard || here.generation != generation) here = {*heard, generation, "", "", "", {}};
+    if (slot.name > here.after && (!here.up_to || slot.name <= *here.up_to)) {
+      const auto found = here.entries.find(slot.name);
+      return found == here.entries.end() ? std::nullopt : std::optional<Entry>(found->second);
+    }
+    goes_on = !here.last.empty() && slot.name > here.last;
+    here.last = slot.name;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));
+  if (!goes_on) return entry;
+  STAGEFS_ASSIGN_OR_RETURN(auto page, workspace_->List(slot.folder, slot.name, kLookAhead));
+  Ahead next{*heard, generation, slot.name, slot.name, std::nullopt, {}};
+  if (page.size() == kLookAhead) next.up_to = page.back().name;
+  for (auto& [name, value] : page) next.entries.emplace(std::move(name), std::move(value));
+  (*ahead_.Lock())[slot.folder] = std::move(next);
+  return entry;
+}
+
 // A manifest or another process may have replaced what the kernel still takes for the content of a path.
 // ESTALE makes it look the path up again and find the new inode; without this a write would go to a file that
-// no path leads to.
-Status StageFs::CheckCurrent(const std::shared_ptr<Node>& node) {
+// no path leads to. Whoever only reads need not ask an index that tells of changes and told of none.
+Status StageFs::CheckCurrent(const std::shared_ptr<Node>& node, bool only_reads) {
+  const auto heard = only_reads ? repository_.index().HeardMark(workspace_->id()) : std::nullopt;
   Slot slot;
   {
     auto table = table_.Lock();
     if (node->open() && node->attached) return {};  // Written here: this is what the path shows.
     if (!node->attached) return Error(ErrorCode::kStale, "replaced");
+    if (heard && *heard == seen_heard_ && !node->passed_over) return {};
     slot = node->slot;
   }
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));

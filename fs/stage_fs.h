@@ -178,7 +178,8 @@ class StageFs {
   Attributes AttributesOf(const Node& node) const;
   Attributes AttributesNow(const std::shared_ptr<Node>& node);
   void TouchFolder(FolderId folder);
-  Status CheckCurrent(const std::shared_ptr<Node>& node);
+  Result<std::optional<Entry>> LookUpAhead(const Slot& slot, int64_t generation);
+  Status CheckCurrent(const std::shared_ptr<Node>& node, bool only_reads);
   Result<WorkingCopyPlace> PlaceOf(const Node& node);
   Status RemoveNode(const std::shared_ptr<Node>& node, const std::function<Status()>& remove);
   Status CheckNothingIsWrittenIn(FolderId folder);
@@ -230,7 +231,17 @@ class StageFs {
   Guarded<std::vector<Slot>> shown_again_;              // Names the kernel must look up anew.
   Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Passed over by Refresh() while they were open.
   Guarded<std::set<std::string>> made_inbox_folders_;   // By mkdir, until unmounted.
+  // Entries of a folder from after one name up to another, as they were at `heard` and `generation`, for those who look
+  // up one name after the other; and the name that was looked up last.
+  struct Ahead {
+    int64_t heard = -1, generation = -1;
+    std::string last, after;
+    std::optional<std::string> up_to;  // std::nullopt: to the end.
+    std::map<std::string, Entry, std::less<>> entries;
+  };
+  Guarded<std::map<FolderId, Ahead>> ahead_;
   std::atomic<int64_t> generation_{0};  // Counts Refresh(): an answer from before one is not remembered.
+  std::atomic<int64_t> seen_heard_{-1};  // The index's HeardMark() from before the nodes were last refreshed.
   std::atomic<int64_t> operations_{0}, bytes_read_{0}, bytes_written_{0}, staged_{0}, cloned_{0};
   // Guarded by wake_mutex_.
   std::mutex wake_mutex_;

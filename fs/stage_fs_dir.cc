@@ -382,7 +382,7 @@ Result<LookedUp> StageFs::Link(NodeId id, NodeId parent, const std::string& name
     std::lock_guard lock(file->mutex());
     STAGEFS_RETURN_IF_ERROR(StageIfWaiting(source, *file));
   } else if (source->kind == NodeKind::kFile) {
-    STAGEFS_RETURN_IF_ERROR(CheckCurrent(source));
+    STAGEFS_RETURN_IF_ERROR(CheckCurrent(source, /*only_reads=*/false));
   }
   StageHow how;
   how.exclusive = true;

@@ -169,7 +169,7 @@ Result<std::unique_ptr<Handle>> StageFs::Open(NodeId id, int flags) {
   auto handle = std::make_unique<Handle>();
   handle->node = node;
   switch (node->kind) {
-    case NodeKind::kFile: STAGEFS_RETURN_IF_ERROR(CheckCurrent(node)); [[fallthrough]];
+    case NodeKind::kFile: STAGEFS_RETURN_IF_ERROR(CheckCurrent(node, !Writes(flags))); [[fallthrough]];
     case NodeKind::kInboxFile: {
       handle->writes = Writes(flags);
       STAGEFS_ASSIGN_OR_RETURN(handle->file,

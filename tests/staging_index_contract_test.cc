@@ -168,11 +168,90 @@ TEST_CASE("StagingIndex: what was expected is answered and staged as without", "
   Ok(t->PutStaged(w, {kRootFolder, "folder"}, {Entry::OfFolder(folder), StagedState::kKept}));
   CHECK(Value(t->PlaceInStaged(w, folder))->name == "folder");
   CHECK_FALSE(Value(t->AddStaged(w, {kRootFolder, "folder"}, added)));
+  // A folder where a file waits to be written, taken away again, and a file once more.
+  const Slot changing{kRootFolder, "changing"};
+  const FolderId other = Value(t->NewFolder());
+  Ok(t->Expect(w, view, {changing}));
+  CHECK(Value(t->AddStaged(w, changing, added)));
+  Ok(t->PutStaged(w, changing, {Entry::OfFolder(other), StagedState::kKept}));
+  CHECK(Value(t->PlaceInStaged(w, other)) == changing);
+  Ok(t->EraseStaged(w, changing));
+  CHECK_FALSE(Value(t->PlaceInStaged(w, other)));
+  CHECK_FALSE(Value(t->LookUpStaged(w, kRootFolder, "changing")));
+  CHECK(Value(t->AddStaged(w, changing, added)));
+  CHECK(Value(t->ListStaged(w, kRootFolder, "", 10)).size() == 4);
+  Ok(t->EraseStaged(w, changing));
   Ok(t->Commit());
   const auto reader = scene.Read();
   CHECK(Value(reader->LookUpStaged(w, kRootFolder, "there"))->entry.version == two);
   CHECK(Value(reader->LookUpStaged(w, folder, "inside")));
   CHECK(Value(reader->ScanStaged(w, std::nullopt, 10)).size() == 4);
+}
+
+TEST_CASE("StagingIndex: many changes without a question between", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  {
+    const auto t = scene.Begin();
+    for (int i = 0; i < 1000; ++i) Ok(t->PutMeta("key" + std::to_string(i), std::string(100, 'x')));
+    CHECK(Value(t->GetMeta("key999")));
+    for (int i = 0; i < 1000; ++i) Ok(t->EraseMeta("key" + std::to_string(i)));
+    Ok(t->PutMeta("key", "value"));
+    Ok(t->Commit());
+  }
+  CHECK(Value(scene.Read()->ListMeta("key")) == std::vector<std::string>{"key"});
+}
+
+TEST_CASE("PostgresStagingIndex: a change that fails is told at the latest by the commit", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  for (const bool asks : {false, true}) {
+    const auto t = scene.Begin();
+    Ok(t->PutMeta("key", "value"));
+    (void)t->PutMeta("bytes that are no text: \xff", "");
+    (void)t->PutMeta("key", "other");
+    if (asks) CHECK(t->GetMeta("key").error().code() == ErrorCode::kInvalidArgument);
+    const Status committed = t->Commit();
+    REQUIRE_FALSE(committed);
+    if (!asks) CHECK(committed.error().code() == ErrorCode::kInvalidArgument);
+  }
+  CHECK_FALSE(Value(scene.Read()->GetMeta("key")));
+  const auto t = scene.Begin();
+  Ok(t->PutMeta("key", "value"));
+  Ok(t->Commit());
+}
+
+TEST_CASE("PostgresStagingIndex: changes of a workspace are heard of", "[core][staging_index]") {
+  const std::string name = "test/" + RandomHex();
+  const auto open = [&] { return Value(OpenPostgresStagingIndex(PostgresUrl(), name, WhereMissing::kMake)); };
+  const auto here = open(), there = open();
+  const auto commit = [&](Turn turn) { Ok(Value(there->Begin(Durability::kPowerLoss, turn))->Commit()); };
+  while (!here->HeardMark(1) || !there->HeardMark(1)) std::this_thread::yield();
+  const auto first = here->HeardMark(1), second = here->HeardMark(2);
+  commit(Turn::NothingElse());
+  commit(Turn::Workspace(1));
+  while (here->HeardMark(1) == first) std::this_thread::yield();
+  CHECK(here->HeardMark(2) == second);
+  commit(Turn::History());
+  while (here->HeardMark(2) == second) std::this_thread::yield();
+  // Of its own at once.
+  const auto before = there->HeardMark(1);
+  commit(Turn::Workspace(1));
+  CHECK(there->HeardMark(1) != before);
+}
+
+TEST_CASE("StagingIndex: versions are listed by number", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2"), three = scene.AddVersion(*t, "3");
+  Ok(t->EraseVersion(two));
+  const auto from = [&](VersionId first, size_t limit) {
+    std::vector<VersionId> ids;
+    for (const VersionInfo& version : Value(t->ListVersionsFrom(first, limit))) ids.push_back(version.id);
+    return ids;
+  };
+  CHECK(from(one, 10) == std::vector<VersionId>{one, three});
+  CHECK(from(two, 10) == std::vector<VersionId>{three});
+  CHECK(from(one, 1) == std::vector<VersionId>{one});
+  CHECK(from(three + 1, 10).empty());
 }
 
 TEST_CASE("StagingIndex: many versions are found at once", "[contract][staging_index]") {

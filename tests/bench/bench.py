@@ -521,6 +521,7 @@ def cache():
                            "read, warm": fs_bench("read", 1 << 20, f"{mnt}/big"),
                            "random 4 KiB reads": fs_bench("random_read", pages, f"{mnt}/big")}
                     small = ("sh", "-c", f"cat {mnt}/small/* > /dev/null")
+                    drop_caches()
                     own["small files, cold"] = timed(run, *small)
                     own["small files, warm"] = timed(run, *small)
                 for work, seconds in own.items():

@@ -62,6 +62,7 @@ exec 8< "$MNT/kept"
 stop_postgres
 equals "the database is gone: what is open is read" "$(sha256sum < data)" "$(sha256sum <&8)"
 exec 8<&-
+check "and what was read before is opened again" cmp data "$MNT/kept"
 refuses "a write is an error" "Input/output error" sh -c "echo x > $MNT/unstaged"
 refuses "so is a command" "connect to the index" stagefs status t/r:w
 start_postgres "$WORK"

@@ -4,13 +4,14 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
+#include "stagefs/guarded.h"
 #include "stagefs/repo_path.h"
 #include "stagefs/staging_index.h"
 #include "stagefs/version_store.h"
@@ -177,6 +178,8 @@ class Repository {
   Result<VersionInfo> FindVersion(std::string_view hash);
   // Errors: kCorrupt if the bytes are gone, which nothing but damage can do to a version that a row names.
   Result<std::unique_ptr<VersionReader>> OpenVersion(const VersionInfo& version) const;
+  // The same by number; kStale if it is gone. An index that is far away is not asked for each.
+  Result<std::unique_ptr<VersionReader>> OpenVersion(VersionId id);
 
   // Syncs everything acknowledged so far, bytes first.
   Status SyncAll();
@@ -252,6 +255,7 @@ class Repository {
   static Status Join(const std::string& root, const RepositoryName& name, RepositoryPlaces places,
                      WhereMissing missing);
   Status Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<VersionStore> versions);
+  Result<Sha256> HashOf(VersionId id);
 
   struct Flusher;
   struct Listeners;
@@ -267,6 +271,7 @@ class Repository {
   // Synchronize themselves.
   std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
   std::unique_ptr<Listeners> listeners_;
+  Guarded<std::unordered_map<VersionId, Sha256>> hashes_;  // Some of an index that is far away.
   std::unique_ptr<Flusher> flusher_;
 };
 

@@ -188,6 +188,8 @@ class IndexReader {
   virtual Result<std::optional<VersionInfo>> GetVersion(VersionId id) = 0;
   // In order of SHA-256; std::nullopt starts at the beginning.
   virtual Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) = 0;
+  // In order of id, from `first` on.
+  virtual Result<std::vector<VersionInfo>> ListVersionsFrom(VersionId first, size_t limit) = 0;
   virtual Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) = 0;
   // Versions that nothing names and that were last renewed before `before_ns`.
   virtual Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) = 0;
@@ -349,6 +351,10 @@ class StagingIndex {
 
   // Changes when another process (or this one) committed something. Cheap enough to ask often.
   virtual Result<int64_t> ChangeMark() = 0;
+
+  // Changes when anybody's change of `workspace` is heard of, a moment after its commit; while the connection that tells
+  // is lost nothing is heard, and once it is back this changes, too. std::nullopt: nobody tells, so ask.
+  virtual std::optional<int64_t> HeardMark(WorkspaceId workspace) = 0;
 
   // Makes everything committed so far survive power loss.
   virtual Status Sync() = 0;
