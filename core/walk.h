@@ -22,7 +22,8 @@ Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt
 
 // The slots in which the trees of two commits may differ, some of them twice: what either line of first parents changed
 // since they met. False as soon as `visit` returned false.
-Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b, const std::function<bool(const Slot&)>& visit);
+Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,
+                               const std::function<bool(const Slot&)>& visit);
 
 // A folder's path in the base tree.
 Result<std::string> BasePathOf(OverlayReader& tree, FolderId folder);

@@ -253,8 +253,8 @@ class IndexReader {
   virtual Result<std::vector<std::string>> ListMeta(const std::string& prefix) = 0;
 };
 
-// A unit of work: everything or nothing. Destroyed without Commit() it rolls back. Reads see its own writes. An index that
-// is far away says with a later question, or at the commit, that a change failed.
+// A unit of work: everything or nothing. Destroyed without Commit() it rolls back. Reads see its own writes. An index
+// that is far away says with a later question, or at the commit, that a change failed.
 class IndexTransaction : public IndexReader {
  public:
   virtual Status Commit() = 0;
@@ -352,8 +352,8 @@ class StagingIndex {
   // Changes when another process (or this one) committed something. Cheap enough to ask often.
   virtual Result<int64_t> ChangeMark() = 0;
 
-  // Changes when anybody's change of `workspace` is heard of, a moment after its commit; while the connection that tells
-  // is lost nothing is heard, and once it is back this changes, too. std::nullopt: nobody tells, so ask.
+  // Changes when anybody's change of `workspace` is heard of, a moment after its commit; while the connection that
+  // tells is lost nothing is heard, and once it is back this changes, too. std::nullopt: nobody tells, so ask.
   virtual std::optional<int64_t> HeardMark(WorkspaceId workspace) = 0;
 
   // Makes everything committed so far survive power loss.
