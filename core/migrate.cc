@@ -72,6 +72,25 @@ Status CompareRows(IndexReader& from, IndexReader& to) {
   return {};
 }
 
+// The index stays, and tells everybody where they are from then on.
+Status MoveVersions(Repository& source, const RepositoryPlaces& to, MigrateReport* report,
+                    const std::function<void(int64_t, int64_t)>& progress) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions, OpenVersions(source.folder(), source.name(), to));
+  std::set<Sha256> copied;
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source.index().Read());
+    STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *reader, *versions, &copied, report, progress));
+  }
+  {
+    // Nobody changes anything meanwhile.
+    STAGEFS_ASSIGN_OR_RETURN(const auto index, source.index().Begin(Durability::kPowerLoss));
+    STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *index, *versions, &copied, report, progress));
+    STAGEFS_RETURN_IF_ERROR(index->PutMeta(kVersionsKey, VersionsMark(source.folder(), to)));
+    STAGEFS_RETURN_IF_ERROR(index->Commit());
+  }
+  return to.Write(source.folder());
+}
+
 // A new index that has nothing but the mark of where it comes from.
 Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const RepositoryName& name,
                                                const RepositoryPlaces& to, const std::string& mark) {
@@ -119,11 +138,15 @@ Status Switch(const std::string& folder, const RepositoryPlaces& to) {
 
 }  // namespace
 
-Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& name, const RepositoryPlaces& to,
+Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& name,
+                              std::optional<RepositoryPlaces> places,
                               const std::function<void(int64_t, int64_t)>& progress) {
   STAGEFS_ASSIGN_OR_RETURN(const auto source, Repository::Open(root, name));
   const std::string& folder = source->folder();
   STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces at, RepositoryPlaces::Read(folder));
+  RepositoryPlaces to = places.value_or(RepositoryPlaces());
+  if (places && to.index.empty()) to.index = at.index;
+  if (places && to.versions.empty()) to.versions = at.versions;
   MigrateReport report;
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, source->index().Read());
@@ -140,10 +163,11 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
     if (moved) return Error(ErrorCode::kStale, "it moved elsewhere already, to " + *moved);
   }
   if (TextOf(at) == TextOf(to)) return Error(ErrorCode::kExists, "repository " + name.ToString() + " is there already");
-  if (at.index == to.index) {
-    return Error(ErrorCode::kUnsupported, "moving the versions alone is not possible: name another index, too");
-  }
   STAGEFS_RETURN_IF_ERROR(source->SyncAll());
+  if (at.index == to.index) {
+    STAGEFS_RETURN_IF_ERROR(MoveVersions(*source, to, &report, progress));
+    return report;
+  }
   STAGEFS_ASSIGN_OR_RETURN(auto index, NewIndex(folder, name, to, MachineId() + ' ' + folder));
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, OpenVersions(folder, name, to));
   const bool same_store = at.versions == to.versions;

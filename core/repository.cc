@@ -48,6 +48,25 @@ bool IsRepository(const std::string& folder) {
   return access((folder + "/stagefs.db").c_str(), F_OK) == 0 || access((folder + "/places.json").c_str(), F_OK) == 0;
 }
 
+// Where the index says that the versions are; std::nullopt if it says nothing: where places.json has them.
+Result<std::optional<std::string>> VersionsByIndex(StagingIndex& index) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index.Read());
+  return reader->GetMeta(kVersionsKey);
+}
+
+// They may have moved since places.json was written, also by another machine.
+Status FollowVersions(StagingIndex& index, const std::string& folder, RepositoryPlaces* places) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto known, VersionsByIndex(index));
+  if (!known || *known == VersionsMark(folder, *places)) return {};
+  const bool here = *known == VersionsMark(folder, {});
+  if (!here && known->starts_with(kFolderOfMachine)) {
+    return Error(ErrorCode::kConflict, "the repository has its versions in the " + *known +
+                                           ", which no other machine sees: move them there with stagefs migrate");
+  }
+  places->versions = here ? "" : *known;
+  return places->Write(folder);
+}
+
 Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const std::string& folder,
                        RepositoryPlaces* places) {
   if (!index.IsShared()) return {};
@@ -267,7 +286,8 @@ Status Repository::Join(const std::string& root, const RepositoryName& name, Rep
   }
   STAGEFS_RETURN_IF_ERROR(AgreeOnVersions(*index, name, folder, &places));
   STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, places));
-  STAGEFS_RETURN_IF_ERROR(Assemble(folder, name, std::move(index), std::move(versions)).WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(
+      Assemble(folder, name, std::move(index), std::move(versions), VersionsMark(folder, places)).WithoutValue());
   if (!places.index.empty() || !places.versions.empty()) STAGEFS_RETURN_IF_ERROR(places.Write(folder));
   // The folders above are new too.
   for (const std::string& above : {folder, root + '/' + name.space, root}) {
@@ -321,19 +341,22 @@ Result<std::unique_ptr<Repository>> Repository::Open(const std::string& root, co
     STAGEFS_RETURN_IF_ERROR(Join(root, name, places, WhereMissing::kRefuse));
   }
   if (access(folder.c_str(), W_OK) != 0) return ErrnoError("write to " + folder);
-  STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces known, RepositoryPlaces::Read(folder));
+  STAGEFS_ASSIGN_OR_RETURN(RepositoryPlaces known, RepositoryPlaces::Read(folder));
   STAGEFS_ASSIGN_OR_RETURN(auto index,
                            known.index.empty()
                                ? OpenSqliteStagingIndex(folder + "/stagefs.db")
                                : OpenPostgresStagingIndex(known.index, name.ToString(), WhereMissing::kRefuse));
+  STAGEFS_RETURN_IF_ERROR(FollowVersions(*index, folder, &known));
   STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, known));
-  return Assemble(folder, name, std::move(index), std::move(versions));
+  return Assemble(folder, name, std::move(index), std::move(versions), VersionsMark(folder, known));
 }
 
 Result<std::unique_ptr<Repository>> Repository::Assemble(const std::string& folder, RepositoryName name,
                                                          std::unique_ptr<StagingIndex> index,
-                                                         std::unique_ptr<VersionStore> versions) {
+                                                         std::unique_ptr<VersionStore> versions,
+                                                         std::string versions_mark) {
   auto repository = std::unique_ptr<Repository>(new Repository(folder, std::move(name)));
+  repository->versions_mark_ = std::move(versions_mark);
   STAGEFS_RETURN_IF_ERROR(repository->Start(std::move(index), std::move(versions)));
   return repository;
 }
@@ -363,6 +386,7 @@ Status Repository::Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<Ve
 
 Result<VersionInfo> Repository::TakeInto(IndexTransaction& transaction, const std::string& path,
                                          const ContentId& content, uint64_t size_bytes, bool synced) {
+  STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(transaction));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known,
                            transaction.FindVersion(HashRef(content.sha256)));
   if (known && versions_->Has(content.sha256)) {
@@ -451,10 +475,16 @@ Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
 
 Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(const VersionInfo& version) const {
   auto bytes = versions_->Open(version.content.sha256);
-  if (!bytes && bytes.error().code() == ErrorCode::kNotFound) {
-    return Error(ErrorCode::kCorrupt, bytes.error().message());
-  }
-  return bytes;
+  if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*reader));
+  return Error(ErrorCode::kCorrupt, bytes.error().message());
+}
+
+Status Repository::CheckVersionsAreHere(IndexReader& index) const {
+  STAGEFS_ASSIGN_OR_RETURN(const auto known, index.GetMeta(kVersionsKey));
+  if (!known || *known == versions_mark_) return {};
+  return Error(ErrorCode::kConflict, "the versions moved to " + *known + ": unmount, and mount it again");
 }
 
 Result<Sha256> Repository::HashOf(VersionId id) {
@@ -484,6 +514,8 @@ Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(VersionId id) {
   if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
   hashes_.Lock()->erase(id);
   STAGEFS_RETURN_IF_ERROR(HashOf(id).WithoutValue());  // Is there, and so should its bytes be.
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*reader));
   return Error(ErrorCode::kCorrupt, bytes.error().message());
 }
 
@@ -512,6 +544,7 @@ Status Repository::SyncVersions() {
     for (const VersionInfo& version : waiting) hashes.push_back(version.content.sha256);
     STAGEFS_RETURN_IF_ERROR(versions_->Sync(hashes));
     STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
+    STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*transaction));
     for (const VersionInfo& version : waiting) {
       STAGEFS_RETURN_IF_ERROR(transaction->SetSynced(version.id));
     }

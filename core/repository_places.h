@@ -8,7 +8,8 @@
 
 namespace stagefs {
 
-// In an index that machines share: where the versions are, so that its URL alone leads to both.
+// In an index that machines share, or whose versions moved: where these are. So an index's URL alone leads to both, and
+// whoever opened it before they moved learns of that.
 constexpr char kVersionsKey[] = "versions";
 constexpr char kFolderOfMachine[] = "folder of machine ";
 // What stands there. One machine's folder is named by the machine: no other one has what is in it.

@@ -276,10 +276,14 @@ Result<std::vector<std::string>> ListRecovered(Repository& repository, const Wor
 Status RetryRecovered(Repository& repository, const WorkspaceInfo& info, const std::string& path) {
   const std::string file = RecoveredFolder(repository, info) + '/' + path;
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath target, RepoPath::Parse(path));
-  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
-  STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
+  const auto fd = OpenFd(file, O_RDONLY);
+  if (!fd && fd.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kNotFound, "nothing at " + ToDisplayUtf8(path) + " was refused or recovered");
+  }
+  if (!fd) return fd.error();
+  STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd->get()));
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile copy, repository.NewIncoming());
-  STAGEFS_RETURN_IF_ERROR(CopyBytes(fd.get(), copy.fd(), hashed.size_bytes));
+  STAGEFS_RETURN_IF_ERROR(CopyBytes(fd->get(), copy.fd(), hashed.size_bytes));
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info.uid));
   STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, [&]() -> Result<VersionInfo> {
     STAGEFS_RETURN_IF_ERROR(SyncFd(copy.fd(), copy.path()));

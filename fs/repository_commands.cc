@@ -20,7 +20,7 @@ constexpr size_t kPage = 1000;
 void Commands::AddRepositories() {
   AddTarget(Command(app_, "create", "Create a repository", &Commands::Create, "stagefs create team/images"),
             "NS/REPO");
-  CLI::App* migrate = Command(app_, "migrate", "Move a repository to PostgreSQL and S3 (--index, --versions), or back",
+  CLI::App* migrate = Command(app_, "migrate", "Move a repository's index (--index), its versions (--versions) or both",
                               &Commands::MoveRepository,
                               "stagefs migrate team/images --index postgresql://db/stagefs --versions s3://bucket");
   AddTarget(migrate, "NS/REPO");
@@ -44,8 +44,8 @@ ExitStatus Commands::Delete() {
 ExitStatus Commands::MoveRepository() {
   const auto name = RepositoryName::Parse(args_->target);
   if (!name) return Report(name.error());
-  const RepositoryPlaces to = args_->embedded ? RepositoryPlaces() : options_.places;
-  if (!args_->embedded && to.index.empty() && to.versions.empty()) {
+  const auto to = args_->embedded ? std::nullopt : std::optional(options_.places);
+  if (to && to->index.empty() && to->versions.empty()) {
     return Report({ErrorCode::kInvalidArgument, "say where to: --index URL, --versions URL, or --embedded"});
   }
   Progress progress("migrate", "versions");

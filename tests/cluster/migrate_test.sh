@@ -65,9 +65,35 @@ unmount_w
 before=$(now)
 check "back" stagefs migrate t/r --embedded
 equals "everything is there again" "$before" "$(now)"
+
+# The versions alone.
+s3_place=(--versions "s3://bucket/alone?endpoint=$s3_endpoint")
+mount_w
+check "a file" cp lost "$MNT/before-it-moves"
+check "the versions alone move" stagefs migrate t/r "${s3_place[@]}"
+check "who reads at the old place goes on" cmp data/large "$MNT/data/large"
+head -c 100 /dev/urandom > late
+refuses "who writes there is refused" "Input/output error" cp late "$MNT/later"
+check "and its bytes are kept" sh -c "$STAGEFS_BINARY status t/r:w | grep later | grep -q refused"
+refuses "it is there already" "there already" stagefs migrate t/r "${s3_place[@]}"
+check "unmounted and mounted again" sh -c "$STAGEFS_BINARY unmount $MNT && $STAGEFS_BINARY mount t/r:w $MNT"
+check "the tree is right" diff -r data "$MNT/data"
+check "what was refused is staged now" cmp late "$MNT/later"
+check "they are in S3" sh -c "test \$(find s3/bucket/alone -type f | wc -l) -gt 400"
+unmount_w
+mv "$STAGEFS_ROOT/t/r/versions" versions.before
+check "and nowhere else" stagefs fsck t/r
+# As if killed before the folder knew: the index knows.
+cp "$STAGEFS_ROOT/t/r/places.json" places.json
+rm "$STAGEFS_ROOT/t/r/places.json"
+check "the index says where they are" stagefs fsck t/r
+check "and the folder knows again" cmp places.json "$STAGEFS_ROOT/t/r/places.json"
+psql -qX "$postgres_url" -c "CREATE DATABASE alone"
+check "then the index" stagefs migrate t/r --index "${postgres_url/\/\/\/postgres/\/\/\/alone}"
+check "which leaves the versions where they are" sh -c "$STAGEFS_BINARY fsck t/r && ! test -e $STAGEFS_ROOT/t/r/versions"
+check "both back" stagefs migrate t/r --embedded
 stop_postgres
 stop_s3
-check "without the servers" stagefs fsck t/r
 mount_w
 check "it is mounted, written and committed" sh -c "mkdir $MNT/new && cp lost $MNT/new/ && $STAGEFS_BINARY commit t/r:w -m two"
 check "the tree is right again" diff -r data "$MNT/data"

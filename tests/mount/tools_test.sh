@@ -49,9 +49,9 @@ check "a full listing of a large folder" sh -c "
 
 # A disk that is full, and a root that cannot be written.
 if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
-  stagefs --root small create t/r
+  stagefs --root small create t/small
   mkdir mnt-small
-  check "a mount on a small disk" stagefs --root small mount t/r:w mnt-small --create
+  check "a mount on a small disk" stagefs --root small mount t/small:w mnt-small --create
   refuses "a full disk reaches the writer" "No space left" sh -c "head -c 12000000 /dev/urandom > mnt-small/large"
   check "what came through can be removed" rm mnt-small/large
   check "a good file" sh -c "cp /bin/true mnt-small/good && cat mnt-small/good > good && cp src/blob mnt-small/blob1"
@@ -64,9 +64,9 @@ if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
   check "and can be removed" sh -c "rm mnt-small/.stagefs/inbox/list.sum && test -z \"\$(ls mnt-small/.stagefs/inbox)\""
   check "the daemon stays up and good files are kept" sh -c "echo small > mnt-small/small && cat mnt-small/small"
   check "unmount it" stagefs unmount mnt-small
-  eventually sh -c "! pgrep -f -- 'small mount t/r:w'"
+  eventually sh -c "! pgrep -f -- 'small mount t/small:w'"
   mount -o remount,ro small
-  refuses "a read-only root says so" "ead-only" stagefs --root small put t/r src/run.sh
+  refuses "a read-only root says so" "ead-only" stagefs --root small put t/small src/run.sh
   umount -l small
 else
   skip "a full disk and a read-only root" "tmpfs cannot be mounted here"

@@ -143,10 +143,12 @@ class Repository {
   static Result<std::unique_ptr<Repository>> Open(const std::string& root, const RepositoryName& name,
                                                   const RepositoryPlaces& places = {});
 
-  // For tests: any index and store; `folder` holds incoming/ and recovered/.
+  // Of any index and store, as tests want it; `folder` holds incoming/ and recovered/. `versions_mark`: what the index
+  // says of where the versions are, if it says so.
   static Result<std::unique_ptr<Repository>> Assemble(const std::string& folder, RepositoryName name,
                                                       std::unique_ptr<StagingIndex> index,
-                                                      std::unique_ptr<VersionStore> versions);
+                                                      std::unique_ptr<VersionStore> versions,
+                                                      std::string versions_mark = {});
   ~Repository();
 
   const RepositoryName& name() const { return name_; }
@@ -256,6 +258,8 @@ class Repository {
                      WhereMissing missing);
   Status Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<VersionStore> versions);
   Result<Sha256> HashOf(VersionId id);
+  // kConflict where they were moved since this was opened.
+  Status CheckVersionsAreHere(IndexReader& index) const;
 
   struct Flusher;
   struct Listeners;
@@ -267,6 +271,7 @@ class Repository {
   int lock_fd_ = -1;
   std::unique_ptr<StagingIndex> index_;
   std::unique_ptr<VersionStore> versions_;
+  std::string versions_mark_;  // What an index that says where they are says of these.
   RecoveryReport recovery_;
   // Synchronize themselves.
   std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
