@@ -27,6 +27,8 @@ constexpr auto kLongestPause = milliseconds(5'000);
 constexpr auto kSilenceMax = std::chrono::seconds(30);
 constexpr int kWaitSecondsDefault = 30;
 constexpr uint64_t kPartsMax = 10'000;  // S3's.
+// Servers allow for 15 minutes: less than this is no reason to be refused.
+constexpr std::time_t kClockNearSeconds = 60;
 
 std::chrono::seconds RetryFor() { return SecondsFromEnvironment("STAGEFS_VERSIONS_WAIT", kWaitSecondsDefault, 0); }
 
@@ -133,11 +135,14 @@ Result<ClientResponse> S3Client::Send(const Request& request) {
   for (int attempt = 0;; ++attempt) {
     auto response = SendOnce(request);
     bool again = response ? Passes(response->status) : response.error().code() == ErrorCode::kIo;
-    if (response && response->status == 403 && !clock_set && ErrorCodeOf(*response) == "RequestTimeTooSkewed") {
+    if (response && response->status == 403 && !clock_set) {
+      // The answer to a HEAD has no body that could say why.
+      const bool may_be_skewed = request.method == "HEAD" || ErrorCodeOf(*response) == "RequestTimeTooSkewed";
       std::tm parts{};
       const char* end = strptime(response->headers["date"].c_str(), "%a, %d %b %Y %H:%M:%S", &parts);
-      clock_set = end != nullptr;
-      if (clock_set) clock_off_seconds_ = timegm(&parts) - std::time(nullptr);
+      const std::time_t off = end == nullptr ? 0 : timegm(&parts) - std::time(nullptr);
+      clock_set = may_be_skewed && end != nullptr && std::abs(off - clock_off_seconds_) > kClockNearSeconds;
+      if (clock_set) clock_off_seconds_ = off;
       again = clock_set;
     }
     // What arrived is not what was sent.

@@ -405,6 +405,7 @@ Result<VersionInfo> Repository::TakeInto(IndexTransaction& transaction, const st
     STAGEFS_ASSIGN_OR_RETURN(version.id, transaction.AddVersion(version));
   }
   STAGEFS_RETURN_IF_ERROR(versions_->Take(content.sha256, path));
+  NoteHashes({version});
   return version;
 }
 
@@ -487,6 +488,13 @@ Status Repository::CheckVersionsAreHere(IndexReader& index) const {
   return Error(ErrorCode::kConflict, "the versions moved to " + *known + ": unmount, and mount it again");
 }
 
+void Repository::NoteHashes(const std::vector<VersionInfo>& versions) {
+  if (!index_->IsShared()) return;
+  auto known = hashes_.Lock();
+  if (known->size() + versions.size() > kHashesKnownMax) known->clear();
+  for (const VersionInfo& version : versions) (*known)[version.id] = version.content.sha256;
+}
+
 Result<Sha256> Repository::HashOf(VersionId id) {
   const bool far_away = index_->IsShared();
   if (far_away) {
@@ -500,11 +508,7 @@ Result<Sha256> Repository::HashOf(VersionId id) {
                            reader->ListVersionsFrom(id - id % static_cast<VersionId>(together), together));
   const auto found = std::find_if(versions.begin(), versions.end(), [&](const auto& v) { return v.id == id; });
   if (found == versions.end()) return Error(ErrorCode::kStale, "the version is gone");
-  if (far_away) {
-    auto known = hashes_.Lock();
-    if (known->size() + versions.size() > kHashesKnownMax) known->clear();
-    for (const VersionInfo& version : versions) (*known)[version.id] = version.content.sha256;
-  }
+  NoteHashes(versions);
   return found->content.sha256;
 }
 

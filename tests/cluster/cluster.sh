@@ -17,17 +17,16 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 start_servers "$servers" || { echo "not ok - the servers do not start: see $servers"; exit 1; }
-export STAGEFS_TEST_S3_FOLDER=$servers/s3/bucket
 failed=0
 for combination in postgres s3 postgres+s3; do
   [ -z "$only" ] || [ "$only" = "$combination" ] || continue
-  unset STAGEFS_TEST_POSTGRES STAGEFS_TEST_S3
+  unset STAGEFS_TEST_POSTGRES STAGEFS_TEST_S3 STAGEFS_TEST_S3_FOLDER
   [[ $combination != postgres* ]] || export STAGEFS_TEST_POSTGRES=$postgres_url
-  [[ $combination != *s3 ]] || export STAGEFS_TEST_S3=$s3_endpoint
+  [[ $combination != *s3 ]] || export STAGEFS_TEST_S3=$s3_endpoint STAGEFS_TEST_S3_FOLDER=$servers/s3/bucket
   echo "==== $combination"
   STAGEFS_TEST_PLACES=$combination tests/run.sh "$out" "$pattern" || failed=1
 done
-unset STAGEFS_TEST_POSTGRES STAGEFS_TEST_S3
+unset STAGEFS_TEST_POSTGRES STAGEFS_TEST_S3 STAGEFS_TEST_S3_FOLDER
 if [ -z "$only" ]; then
   echo "==== failures"
   CLUSTER=1 tests/run.sh "$out" "$pattern" || failed=1

@@ -33,6 +33,9 @@ check "new content, too" cp other "$MNT/other"
 s3_is slow 0.3
 check "S3 is slow: so is the write" sh -c "echo slow > $MNT/slow"
 s3_is ok
+s3_is ahead 600
+check "this machine's clock is behind that of S3: the write goes through" cp other "$MNT/skewed"
+s3_is ok
 forget_copies
 s3_is wrong
 refuses "other bytes than the version's are an error" "Input/output error" cat "$MNT/other"
@@ -68,7 +71,7 @@ refuses "so is a command" "connect to the index" stagefs status t/r:w
 start_postgres "$WORK"
 DAEMONS="$DAEMONS $postgres"
 check "the database is back: a write works" sh -c "echo y > $MNT/again"
-equals "and what was acknowledged is there" "again by-hash kept other slow throttled unsent" \
+equals "and what was acknowledged is there" "again by-hash kept other skewed slow throttled unsent" \
   "$(stagefs status t/r:w | sed -n 's/^A  //p' | tr '\n' ' ' | sed 's/ $//')"
 kill -STOP "$postgres" $(pgrep -P "$postgres")
 refuses "the database freezes: an error in the end" "Input/output error" timeout 100 sh -c "echo z > $MNT/frozen"

@@ -79,3 +79,10 @@ port=$(free_port)
 python3 -m http.server --bind 127.0.0.1 --directory keys "$port" 2> /dev/null & DAEMONS="$DAEMONS $!"
 eventually curl -sf -o /dev/null "http://127.0.0.1:$port/container"
 check "a container's endpoint" env AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:$port/container" "$STAGEFS_BINARY" prefetch t/r:w 2
+port=$(free_port)
+python3 "$TOP/tests/cluster/metadata.py" "$port" "$WORK/metadata.log" & DAEMONS="$DAEMONS $!"
+eventually curl -s -o /dev/null "http://127.0.0.1:$port/"
+export AWS_EC2_METADATA_DISABLED=false AWS_EC2_METADATA_SERVICE_ENDPOINT="http://127.0.0.1:$port/"
+forget
+check "an instance's endpoint" stagefs prefetch t/r:w
+check "whose keys are renewed before they expire" sh -c "test \$(grep -c 'team-role 200' metadata.log) -gt 1"

@@ -2,8 +2,10 @@
 """Stands between stagefs and an S3 server and misbehaves as told. Usage: proxy.py PORT UPSTREAM_PORT CONTROL_FILE
 
 The control file holds `ok`, `503 N` (throttles the next N requests), `slow SECONDS` (before each answer), `cut` (ends each
-GET half-way), `wrong` (changes a byte of each GET) or `hang` (answers nothing).
+GET half-way), `wrong` (changes a byte of each GET), `hang` (answers nothing) or `ahead SECONDS` (its clock).
 """
+import datetime
+import email.utils
 import http.client
 import http.server
 import sys
@@ -36,6 +38,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.command != "HEAD":
                 self.wfile.write(answer)
             return
+        if mode == "ahead":
+            now = time.time() + float(rest[0])
+            signed = datetime.datetime.strptime(self.headers["x-amz-date"] + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+            if abs(now - signed) > 300:  # Upstream allows 900 by its own clock.
+                answer = b"<Error><Code>RequestTimeTooSkewed</Code></Error>"
+                self.send_response_only(403)
+                self.send_header("date", email.utils.formatdate(now, usegmt=True))
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(answer)
+                return
         connection = http.client.HTTPConnection("127.0.0.1", upstream, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         connection.request(self.command, self.path, body, headers)

@@ -258,6 +258,7 @@ class Repository {
                      WhereMissing missing);
   Status Start(std::unique_ptr<StagingIndex> index, std::unique_ptr<VersionStore> versions);
   Result<Sha256> HashOf(VersionId id);
+  void NoteHashes(const std::vector<VersionInfo>& versions);
   // kConflict where they were moved since this was opened.
   Status CheckVersionsAreHere(IndexReader& index) const;
 
