@@ -58,7 +58,7 @@ Result<std::optional<std::string>> VersionsByIndex(StagingIndex& index) {
 Status FollowVersions(StagingIndex& index, const std::string& folder, RepositoryPlaces* places) {
   STAGEFS_ASSIGN_OR_RETURN(const auto known, VersionsByIndex(index));
   if (!known || *known == VersionsMark(folder, *places)) return {};
-  const bool here = *known == VersionsMark(folder, {});
+  const bool here = *known == VersionsMark(folder, {places->index, ""});
   if (!here && known->starts_with(kFolderOfMachine)) {
     return Error(ErrorCode::kConflict, "the repository has its versions in the " + *known +
                                            ", which no other machine sees: move them there with stagefs migrate");

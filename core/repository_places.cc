@@ -19,7 +19,8 @@ uint64_t CacheBytesMax() {
 }  // namespace
 
 std::string VersionsMark(const std::string& folder, const RepositoryPlaces& places) {
-  return places.versions.empty() ? kFolderOfMachine + MachineId() + ": " + folder : places.versions;
+  if (!places.versions.empty()) return places.versions;
+  return places.index.empty() ? "the repository's folder" : kFolderOfMachine + MachineId() + ": " + folder;
 }
 
 Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryName& name,

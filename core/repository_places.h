@@ -12,7 +12,7 @@ namespace stagefs {
 // whoever opened it before they moved learns of that.
 constexpr char kVersionsKey[] = "versions";
 constexpr char kFolderOfMachine[] = "folder of machine ";
-// What stands there. One machine's folder is named by the machine: no other one has what is in it.
+// What stands there. Beside a shared index a folder is named by its machine: no other one has what is in it.
 std::string VersionsMark(const std::string& folder, const RepositoryPlaces& places);
 
 Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryName& name,
