@@ -94,6 +94,10 @@ check "which leaves the versions where they are" sh -c "$STAGEFS_BINARY fsck t/r
 check "both back" stagefs migrate t/r --embedded
 stop_postgres
 stop_s3
+check "without the servers" stagefs fsck t/r
+mv root elsewhere
+check "and in another folder" env STAGEFS_ROOT="$WORK/elsewhere" "$STAGEFS_BINARY" fsck t/r
+mv elsewhere root
 mount_w
 check "it is mounted, written and committed" sh -c "mkdir $MNT/new && cp lost $MNT/new/ && $STAGEFS_BINARY commit t/r:w -m two"
 check "the tree is right again" diff -r data "$MNT/data"
