@@ -42,15 +42,26 @@ Result<VersionId> SqlTransaction<C>::AddVersion(const VersionInfo& version) {
                  "content " + ToHex(version.content.sha256) + " has the XXH3 of another version, " +
                      ToHex(same_xxh3->content.sha256) + ": it cannot be told apart by Oxen clients");
   }
-  return Insert("INSERT INTO version (sha256, xxh3, size, stored_ns, renewed_ns, synced)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-                // Or adds it just now.
-                " ON CONFLICT (sha256) DO UPDATE SET renewed_ns = excluded.renewed_ns RETURNING id",
-                [&](auto& s) {
-                  s.BindBlob(1, BytesOf(version.content.sha256)).BindBlob(2, BytesOf(version.content.xxh3));
-                  s.BindInt(3, static_cast<int64_t>(version.size_bytes)).BindInt(4, version.stored_ns);
-                  s.BindInt(5, version.renewed_ns).BindInt(6, version.synced);
-                });
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto insert, connection().Prepare("INSERT INTO version (sha256, xxh3, size, stored_ns, renewed_ns, synced)"
+                                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                                        " ON CONFLICT (sha256) DO NOTHING RETURNING id"));
+  insert.BindBlob(1, BytesOf(version.content.sha256)).BindBlob(2, BytesOf(version.content.xxh3));
+  insert.BindInt(3, static_cast<int64_t>(version.size_bytes)).BindInt(4, version.stored_ns);
+  insert.BindInt(5, version.renewed_ns).BindInt(6, version.synced);
+  STAGEFS_ASSIGN_OR_RETURN(const bool added, insert.Step());
+  if (added) {
+    const VersionId id = insert.Int(0);
+    STAGEFS_RETURN_IF_ERROR(insert.Step().WithoutValue());
+    return id;
+  }
+  // Added just now by another one, which this waited for. Its row is locked with all others that are renewed: in one
+  // order, so that no two transactions wait for each other.
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> there,
+                           this->FindVersion(HashRef(version.content.sha256)));
+  if (!there) return Error(ErrorCode::kBusy, "a version was added and removed at once: try again");
+  STAGEFS_RETURN_IF_ERROR(this->RenewVersion(there->id, version.renewed_ns));
+  return there->id;
 }
 
 template <class C>
