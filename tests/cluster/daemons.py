@@ -19,6 +19,8 @@ import time
 
 binary, postgres_url, postgres_pid, s3_url, seconds = *sys.argv[1:3], int(sys.argv[3]), sys.argv[4], float(sys.argv[5])
 CLIENTS = 8
+# Of each client: the S3 server lists all that it has for each page, and so does fsck at the end.
+CONTENTS = 2000
 seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
 print(f"daemons: seed {seed}", flush=True)
 work = tempfile.mkdtemp(prefix="stagefs-test-")
@@ -65,7 +67,7 @@ class Client:
     def step(self, count):
         kind = self.rng.random()
         name = f"c{self.number}/{self.rng.randrange(30)}"
-        value = f"{self.number} {count}\n"
+        value = f"{self.number} {count % CONTENTS}\n"
         before = self.own.get(name)
         try:
             if kind < 0.5:
