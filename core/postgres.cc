@@ -173,13 +173,7 @@ Status PostgresConnection::Copy(const char* sql, const CopyRows& rows) {
   const bool sent = PQputCopyData(connection_, rows.bytes().data(), static_cast<int>(rows.bytes().size())) == 1 &&
                     PQputCopyData(connection_, "\377\377", 2) == 1 && PQputCopyEnd(connection_, nullptr) == 1;
   if (!sent) return Broken(Trimmed(PQerrorMessage(connection_)));
-  const Deadline deadline = std::chrono::steady_clock::now() + patience_;
-  Status status;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
-    if (!result) return status;
-    if (status) status = CheckResult(result);
-  }
+  return ReadResults(std::chrono::steady_clock::now() + patience_).WithoutValue();
 }
 
 Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::string& url,
@@ -283,15 +277,26 @@ Result<PostgresConnection::Results> PostgresConnection::NextResult(Deadline dead
   return Owned(PQgetResult(connection_));
 }
 
+// The last of what was asked, or rather the first error; COPY's data is to be sent then.
+Result<PostgresConnection::Results> PostgresConnection::ReadResults(Deadline deadline) {
+  Results last;
+  Status status;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
+    if (!result) break;
+    if (status) status = CheckResult(result);
+    last = result;
+    if (PQresultStatus(result.get()) == PGRES_COPY_IN) break;
+  }
+  if (!status) return status.error();
+  return last;
+}
+
 Status PostgresConnection::Drain(Deadline deadline) {
   STAGEFS_RETURN_IF_ERROR(Settle());
   if (!unanswered_) return {};
   unanswered_ = false;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
-    if (!result) return {};
-    STAGEFS_RETURN_IF_ERROR(CheckResult(result));
-  }
+  return ReadResults(deadline).WithoutValue();
 }
 
 Status PostgresConnection::CheckResult(const Results& result) {
@@ -331,14 +336,9 @@ Status PostgresConnection::PrepareOnServer(const char* sql) {
   if (PQsendPrepare(connection_, name.c_str(), text.c_str(), 0, nullptr) == 0) {
     return Broken(Trimmed(PQerrorMessage(connection_)));
   }
-  Status status;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
-    if (!result) break;
-    if (status) status = CheckResult(result);
-  }
-  if (status) prepared.name = name;
-  return status;
+  STAGEFS_RETURN_IF_ERROR(ReadResults(deadline).WithoutValue());
+  prepared.name = name;
+  return {};
 }
 
 Result<PostgresConnection::Results> PostgresConnection::Query(const std::string& sql) {
@@ -347,17 +347,7 @@ Result<PostgresConnection::Results> PostgresConnection::Query(const std::string&
   const std::string before = std::exchange(later_, {});
   const std::string all = before.empty() ? sql : before + ';' + sql;
   if (PQsendQuery(connection_, all.c_str()) == 0) return Broken(Trimmed(PQerrorMessage(connection_)));
-  Results last;
-  Status status;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
-    if (!result) break;
-    if (status) status = CheckResult(result);
-    last = result;
-    if (PQresultStatus(result.get()) == PGRES_COPY_IN) break;
-  }
-  if (!status) return status.error();
-  return last;
+  return ReadResults(deadline);
 }
 
 void PostgresConnection::ExecuteUnanswered(const std::string& sql) {
@@ -384,48 +374,41 @@ Result<PostgresConnection::Results> PostgresConnection::RunPrepared(const char* 
 Result<PostgresConnection::Results> PostgresConnection::RunOnce(const char* sql, int parameters,
                                                                 const char* const* values, const int* lengths) {
   STAGEFS_RETURN_IF_ERROR(PrepareOnServer(sql));
-  const std::string& name = statements_[sql].name;
   const Deadline deadline = std::chrono::steady_clock::now() + patience_;
   if (waiting_ == 0) STAGEFS_RETURN_IF_ERROR(Drain(deadline));
   if (const std::string before = std::exchange(later_, {}); !before.empty()) {
-    STAGEFS_RETURN_IF_ERROR(EnterPipeline());
-    if (PQsendQueryParams(connection_, before.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0) {
-      return Broken(Trimmed(PQerrorMessage(connection_)));
-    }
+    STAGEFS_RETURN_IF_ERROR(SendLater(before));
   }
+  STAGEFS_RETURN_IF_ERROR(SendPrepared(sql, parameters, values, lengths));
+  return waiting_ > 0 ? EndPipeline() : ReadResults(deadline);
+}
+
+Status PostgresConnection::SendPrepared(const char* sql, int parameters, const char* const* values,
+                                        const int* lengths) {
+  const std::string& name = statements_[sql].name;
   if (PQsendQueryPrepared(connection_, name.c_str(), parameters, values, lengths, kBinary, /*resultFormat=*/1) == 0) {
     return Broken(Trimmed(PQerrorMessage(connection_)));
   }
-  if (waiting_ > 0) return EndPipeline();
-  Results rows;
-  Status status;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const Results result, NextResult(deadline));
-    if (!result) break;
-    if (status) status = CheckResult(result);
-    rows = result;
+  return {};
+}
+
+Status PostgresConnection::SendLater(const std::string& sql) {
+  STAGEFS_RETURN_IF_ERROR(EnterPipeline());
+  if (PQsendQueryParams(connection_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0) {
+    return Broken(Trimmed(PQerrorMessage(connection_)));
   }
-  if (!status) return status.error();
-  return rows;
+  return {};
 }
 
 Status PostgresConnection::RunLater(const char* sql, int parameters, const char* const* values, const int* lengths) {
   STAGEFS_RETURN_IF_ERROR(PrepareOnServer(sql));
   STAGEFS_RETURN_IF_ERROR(EnterPipeline());
-  if (PQsendQueryPrepared(connection_, statements_[sql].name.c_str(), parameters, values, lengths, kBinary,
-                          /*resultFormat=*/1) == 0) {
-    return Broken(Trimmed(PQerrorMessage(connection_)));
-  }
+  STAGEFS_RETURN_IF_ERROR(SendPrepared(sql, parameters, values, lengths));
   return waiting_ < kWaitingMax ? Status() : Settle();
 }
 
 Status PostgresConnection::ExecuteTogether(const std::vector<std::string>& statements) {
-  for (const std::string& sql : statements) {
-    STAGEFS_RETURN_IF_ERROR(EnterPipeline());
-    if (PQsendQueryParams(connection_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 0) {
-      return Broken(Trimmed(PQerrorMessage(connection_)));
-    }
-  }
+  for (const std::string& sql : statements) STAGEFS_RETURN_IF_ERROR(SendLater(sql));
   return Settle();
 }
 

@@ -144,12 +144,16 @@ class PostgresConnection {
   using Deadline = std::chrono::steady_clock::time_point;
   Status AwaitReadable(Deadline deadline);
   Result<Results> NextResult(Deadline deadline);
+  Result<Results> ReadResults(Deadline deadline);
   // Takes what ExecuteUnanswered() left to be taken.
   Status Drain(Deadline deadline);
   Status CheckResult(const Results& result);
   Result<Results> RunPrepared(const char* sql, int parameters, const char* const* values, const int* lengths);
   Result<Results> RunOnce(const char* sql, int parameters, const char* const* values, const int* lengths);
   Status RunLater(const char* sql, int parameters, const char* const* values, const int* lengths);
+  Status SendPrepared(const char* sql, int parameters, const char* const* values, const int* lengths);
+  // Into the pipeline.
+  Status SendLater(const std::string& sql);
   Status EnterPipeline();
   // The rows of the last statement in the pipeline, which ends.
   Result<Results> EndPipeline();

@@ -34,14 +34,6 @@ bool IsRenamedFolder(const StagedAt& at) {
 
 }  // namespace
 
-Status Rebaser::Collect() {
-  rows_.clear();
-  return WalkStaged(from_, [&](const StagedAt& at) -> Status {
-    rows_.push_back(at);
-    return {};
-  });
-}
-
 Result<bool> Rebaser::AreApart() {
   std::vector<const Slot*> ours;
   std::vector<Slot> removed;
@@ -58,12 +50,7 @@ Result<bool> Rebaser::AreApart() {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, from_.LookUpBase(removed[i]));
     if (base && base->kind == EntryKind::kFolder) return false;  // What they put into it stays.
   }
-  STAGEFS_ASSIGN_OR_RETURN(const StagedFolders folders, CollectStagedFolders(from_));
-  std::vector<Slot> places;
-  for (const auto& [folder, children] : folders) {
-    for (const auto& [name, child] : children) places.push_back({folder, name});
-  }
-  for (const Slot& place : places) ours.push_back(&place);
+  for (const Slot& place : places_) ours.push_back(&place);
   const auto before = [](const Slot* a, const Slot* b) { return *a < *b; };
   std::sort(ours.begin(), ours.end(), before);
   size_t left = kTheirsForEachOfOurs * ours.size() + kTheirsMin;
@@ -73,21 +60,27 @@ Result<bool> Rebaser::AreApart() {
 }
 
 Result<std::vector<std::string>> Rebaser::Conflicts() {
-  STAGEFS_RETURN_IF_ERROR(Collect());
+  STAGEFS_ASSIGN_OR_RETURN(StagedFolders folders, CollectStagedFolders(from_));
+  places_.clear();
+  for (const auto& [folder, children] : folders) {
+    for (const auto& [name, child] : children) places_.push_back({folder, name});
+  }
+  rows_.clear();
+  STAGEFS_RETURN_IF_ERROR(WalkStaged(from_, std::move(folders), [&](const StagedAt& at) -> Status {
+    rows_.push_back(at);
+    return {};
+  }));
   conflicts_.clear();
-  STAGEFS_ASSIGN_OR_RETURN(const bool apart, AreApart());
-  if (apart) return conflicts_;
+  STAGEFS_ASSIGN_OR_RETURN(apart_, AreApart());
+  if (apart_) return conflicts_;
   for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Check(at));
   return conflicts_;
 }
 
 Status Rebaser::Run() {
-  STAGEFS_RETURN_IF_ERROR(Collect());
-  STAGEFS_ASSIGN_OR_RETURN(const bool apart, AreApart());
-  if (apart) return {};
-  conflicts_.clear();
-  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Check(at));
+  STAGEFS_RETURN_IF_ERROR(Conflicts().WithoutValue());
   if (!conflicts_.empty()) return Conflict();
+  if (apart_) return {};
   STAGEFS_RETURN_IF_ERROR(to_.transaction().EraseAllStaged(to_.workspace().id));
   // A name may be wanted that is free only after something else went: renamed folders step aside first, then
   // everything removed goes, the deepest folders first, and only then does anything arrive.

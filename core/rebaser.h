@@ -21,7 +21,6 @@ class Rebaser {
   Status Run();
 
  private:
-  Status Collect();
   // Whether the bases differ only beside the rows and the folders that hold them: then these mean the same on both.
   Result<bool> AreApart();
   Status Check(const StagedAt& at);
@@ -34,6 +33,8 @@ class Rebaser {
   Overlay& from_;
   Overlay& to_;
   std::vector<StagedAt> rows_;
+  std::vector<Slot> places_;  // Of the folders that hold rows, and of those above them.
+  bool apart_ = false;
   std::vector<std::string> conflicts_;
 };
 

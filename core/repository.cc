@@ -48,15 +48,10 @@ bool IsRepository(const std::string& folder) {
   return access((folder + "/stagefs.db").c_str(), F_OK) == 0 || access((folder + "/places.json").c_str(), F_OK) == 0;
 }
 
-// Where the index says that the versions are; std::nullopt if it says nothing: where places.json has them.
-Result<std::optional<std::string>> VersionsByIndex(StagingIndex& index) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index.Read());
-  return reader->GetMeta(kVersionsKey);
-}
-
-// They may have moved since places.json was written, also by another machine.
+// They may have moved since places.json was written, also by another machine: then the index says where to.
 Status FollowVersions(StagingIndex& index, const std::string& folder, RepositoryPlaces* places) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto known, VersionsByIndex(index));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index.Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto known, reader->GetMeta(kVersionsKey));
   if (!known || *known == VersionsMark(folder, *places)) return {};
   const bool here = *known == VersionsMark(folder, {places->index, ""});
   if (!here && known->starts_with(kFolderOfMachine)) {
@@ -477,9 +472,14 @@ Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
 Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(const VersionInfo& version) const {
   auto bytes = versions_->Open(version.content.sha256);
   if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
-  STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*reader));
-  return Error(ErrorCode::kCorrupt, bytes.error().message());
+  return WhyMissing(bytes.error());
+}
+
+Error Repository::WhyMissing(const Error& not_found) const {
+  const auto reader = index_->Read();
+  if (!reader) return reader.error();
+  const Status here = CheckVersionsAreHere(**reader);
+  return here ? Error(ErrorCode::kCorrupt, not_found.message()) : here.error();
 }
 
 Status Repository::CheckVersionsAreHere(IndexReader& index) const {
@@ -518,9 +518,7 @@ Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(VersionId id) {
   if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
   hashes_.Lock()->erase(id);
   STAGEFS_RETURN_IF_ERROR(HashOf(id).WithoutValue());  // Is there, and so should its bytes be.
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
-  STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*reader));
-  return Error(ErrorCode::kCorrupt, bytes.error().message());
+  return WhyMissing(bytes.error());
 }
 
 Result<VersionInfo> Repository::FindVersion(std::string_view hash) {

@@ -82,8 +82,12 @@ class Walker {
 }  // namespace
 
 Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit) {
-  STAGEFS_ASSIGN_OR_RETURN(StagedFolders children, CollectStagedFolders(tree));
-  return Walker(tree, std::move(children), visit).Walk(kRootFolder, "");
+  STAGEFS_ASSIGN_OR_RETURN(StagedFolders folders, CollectStagedFolders(tree));
+  return WalkStaged(tree, std::move(folders), visit);
+}
+
+Status WalkStaged(OverlayReader& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit) {
+  return Walker(tree, std::move(folders), visit).Walk(kRootFolder, "");
 }
 
 Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,

@@ -19,6 +19,8 @@ Result<StagedFolders> CollectStagedFolders(OverlayReader& tree);
 
 // Rows below a folder that was removed are visited at their path in the base.
 Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit);
+// The same where the folders were collected already.
+Status WalkStaged(OverlayReader& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit);
 
 // The slots in which the trees of two commits may differ, some of them twice: what either line of first parents changed
 // since they met. False as soon as `visit` returned false.

@@ -508,13 +508,14 @@ def cache():
         with open(f"{source}/small/{i}", "w") as file:
             file.write(f"{i}" * 1000)
     with postgres() as index, s3() as versions:
-        for name, places in (("embedded", {}), ("cached", {"STAGEFS_INDEX": index, "STAGEFS_VERSIONS": versions})):
+        repositories = {"embedded": {}, "cached": {"STAGEFS_INDEX": index, "STAGEFS_VERSIONS": versions}}
+        for name, places in repositories.items():
             with environment(**places):
                 run(STAGEFS, "create", f"b/{name}")
                 with mounted(f"stagefs:{name}:w") as mnt:
                     run("cp", "-r", f"{source}/big", f"{source}/small", mnt)
         for _ in range(ROUNDS):
-            for name, places in (("embedded", {}), ("cached", {"STAGEFS_INDEX": index, "STAGEFS_VERSIONS": versions})):
+            for name, places in repositories.items():
                 with environment(**places), mounted(f"stagefs:{name}:w") as mnt:
                     drop_caches()
                     own = {"read, cold": fs_bench("read", 1 << 20, f"{mnt}/big"),

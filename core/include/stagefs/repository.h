@@ -261,6 +261,8 @@ class Repository {
   void NoteHashes(const std::vector<VersionInfo>& versions);
   // kConflict where they were moved since this was opened.
   Status CheckVersionsAreHere(IndexReader& index) const;
+  // Of bytes that a row names and the store has not.
+  Error WhyMissing(const Error& not_found) const;
 
   struct Flusher;
   struct Listeners;
