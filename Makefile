@@ -6,7 +6,7 @@ DESTDIR ?=
 
 OUT := build/$(BUILD)$(if $(filter 0,$(HTTP)),-nohttp)
 CXX ?= g++
-PACKAGES := fuse3 sqlite3 libpq libcrypto $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib libcurl pugixml prometheus-cpp-core)
+PACKAGES := fuse3 sqlite3 libpq libcrypto libcurl pugixml $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib prometheus-cpp-core)
 HTTP_LIBS := $(if $(filter 1,$(HTTP)),-lPocoNet -lPocoFoundation)  # Without a pkg-config file in Debian.
 
 MODE_release := -O2 -DNDEBUG
@@ -33,10 +33,10 @@ PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PK
 CATCH_LIBS = $(shell pkg-config --silence-errors --libs catch2)  # Version 3 has a library, 2 is headers.
 PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
 
-CORE := $(wildcard core/*.cc)
-FS := $(filter-out fs/main.cc,$(wildcard fs/*.cc))
-API := $(if $(filter 1,$(HTTP)),$(wildcard api/*.cc))
-TESTS := $(wildcard tests/*.cc tests/issues/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/http/*.cc))
+CORE := $(wildcard core/*/*.cc core/*/*/*.cc)
+FS := $(wildcard fs/*/*.cc)
+API := $(if $(filter 1,$(HTTP)),$(wildcard api/*/*.cc))
+TESTS := $(wildcard tests/*.cc tests/core/*.cc tests/fs/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/api/*.cc))
 BENCHES := $(addprefix $(OUT)/,stage_bench fs_bench null_link)
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
@@ -73,6 +73,13 @@ $(BENCHES):
 # Nothing in core throws: without exceptions the compiler makes no branches for them that would count as not reached.
 build/coverage/core/%.o: CXXFLAGS += -fno-exceptions
 
+# A folder's files see the public headers of core and their own folder's: a wrong dependency does not compile.
+$(OUT)/core/%.o: CPPFLAGS += -Icore
+$(OUT)/fs/%.o: CPPFLAGS += -Ifs
+$(OUT)/api/%.o: CPPFLAGS += -Iapi
+$(OUT)/fs/main.o: CPPFLAGS += -I.
+$(OUT)/tests/%.o: CPPFLAGS += -I. -Icore -Ifs -Iapi
+
 $(OUT)/%.o: %.cc
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
@@ -81,17 +88,17 @@ $(OUT)/%.o: %.cc
 # Text that is part of the program, as a string literal.
 define embed
 @mkdir -p $(@D)
-{ printf 'R"text('; cat $<; printf ')text"\n'; } > $@
+@{ printf 'R"text('; cat $<; printf ')text"\n'; } > $@
 endef
-$(OUT)/gen/schema_sql.inc: core/schema.sql
+$(OUT)/gen/schema_sql.inc: core/index/sqlite/schema.sql
 	$(embed)
-$(OUT)/gen/postgres_schema_sql.inc: core/postgres_schema.sql
+$(OUT)/gen/postgres_schema_sql.inc: core/index/postgres/schema.sql
 	$(embed)
-$(OUT)/gen/openapi_json.inc: api/openapi.json
+$(OUT)/gen/openapi_json.inc: api/server/openapi.json
 	$(embed)
-$(OUT)/core/sqlite_staging_index.o: $(OUT)/gen/schema_sql.inc
-$(OUT)/core/postgres_staging_index.o: $(OUT)/gen/postgres_schema_sql.inc
-$(OUT)/api/server_handlers.o: $(OUT)/gen/openapi_json.inc
+$(OUT)/core/index/sqlite/sqlite_staging_index.o: $(OUT)/gen/schema_sql.inc
+$(OUT)/core/index/postgres/postgres_staging_index.o: $(OUT)/gen/postgres_schema_sql.inc
+$(OUT)/api/handlers/server_handlers.o: $(OUT)/gen/openapi_json.inc
 
 deps:  ## Install what building and testing needs (Debian and Ubuntu), or say what it is.
 	@HTTP=$(HTTP) tests/tools/deps.sh

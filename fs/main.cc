@@ -15,15 +15,14 @@
 #include <filesystem>
 #include <sstream>
 
-#include "commands.h"
-#include "fuse_mount.h"
-#include "mountpoint.h"
+#include "commands/commands.h"
+#include "mount/fuse_mount.h"
+#include "mount/mountpoint.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/process.h"
 #if STAGEFS_HTTP
-#include "../api/http_server.h"
-#include "../api/s3_version_store.h"
-#include "../api/token.h"
+#include "api/server/http_server.h"
+#include "api/server/token.h"
 #endif
 
 namespace stagefs {
@@ -358,8 +357,5 @@ class Program {
 
 int main(int argc, char** argv) {
   stagefs::RaiseOpenFilesLimit();
-#if STAGEFS_HTTP
-  stagefs::RegisterVersionStore("s3", stagefs::OpenS3VersionStore);
-#endif
   return stagefs::Program().Run(argc, argv);
 }

@@ -1,4 +1,4 @@
-#include "scene.h"
+#include "tests/scene.h"
 
 #include <unistd.h>
 
@@ -7,11 +7,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "servers.h"
+#include "tests/servers.h"
 #include "stagefs/posix_env.h"
-#if STAGEFS_HTTP
-#include "../api/s3_version_store.h"
-#endif
 
 namespace stagefs::test {
 
@@ -58,10 +55,7 @@ RepositoryPlaces PlacesToTest() {
   const std::string_view where = text == nullptr ? "" : text;
   RepositoryPlaces places;
   if (where.starts_with("postgres")) places.index = NewDatabaseUrl();
-#if STAGEFS_HTTP
-  RegisterVersionStore("s3", OpenS3VersionStore);
   if (where.ends_with("s3")) places.versions = S3Url(RandomHex());
-#endif
   return places;
 }
 

@@ -87,7 +87,7 @@ using Lines = std::vector<std::string>;
 
 }  // namespace stagefs::test
 
-#include "catch.h"
+#include "tests/catch.h"
 
 namespace stagefs::test {
 

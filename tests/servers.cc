@@ -1,4 +1,4 @@
-#include "servers.h"
+#include "tests/servers.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "catch.h"
-#include "scene.h"
+#include "tests/catch.h"
+#include "tests/scene.h"
 
 namespace stagefs::test {
 namespace {

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "../../core/sqlite.h"
+#include "core/index/sqlite/sqlite.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/workspace.h"
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Who may know whom: core knows nobody, fs and api know core's public headers, main.cc alone sees all three,
-# and each foreign library has one home.
+# Who may know whom: core knows nobody, fs and api know core's public headers, main.cc alone sees all three, the rooms
+# of core know those below them, and each foreign library has one home.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # forbids WHAT PATTERN FILES…
 forbids() {
   what=$1 pattern=$2
   shift 2
-  if found=$(grep -nE "$pattern" "$@"); then
+  if found=$(grep -nE "$pattern" /dev/null "$@"); then
     echo "not ok - $what"
     echo "$found" | head -n 5 | sed 's/^/  /'
   else
@@ -15,43 +15,42 @@ forbids() {
   fi
 }
 mapfile -t core < <(git ls-files 'core/*.cc' 'core/*.h')
-mapfile -t fs < <(git ls-files 'fs/*.cc' 'fs/*.h')
+mapfile -t fs < <(git ls-files 'fs/*.cc' 'fs/*.h' | grep -v '^fs/main.cc$')
 mapfile -t api < <(git ls-files 'api/*.cc' 'api/*.h')
-without() { local list=() file; for file in "${@:2}"; do [[ " $1 " == *" $file "* ]] || list+=("$file"); done; printf '%s\n' "${list[@]}"; }
+all=("${core[@]}" "${fs[@]}" "${api[@]}" fs/main.cc)
+# lives_in HOME WHAT LIBRARY: only the files that HOME, an extended regular expression, matches include it.
+lives_in() {
+  mapfile -t others < <(printf '%s\n' "${all[@]}" | grep -vE "^($1)\$")
+  forbids "$2" "#include <($3)" "${others[@]}"
+}
 
-forbids "core includes neither fuse nor HTTP" '#include.*(fuse|microhttpd|jwt|curl)' "${core[@]}"
-forbids "core includes nothing of fs and api" '#include "(\.\./)?(fs|api)/' "${core[@]}"
-forbids "public headers include no private ones" '#include "[a-z_]+\.h"' core/include/stagefs/*.h
-mapfile -t list < <(without "fs/main.cc" "${fs[@]}")
-forbids "fs knows core's public headers only" '#include "(\.\./|core/|api/)' "${list[@]}"
+forbids "core includes neither fuse nor an HTTP server" '#include.*(fuse|microhttpd|jwt)' "${core[@]}"
+forbids "core includes nothing of fs and api" '#include "(\.\./)*(fs|api)/' "${core[@]}"
+forbids "fs knows core's public headers only" '#include "(\.\./|core/|api/)' "${fs[@]}"
 forbids "api knows core's public headers only" '#include "(\.\./|core/|fs/)' "${api[@]}"
-mapfile -t list < <(without "core/sqlite.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "sqlite3.h has one home" '#include <sqlite3' "${list[@]}"
-mapfile -t list < <(without "fs/fuse_ops.cc fs/fuse_mount.cc fs/fuse_killpriv.cc" "${fs[@]}" "${api[@]}")
-forbids "fuse is named in fs/fuse_*.cc only" '#include <fuse' "${list[@]}"
-mapfile -t list < <(without "api/http_server.cc" "${fs[@]}" "${api[@]}")
-forbids "the HTTP library has one home" '#include <microhttpd' "${list[@]}"
-mapfile -t list < <(without "api/token.cc" "${fs[@]}" "${api[@]}")
-forbids "the JWT library has one home" '#include <jwt' "${list[@]}"
-mapfile -t list < <(without "api/multipart.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "the form parser and zlib have one home" '#include <(Poco|zlib)' "${list[@]}"
-mapfile -t list < <(without "api/archive.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "the archive library has one home" '#include <archive' "${list[@]}"
-mapfile -t list < <(without "core/content_hash.cc api/sigv4.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "OpenSSL and xxhash have one home" '#include <(openssl|xxhash)' "${list[@]}"
-mapfile -t list < <(without "core/manifest.cc core/stage_report.cc core/status_text.cc core/inbox.cc core/repository_places.cc api/aws_credentials.cc api/wire.cc api/wire_in.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "JSON is named where text is made or read" '#include <nlohmann' "${list[@]}"
-mapfile -t list < <(without "fs/main.cc fs/command_set.h" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "the command line library is named in main.cc and command_set.h" '#include <CLI' "${list[@]}"
-mapfile -t list < <(without "core/postgres.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "libpq has one home" '#include <(postgresql/)?libpq' "${list[@]}"
-mapfile -t list < <(without "api/http_client.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "libcurl has one home" '#include <curl' "${list[@]}"
-mapfile -t list < <(without "api/s3_client.cc" "${core[@]}" "${fs[@]}" "${api[@]}")
-forbids "the XML library has one home" '#include <pugi' "${list[@]}"
-forbids "nothing throws" '\bthrow\b' "${core[@]}" "${fs[@]}" "${api[@]}"
+lives_in 'core/index/sqlite/sqlite\.cc' "sqlite3.h has one home" 'sqlite3'
+lives_in 'core/index/postgres/postgres\.cc' "libpq has one home" '(postgresql/)?libpq'
+lives_in 'core/versions/http_client\.cc' "libcurl has one home" 'curl'
+lives_in 'core/versions/s3/s3_client\.cc' "the XML library has one home" 'pugi'
+lives_in 'core/system/content_hash\.cc|core/versions/s3/sigv4\.cc' "OpenSSL and xxhash have one home" 'openssl|xxhash'
+lives_in 'fs/mount/fuse_[a-z]+\.cc' "fuse is named in fs/mount/fuse_*.cc only" 'fuse'
+lives_in 'api/server/http_server\.cc' "the HTTP library has one home" 'microhttpd'
+lives_in 'api/server/token\.cc' "the JWT library has one home" 'jwt'
+lives_in 'api/server/multipart\.cc' "the form parser and zlib have one home" 'Poco|zlib'
+lives_in 'api/wire/archive\.cc' "the archive library has one home" 'archive'
+lives_in 'fs/main\.cc|fs/commands/command_set\.h' "the command line library has one home" 'CLI'
+json='core/system/text|core/staging/(manifest|stage_report|status_text|inbox)|core/durable/repository_places|core/versions/s3/aws_credentials|api/wire/wire(_in)?'
+lives_in "($json)\\.cc" "JSON is named where text is made or read" 'nlohmann'
+forbids "nothing throws" '\bthrow\b' "${all[@]}"
+
+if found=$(python3 -B tests/checks/rooms.py); then
+  echo "ok - rooms of core know only those below them"
+else
+  echo "not ok - rooms of core know only those below them"
+  echo "$found" | head -n 20 | sed 's/^/  /'
+fi
 
 # Two types of one name in one program are undefined behavior that no compiler tells of.
-twice=$(grep -hE '^(struct|class|enum class) [A-Za-z]+( final)?( :[^:].*)? \{' "${core[@]}" "${fs[@]}" "${api[@]}" |
+twice=$(grep -hE '^(struct|class|enum class) [A-Za-z]+( final)?( :[^:].*)? \{' "${all[@]}" |
   sed -E 's/^(struct|enum class|class) ([A-Za-z]+).*/\2/' | sort | uniq -d)
 if [ -z "$twice" ]; then echo "ok - each type has a name of its own"; else echo "not ok - each type has a name of its own: $twice"; fi

@@ -1,4 +1,4 @@
-"""Compares the table of api/routes.cc with the paths of api/openapi.json. Usage: routes_described.py API_FOLDER"""
+"""Compares the table of api/server/routes.cc with the paths of api/server/openapi.json. Usage: routes_described.py API_FOLDER"""
 
 import json
 import re

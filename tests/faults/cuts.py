@@ -35,7 +35,7 @@ root, mnt, log = f"{work}/root", f"{work}/mnt", f"{work}/log"
 os.makedirs(mnt)
 os.makedirs(root)
 MODES = ["kill", "data", "journal", "strict"]
-# What each step of Upgrade() in core/sqlite_staging_index.cc adds.
+# What each step of Upgrade() in core/index/sqlite/sqlite_staging_index.cc adds.
 DOWNGRADE = """BEGIN; ALTER TABLE commit_log DROP COLUMN merged; DROP TABLE mount;
 CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL)
 STRICT, WITHOUT ROWID; PRAGMA user_version = 1;

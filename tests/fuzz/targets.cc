@@ -11,10 +11,10 @@
 #include <iterator>
 #include <string>
 
-#include "../../api/multipart.h"
-#include "../../api/token.h"
-#include "../../api/uri.h"
-#include "../../api/wire_in.h"
+#include "api/server/multipart.h"
+#include "api/server/token.h"
+#include "stagefs/uri.h"
+#include "api/wire/wire_in.h"
 #include "stagefs/content_hash.h"
 #include "stagefs/manifest.h"
 #include "stagefs/repo_path.h"

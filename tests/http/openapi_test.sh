@@ -3,11 +3,11 @@
 # shellcheck source=tests/http_lib.sh
 . "$(dirname "$0")/../http_lib.sh"
 
-check "the document describes every route that is served" python3 "$TOP/tests/checks/routes_described.py" "$TOP/api"
+check "the document describes every route that is served" python3 "$TOP/tests/checks/routes_described.py" "$TOP/api/server"
 
 if python_environment openapi-tools openapi-spec-validator==0.9.0 schemathesis==4.32.5 openapi-python-client==0.29.1 ruff; then
   tools=$TOP/build/openapi-tools/bin
-  check "the document is valid" "$tools/openapi-spec-validator" "$TOP/api/openapi.json"
+  check "the document is valid" "$tools/openapi-spec-validator" "$TOP/api/server/openapi.json"
 else
   skip "the document, schemathesis and a generated client" "the tools cannot be installed from PyPI"
   exit 0

@@ -44,12 +44,6 @@ struct ManifestOptions {
   bool update_timestamp = false;
 };
 
-// Bytes that can be read again from the start.
-class RewindableSource : public ByteSource {
- public:
-  virtual Status Rewind() = 0;
-};
-
 // Calls `visit` for every entry in order; its error ends the reading and is returned.
 // Returns the options the manifest itself carries. Memory does not grow with the manifest.
 //
@@ -57,12 +51,5 @@ class RewindableSource : public ByteSource {
 Result<ManifestOptions> ReadManifest(
     RewindableSource& source, ManifestFormat format,
     const std::function<Status(const ManifestOptions&, ManifestEntry)>& visit);
-
-// A descriptor from its start; `fd` is not owned.
-std::unique_ptr<RewindableSource> NewFileSource(int fd);
-// `bytes` must outlive it.
-std::unique_ptr<RewindableSource> NewStringSource(std::string_view bytes);
-// `reader` must outlive it.
-std::unique_ptr<RewindableSource> NewVersionSource(const VersionReader& reader);
 
 }  // namespace stagefs

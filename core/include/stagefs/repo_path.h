@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "stagefs/result.h"
+#include "stagefs/text.h"
 
 namespace stagefs {
 
@@ -61,9 +62,5 @@ std::string JoinPath(const std::string& folder, const std::string& name);
 
 // Whether `path` is `top` or lies in it; everything lies in the root, which is "".
 bool IsAtOrBelow(std::string_view path, std::string_view top);
-
-// `bytes` with every byte that is not part of valid UTF-8 replaced by U+FFFD, for messages and JSON.
-std::string ToDisplayUtf8(std::string_view bytes);
-bool IsValidUtf8(std::string_view bytes);
 
 }  // namespace stagefs

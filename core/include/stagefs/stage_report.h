@@ -7,6 +7,7 @@
 #include <string>
 
 #include "stagefs/result.h"
+#include "stagefs/text.h"
 
 namespace stagefs {
 
@@ -60,9 +61,5 @@ struct StageReport {
 //    "entries":3,"added":2,"modified":0,"unchanged":0,"refused":1,
 //    "refused_entries":[{"hash":"00","path":"c","reason":"version 00…: no such version"}]}
 Status WriteReportJson(const StageReport& report, const std::function<Status(std::string_view)>& write);
-
-// RFC 3339 in UTC with microseconds.
-std::string FormatTime(int64_t time_ns);
-std::string Base64(std::string_view bytes);
 
 }  // namespace stagefs

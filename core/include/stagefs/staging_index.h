@@ -1,7 +1,7 @@
 // The metadata of one repository: versions, commits, trees, workspaces and what is staged in them.
 //
-// The index keeps rows and answers questions; what a row means is decided by the callers (core/overlay.cc,
-// core/commit.cc), so that SQLite here and PostgreSQL later give the same answers to the same contract suite.
+// The index keeps rows and answers questions; what a row means is decided by the callers (core/tree/overlay.cc,
+// core/history/commit.cc), so that SQLite here and PostgreSQL later give the same answers to the same contract suite.
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,4 @@ Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const Tex
 //  "refused": […], "recovered": […], "counts": {"added": 1, …}}
 Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write);
 
-// As a JSON string, quotation marks included; U+FFFD stands for what is not UTF-8.
-std::string JsonString(const std::string& text);
-
 }  // namespace stagefs

@@ -7,19 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/content_hash.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/result.h"
 
 namespace stagefs {
-
-// Bytes read from front to back.
-class ByteSource {
- public:
-  virtual ~ByteSource() = default;
-  // Fills up to `size_bytes`; returns how many, 0 at the end.
-  virtual Result<size_t> Read(void* data, size_t size_bytes) = 0;
-};
 
 // One version, open for reading. Safe for concurrent use. It stays readable until destroyed, also if the
 // version is removed from the store meanwhile.
@@ -91,6 +84,9 @@ class VersionStore {
   virtual Result<Space> GetSpace() const = 0;
 };
 
+// The bytes of `reader`, which must outlive it.
+std::unique_ptr<RewindableSource> NewVersionSource(const VersionReader& reader);
+
 // A version that is a file of this machine.
 std::unique_ptr<VersionReader> NewFileReader(UniqueFd fd, uint64_t size_bytes);
 // Writes `source` to its end to `fd`. kInvalidArgument if that is not `size_bytes` that hash to `hash`.
@@ -104,17 +100,14 @@ Result<VersionStore::Space> SpaceOf(const std::string& folder);
 Result<std::unique_ptr<VersionStore>> OpenLocalVersionStore(const std::string& folder,
                                                             const std::string& incoming);
 
-// Versions at a URL, for a kind of URL that somebody registered.
+// Versions at a URL.
 struct VersionPlace {
   std::string url;
   std::string repository;    // NAMESPACE/NAME: several may share a place.
   std::string cache_folder;  // On this machine's disk, for what is used here.
   uint64_t cache_bytes_max = 0;
 };
-using VersionStoreOpener = Result<std::unique_ptr<VersionStore>> (*)(const VersionPlace& place);
-// URLs that begin with `scheme` and "://" are opened by `opener`. Called before the first repository is opened.
-void RegisterVersionStore(const std::string& scheme, VersionStoreOpener opener);
-// kUnsupported if nobody registered for its scheme.
+// kUnsupported for a scheme that is none of version_stores.cc.
 Result<std::unique_ptr<VersionStore>> OpenVersionStore(const VersionPlace& place);
 
 // Everything in memory: the twin for tests.

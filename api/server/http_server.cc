@@ -1,0 +1,331 @@
+#include "http_server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+#include "client_watch.h"
+#include "routes.h"
+#include "stagefs/posix_env.h"
+#include "wire/wire.h"
+
+namespace stagefs {
+namespace {
+
+// Bodies up to this stay in memory, larger ones go to an unnamed file below the root.
+constexpr size_t kBodyInMemoryMax = 1 << 20;
+// All of a request's headers.
+constexpr size_t kHeaderBytesMax = 32 << 10;
+// How much more of a body that is too large is read before the connection is cut: enough for most clients to
+// see the answer.
+constexpr uint64_t kDrainBytesMax = 16 << 20;
+constexpr size_t kThreadStackBytes = 1 << 20;
+
+// A request that is arriving.
+struct Arrival {
+  HttpRequest request;
+  std::string memory;
+  UniqueFd spool;
+  uint64_t received = 0;
+  bool too_large = false;
+  Status trouble;
+  std::unique_ptr<HttpResponse> refused;
+  bool head_checked = false;
+  std::string id;
+};
+
+MHD_Result CollectHeader(void* map, MHD_ValueKind, const char* name, const char* value) {
+  std::string key = name;
+  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
+  static_cast<std::map<std::string, std::string>*>(map)->emplace(std::move(key),
+                                                                 value != nullptr ? value : "");
+  return MHD_YES;
+}
+
+std::string NewRequestId() {
+  std::string hex = RandomHex();
+  hex[12] = '4';  // UUID version 4, variant 1.
+  hex[16] = "89ab"[hex[16] & 3];
+  return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' + hex.substr(16, 4) + '-' +
+         hex.substr(20);
+}
+
+class MicrohttpdServer : public HttpServer {
+ public:
+  MicrohttpdServer(Root& root, std::unique_ptr<Tokens> tokens, RouterOptions router,
+                   const HttpOptions& options)
+      : root_(root),
+        router_(root, std::move(tokens), router),
+        options_(options),
+        watch_(options.slow_window, options.bytes_per_second_min) {}
+
+  ~MicrohttpdServer() override {
+    if (daemon_ != nullptr) MHD_stop_daemon(daemon_);
+  }
+
+  Status Listen() {
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, Bind());
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
+    if (!options_.tls_key.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(certificate_, ReadWholeFile(options_.tls_certificate));
+      STAGEFS_ASSIGN_OR_RETURN(key_, ReadWholeFile(options_.tls_key));
+      flags |= MHD_USE_TLS;
+    }
+    // Staging blocks on the disk and on other writers, so each connection has a thread of its own.
+    const int listen_fd = fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
+    MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, certificate_.data()},
+                            {MHD_OPTION_HTTPS_MEM_KEY, 0, key_.data()},
+                            {MHD_OPTION_END, 0, nullptr}};
+    MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, nullptr}};
+    daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MicrohttpdServer::OnData, this,
+                               MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+                               options_.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                               options_.idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeaderBytesMax,
+                               MHD_OPTION_THREAD_STACK_SIZE, kThreadStackBytes, MHD_OPTION_URI_LOG_CALLBACK,
+                               &MicrohttpdServer::OnTarget, this, MHD_OPTION_UNESCAPE_CALLBACK, &KeepEscapes,
+                               nullptr, MHD_OPTION_NOTIFY_COMPLETED, &MicrohttpdServer::OnCompleted, this,
+                               MHD_OPTION_NOTIFY_CONNECTION, &MicrohttpdServer::OnConnection, this,
+                               MHD_OPTION_ARRAY, options_.tls_key.empty() ? plain : tls, MHD_OPTION_END);
+    if (daemon_ == nullptr) {
+      close(listen_fd);
+      return Error(ErrorCode::kInvalidArgument,
+                   options_.tls_key.empty()
+                       ? "the HTTP server does not start"
+                       : "the HTTP server does not start: are --tls-cert and --tls-key PEM "
+                         "files of a certificate and its key?");
+    }
+    return {};
+  }
+
+  uint16_t port() const override { return port_; }
+
+ private:
+  Result<UniqueFd> Bind() {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+    if (inet_pton(AF_INET, options_.address.c_str(), &v4->sin_addr) == 1) {
+      v4->sin_family = AF_INET;
+      v4->sin_port = htons(options_.port);
+      size = sizeof *v4;
+    } else if (inet_pton(AF_INET6, options_.address.c_str(), &v6->sin6_addr) == 1) {
+      v6->sin6_family = AF_INET6;
+      v6->sin6_port = htons(options_.port);
+      size = sizeof *v6;
+    } else {
+      return Error(ErrorCode::kInvalidArgument, options_.address + " is not an IP address");
+    }
+    UniqueFd fd(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const std::string where = options_.address + " port " + std::to_string(options_.port);
+    if (bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) {
+      if (errno == EADDRINUSE) {
+        return Error(ErrorCode::kBusy, where + " is in use: choose another port, or 0 for any free one");
+      }
+      return ErrnoError("listen on " + where);
+    }
+    if (listen(fd.get(), SOMAXCONN) != 0) return ErrnoError("listen on " + where);
+    if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0)
+      return ErrnoError("getsockname");
+    port_ = ntohs(storage.ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
+    return fd;
+  }
+
+  // The target is decoded by us, segment by segment; the library must not do it first.
+  static size_t KeepEscapes(void*, MHD_Connection*, char* text) { return std::strlen(text); }
+
+  static void* OnTarget(void*, const char* target, MHD_Connection*) {
+    auto arrival = std::make_unique<Arrival>();
+    arrival->request.raw_target = target;
+    return arrival.release();
+  }
+
+  static void OnCompleted(void* self, MHD_Connection* connection, void** context, MHD_RequestTerminationCode) {
+    delete static_cast<Arrival*>(*context);
+    *context = nullptr;
+    static_cast<MicrohttpdServer*>(self)->watch_.Restart(ClientOf(connection), /*answering=*/false);
+  }
+
+  static void OnConnection(void* self, MHD_Connection* connection, void** context,
+                           MHD_ConnectionNotificationCode code) {
+    ClientWatch& watch = static_cast<MicrohttpdServer*>(self)->watch_;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+      const int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+      *context = new ClientWatch::Handle(watch.Add(fd));
+    } else {
+      const std::unique_ptr<ClientWatch::Handle> client(static_cast<ClientWatch::Handle*>(*context));
+      watch.Remove(*client);
+    }
+  }
+
+  static ClientWatch::Handle ClientOf(MHD_Connection* connection) {
+    const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return *static_cast<ClientWatch::Handle*>(info->socket_context);
+  }
+
+  static MHD_Result OnData(void* self, MHD_Connection* connection, const char*, const char* method,
+                           const char*, const char* data, size_t* size, void** context) {
+    return static_cast<MicrohttpdServer*>(self)->Take(connection, method, data, size,
+                                                      *static_cast<Arrival*>(*context));
+  }
+
+  // Called once with the head, then with each piece of the body, then at its end.
+  MHD_Result Take(MHD_Connection* connection, const char* method, const char* data, size_t* size,
+                  Arrival& arrival) {
+    if (!arrival.head_checked) {
+      arrival.head_checked = true;
+      arrival.request.method = method;
+      MHD_get_connection_values(connection, MHD_HEADER_KIND, &CollectHeader, &arrival.request.headers);
+      const auto& headers = arrival.request.headers;
+      const auto sent_id = headers.find("x-oxen-request-id");
+      arrival.id =
+          sent_id != headers.end() && sent_id->second.size() <= 128 ? sent_id->second : NewRequestId();
+      int64_t length = -1;
+      if (const auto sent = headers.find("content-length"); sent != headers.end()) {
+        std::from_chars(sent->second.data(), sent->second.data() + sent->second.size(), length);
+      }
+      arrival.refused = router_.CheckHead(arrival.request, length);
+      // Refused before the body is read: the client need not send it.
+      if (arrival.refused) return Send(connection, arrival, std::move(*arrival.refused));
+      return MHD_YES;
+    }
+    if (*size > 0) {
+      Keep(arrival, data, *size);
+      *size = 0;
+      return arrival.received > options_.body_bytes_max + kDrainBytesMax ? MHD_NO : MHD_YES;
+    }
+    if (arrival.too_large) return Send(connection, arrival, Router::TooLarge(options_.body_bytes_max));
+    watch_.Restart(ClientOf(connection), /*answering=*/true);
+    HttpResponse answer = Answer(arrival);
+    watch_.Restart(ClientOf(connection), /*answering=*/false);
+    return Send(connection, arrival, std::move(answer));
+  }
+
+  void Keep(Arrival& arrival, const char* data, size_t size) {
+    arrival.received += size;
+    if (arrival.received > options_.body_bytes_max) {
+      arrival.too_large = true;
+      arrival.memory.clear();
+      arrival.spool.Reset();
+    }
+    if (arrival.too_large || !arrival.trouble) return;
+    arrival.memory.append(data, size);
+    if (arrival.memory.size() < kBodyInMemoryMax) return;
+    if (!arrival.spool.valid()) {
+      auto spool = OpenUnnamed(root_.folder());
+      if (!spool) {
+        arrival.trouble = spool.error();
+        return;
+      }
+      arrival.spool = std::move(*spool);
+    }
+    arrival.trouble = WriteAll(arrival.spool.get(), arrival.memory.data(), arrival.memory.size());
+    arrival.memory.clear();
+  }
+
+  HttpResponse Answer(Arrival& arrival) {
+    if (arrival.trouble && arrival.spool.valid()) {
+      arrival.trouble = WriteAll(arrival.spool.get(), arrival.memory.data(), arrival.memory.size());
+    }
+    if (!arrival.trouble) {
+      std::fprintf(stderr, "stagefs: http: keep a request body: %s\n",
+                   arrival.trouble.error().message().c_str());
+      HttpResponse full;
+      full.status = 507;
+      full.body =
+          ErrorBody(507, "internal_server_error", "Server trouble", "the body cannot be kept: disk full?");
+      return full;
+    }
+    const auto body =
+        arrival.spool.valid() ? NewFileSource(arrival.spool.get()) : NewStringSource(arrival.memory);
+    arrival.request.body = body.get();
+    arrival.request.body_bytes = arrival.received;
+    HttpResponse response = router_.Handle(arrival.request);
+    arrival.request.body = nullptr;
+    return response;
+  }
+
+  MHD_Result Send(MHD_Connection* connection, const Arrival& arrival, HttpResponse answer) {
+    if (options_.debug) {
+      std::fprintf(stderr, "http: %s %s: %u\n", arrival.request.method.c_str(),
+                   arrival.request.raw_target.c_str(), answer.status);
+    }
+    MHD_Response* response =
+        answer.fd >= 0
+            ? MHD_create_response_from_fd_at_offset64(answer.size_bytes, answer.fd, answer.offset)
+            : MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
+    if (response == nullptr) return MHD_NO;
+    if (!answer.content_type.empty()) {
+      MHD_add_response_header(response, "content-type", answer.content_type.c_str());
+    }
+    MHD_add_response_header(response, "oxen-version", std::string(kOxenVersion).c_str());
+    MHD_add_response_header(response, "x-oxen-request-id", arrival.id.c_str());
+    for (const auto& [name, value] : answer.headers) {
+      MHD_add_response_header(response, name.c_str(), value.c_str());
+    }
+    const MHD_Result queued = MHD_queue_response(connection, answer.status, response);
+    MHD_destroy_response(response);
+    return queued;
+  }
+
+  // Constant after Listen().
+  Root& root_;
+  Router router_;
+  const HttpOptions options_;
+  ClientWatch watch_;  // Synchronizes itself.
+  std::string certificate_, key_;
+  uint16_t port_ = 0;
+  MHD_Daemon* daemon_ = nullptr;
+};
+
+}  // namespace
+
+Result<HttpOptions> HttpOptions::ParseListen(const std::string& text) {
+  const auto bad = [&] {
+    return Error(ErrorCode::kInvalidArgument,
+                 "--listen " + text + ": write ADDRESS:PORT, [V6ADDRESS]:PORT, or :PORT for loopback");
+  };
+  HttpOptions options;
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return bad();
+  std::string address = text.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  if (address == "localhost") address = "127.0.0.1";
+  if (!address.empty()) options.address = address;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + colon + 1, end, options.port);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return bad();
+  return options;
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::Start(Root& root, const HttpOptions& options) {
+  if (options.tls_certificate.empty() != options.tls_key.empty()) {
+    return Error(ErrorCode::kInvalidArgument, "--tls-cert and --tls-key go together");
+  }
+  STAGEFS_RETURN_IF_ERROR(MakeFolders(root.folder()));
+  std::unique_ptr<Tokens> tokens;
+  if (options.authenticate) {
+    STAGEFS_ASSIGN_OR_RETURN(Tokens opened, Tokens::Open(root.folder()));
+    tokens = std::make_unique<Tokens>(std::move(opened));
+  }
+  RouterOptions router;
+  router.authenticate = options.authenticate;
+  router.loopback = options.address.starts_with("127.") || options.address == "::1";
+  router.body_bytes_max = options.body_bytes_max;
+  auto server = std::make_unique<MicrohttpdServer>(root, std::move(tokens), router, options);
+  STAGEFS_RETURN_IF_ERROR(server->Listen());
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace stagefs

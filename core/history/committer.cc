@@ -1,0 +1,94 @@
+#include "committer.h"
+
+#include "stagefs/posix_env.h"
+#include "tree/walk.h"
+
+namespace stagefs {
+
+Result<int64_t> Committer::Run(std::vector<std::string>* left_out) {
+  STAGEFS_RETURN_IF_ERROR(Survey(left_out));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
+                           tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
+  for (const FolderId folder : filled_) STAGEFS_RETURN_IF_ERROR(Settle(folder));
+  STAGEFS_ASSIGN_OR_RETURN(view_, tree_.index().ViewOf(commit_.seq));
+  for (const FolderId folder : thinned_) STAGEFS_RETURN_IF_ERROR(DropIfEmpty(folder));
+  return count;
+}
+
+Status Committer::Survey(std::vector<std::string>* left_out) {
+  return WalkStaged(tree_, [&](const StagedAt& at) -> Status {
+    const Entry& entry = at.staged.entry;
+    if (entry.kind == EntryKind::kFolder && at.staged.state != StagedState::kModified) {
+      kept_[entry.child] = {at.slot, entry};
+    }
+    if (entry.scratch || entry.kind == EntryKind::kSymlink) left_out->push_back(at.path);
+    if (at.staged.state == StagedState::kKept) return {};
+    (at.staged.state == StagedState::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
+    return {};
+  });
+}
+
+// A folder with something in it exists in the commit, and so do those above it.
+Status Committer::Settle(FolderId folder) {
+  while (folder != kRootFolder && settled_.insert(folder).second) {
+    const auto kept = kept_.find(folder);
+    if (kept == kept_.end()) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
+                               tree_.index().PlaceInBase(tree_.base(), folder));
+      if (!home) return {};  // Moved by this commit, and settled through its new place.
+      folder = home->folder;
+      continue;
+    }
+    const auto& [place, entry] = kept->second;
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, place, entry));
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().EraseStaged(tree_.workspace().id, place));
+    folder = place.folder;
+  }
+  return {};
+}
+
+// Commits have no empty folders; the workspace keeps the ones it shows.
+Status Committer::DropIfEmpty(FolderId folder) {
+  while (folder != kRootFolder) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, tree_.index().PlaceInBase(view_, folder));
+    if (!place) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const auto first, tree_.index().ListBase(view_, folder, "", 1));
+    if (!first.empty()) return {};
+    STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, *place, Entry()));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, tree_.LookUpStaged(*place));
+    if (!row) {
+      Entry kept;
+      kept.kind = EntryKind::kFolder;
+      kept.child = folder;
+      kept.mtime_ns = commit_.time_ns;
+      STAGEFS_RETURN_IF_ERROR(
+          tree_.transaction().PutStaged(tree_.workspace().id, *place, {kept, StagedState::kKept}));
+    }
+    folder = place->folder;
+  }
+  return {};
+}
+
+CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author& author) {
+  CommitInfo commit;
+  commit.id = RandomHex();
+  commit.parent = parent;
+  commit.message = message;
+  commit.author = author.name;
+  commit.email = author.email;
+  commit.time_ns = NowNs();
+  return commit;
+}
+
+Result<Overlay> AddHiddenWorkspace(IndexTransaction& transaction, const std::string& branch, CommitSeq base) {
+  WorkspaceInfo workspace;
+  workspace.uid = RandomHex();
+  workspace.branch = branch;
+  workspace.base = base;
+  workspace.created_ns = NowNs();
+  STAGEFS_ASSIGN_OR_RETURN(workspace, transaction.AddWorkspace(workspace));
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, transaction.ViewOf(base));
+  return Overlay(transaction, std::move(workspace), std::move(view), kNoMount);
+}
+
+}  // namespace stagefs

@@ -1,0 +1,39 @@
+// Moves staged rows into a commit.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tree/overlay.h"
+
+namespace stagefs {
+
+// Moves the staged rows of `tree`, whose base is the commit's parent, into `commit`.
+class Committer {
+ public:
+  Committer(Overlay& tree, const CommitInfo& commit) : tree_(tree), commit_(commit) {}
+
+  // Returns how many entries that was; paths that are never staged are added to `left_out`.
+  Result<int64_t> Run(std::vector<std::string>* left_out);
+
+ private:
+  Status Survey(std::vector<std::string>* left_out);
+  Status Settle(FolderId folder);
+  Status DropIfEmpty(FolderId folder);
+
+  Overlay& tree_;
+  const CommitInfo& commit_;
+  std::set<FolderId> filled_, thinned_, settled_;
+  std::map<FolderId, Located> kept_;  // Folders with a row that stays in the workspace.
+  TreeView view_;
+};
+
+// Not added yet, and of this moment.
+CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author& author);
+
+// A workspace that lives and dies in one transaction, which erases it before it ends.
+Result<Overlay> AddHiddenWorkspace(IndexTransaction& transaction, const std::string& branch, CommitSeq base);
+
+}  // namespace stagefs

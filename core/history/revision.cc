@@ -1,0 +1,120 @@
+#include "stagefs/revision.h"
+
+#include "tree/overlay.h"
+
+namespace stagefs {
+namespace {
+
+Result<std::optional<Revision>> FindRevision(IndexReader& index, const std::string& name) {
+  Revision revision;
+  revision.name = name;
+  CommitSeq seq = 0;
+  STAGEFS_ASSIGN_OR_RETURN(revision.branch, index.FindBranch(name));
+  if (revision.branch) {
+    seq = revision.branch->head;
+  } else {
+    STAGEFS_ASSIGN_OR_RETURN(revision.workspace, index.FindWorkspace(name));
+    if (!revision.workspace) return std::optional<Revision>();
+    seq = revision.workspace->base;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, index.GetCommit(seq));
+  if (!commit) return Error(ErrorCode::kCorrupt, "the commit of " + ToDisplayUtf8(name) + " is gone");
+  revision.commit = *commit;
+  return std::optional<Revision>(std::move(revision));
+}
+
+}  // namespace
+
+Result<Resource> ResolveResource(Repository& repository, std::string_view text) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  const auto with_path = [&](Revision revision, size_t end) -> Result<Resource> {
+    const std::string_view rest = end < text.size() ? text.substr(end + 1) : std::string_view();
+    STAGEFS_ASSIGN_OR_RETURN(RepoPath path, RepoPath::ParseDirectory(rest));
+    return Resource{std::move(revision), std::move(path)};
+  };
+  const size_t first_end = std::min(text.find('/'), text.size());
+  const std::string first(text.substr(0, first_end));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, reader->FindCommit(first));
+  if (commit) return with_path(Revision{first, *commit, std::nullopt, std::nullopt}, first_end);
+  // A name has at most 200 bytes: longer prefixes are none.
+  std::optional<Resource> of_workspace;
+  for (size_t end = text.size(); end != 0 && end != std::string_view::npos;
+       end = end == 0 ? 0 : text.rfind('/', end - 1)) {
+    if (end > kRevisionNameBytesMax) continue;
+    STAGEFS_ASSIGN_OR_RETURN(auto found, FindRevision(*reader, std::string(text.substr(0, end))));
+    if (!found) continue;
+    if (found->branch) return with_path(std::move(*found), end);
+    if (of_workspace) continue;
+    STAGEFS_ASSIGN_OR_RETURN(of_workspace, with_path(std::move(*found), end));
+  }
+  if (of_workspace) return std::move(*of_workspace);
+  return Error(ErrorCode::kNotFound, "no branch, commit or workspace '" + ToDisplayUtf8(first) + "'");
+}
+
+struct RevisionTree::State {
+  Repository& repository;
+  std::unique_ptr<IndexReader> reader;
+  OverlayReader tree;
+};
+
+RevisionTree::RevisionTree(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RevisionTree::~RevisionTree() = default;
+
+Result<std::unique_ptr<RevisionTree>> RevisionTree::Open(Repository& repository, const Revision& revision) {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, reader->ViewOf(revision.commit.seq));
+  OverlayReader tree(*reader, revision.workspace.value_or(WorkspaceInfo()), std::move(view));
+  return std::unique_ptr<RevisionTree>(
+      new RevisionTree(std::unique_ptr<State>(new State{repository, std::move(reader), std::move(tree)})));
+}
+
+Result<Located> RevisionTree::Find(const RepoPath& path) {
+  STAGEFS_ASSIGN_OR_RETURN(Located at, state_->tree.Find(path, Workspace::Tree::kWorkspace));
+  if (at.entry.kind == EntryKind::kSymlink || at.entry.scratch) {
+    return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
+  }
+  return at;
+}
+
+Result<std::vector<Named<Entry>>> RevisionTree::List(FolderId folder, std::string_view after, size_t limit) {
+  std::vector<Named<Entry>> shown;
+  std::string last(after);
+  while (shown.size() < limit) {
+    STAGEFS_ASSIGN_OR_RETURN(auto page, state_->tree.List(folder, last, limit));
+    if (page.empty()) break;
+    last = page.back().name;
+    for (Named<Entry>& entry : page) {
+      const bool hidden = entry.value.kind == EntryKind::kSymlink || entry.value.scratch;
+      if (!hidden && shown.size() < limit) shown.push_back(std::move(entry));
+    }
+  }
+  return shown;
+}
+
+Result<VersionInfo> RevisionTree::VersionOf(const Entry& file) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version,
+                           state_->reader->GetVersion(file.version));
+  if (!version) return Error(ErrorCode::kCorrupt, "a tree names a version that is gone");
+  return *version;
+}
+
+Result<std::optional<CommitInfo>> RevisionTree::LastCommitOf(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto staged, state_->tree.LookUpStaged(slot));
+  if (staged && staged->state != StagedState::kKept) return std::optional<CommitInfo>();
+  STAGEFS_ASSIGN_OR_RETURN(const auto seq, state_->reader->LastCommitOf(state_->tree.base(), slot));
+  if (!seq) return std::optional<CommitInfo>();
+  return state_->reader->GetCommit(*seq);
+}
+
+Result<std::string> RevisionTree::ChangeOf(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto staged, state_->tree.LookUpStaged(slot));
+  if (staged && staged->state == StagedState::kAdded) return std::string("Added");
+  if (staged && staged->state == StagedState::kModified) return std::string("Modified");
+  return std::string();
+}
+
+Result<std::unique_ptr<VersionReader>> RevisionTree::OpenVersion(const VersionInfo& version) {
+  return state_->repository.OpenVersion(version);
+}
+
+}  // namespace stagefs

@@ -1,0 +1,19 @@
+// Text for people, JSON and headers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace stagefs {
+
+// `bytes` with every byte that is not part of valid UTF-8 replaced by U+FFFD, for messages and JSON.
+std::string ToDisplayUtf8(std::string_view bytes);
+bool IsValidUtf8(std::string_view bytes);
+// As a JSON string, quotation marks included; U+FFFD stands for what is not UTF-8.
+std::string JsonString(const std::string& text);
+// RFC 3339 in UTC with microseconds.
+std::string FormatTime(int64_t time_ns);
+std::string Base64(std::string_view bytes);
+
+}  // namespace stagefs

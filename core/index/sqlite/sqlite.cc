@@ -1,0 +1,187 @@
+#include "sqlite.h"
+
+#include <sqlite3.h>
+
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+
+#include "index/index_tables.h"
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+namespace {
+
+// Another process may hold the write lock while it stages a large manifest.
+constexpr int kBusyTimeoutMs = 60'000;
+
+Error SqliteError(sqlite3* db, const std::string& what) {
+  const int code = sqlite3_errcode(db);
+  std::string message = what + ": " + sqlite3_errmsg(db);
+  const int system_error = sqlite3_system_errno(db);
+  const bool from_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+  if (from_system && system_error != 0) message += std::string(" (") + std::strerror(system_error) + ')';
+  // Growing the shared memory of the log fails as an I/O error on a full disk.
+  if (from_system && (system_error == ENOSPC || system_error == EDQUOT)) {
+    return Error(ErrorCode::kNoSpace, message);
+  }
+  switch (code & 0xff) {
+    case SQLITE_FULL: return Error(ErrorCode::kNoSpace, message);
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN: return Error(ErrorCode::kReadOnly, message);
+    case SQLITE_PERM:
+    case SQLITE_AUTH: return Error(ErrorCode::kPermission, message);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return Error(ErrorCode::kBusy, message);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return Error(ErrorCode::kCorrupt, message);
+    case SQLITE_CONSTRAINT: return Error(ErrorCode::kConflict, message);
+    default: return Error(ErrorCode::kIo, message);
+  }
+}
+
+}  // namespace
+
+SqliteStatement::SqliteStatement(SqliteStatement&& other) noexcept
+    : db_(other.db_), statement_(other.statement_), owned_(other.owned_) {
+  other.statement_ = nullptr;
+}
+
+SqliteStatement::~SqliteStatement() {
+  if (statement_ == nullptr) return;
+  if (owned_) {
+    sqlite3_finalize(statement_);
+  } else {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+}
+
+SqliteStatement& SqliteStatement::BindInt(int index, int64_t value) {
+  [[maybe_unused]] const int rc = sqlite3_bind_int64(statement_, index, value);
+  assert(rc == SQLITE_OK);
+  return *this;
+}
+
+SqliteStatement& SqliteStatement::BindBlob(int index, std::string_view bytes) {
+  // A null pointer would bind NULL; an empty blob is meant.
+  [[maybe_unused]] const int rc = sqlite3_bind_blob64(
+      statement_, index, bytes.data() == nullptr ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
+  assert(rc == SQLITE_OK);
+  return *this;
+}
+
+SqliteStatement& SqliteStatement::BindText(int index, std::string_view text) {
+  [[maybe_unused]] const int rc = sqlite3_bind_text64(
+      statement_, index, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  assert(rc == SQLITE_OK);
+  return *this;
+}
+
+SqliteStatement& SqliteStatement::BindNull(int index) {
+  sqlite3_bind_null(statement_, index);
+  return *this;
+}
+
+Result<bool> SqliteStatement::Step() {
+  const int rc = sqlite3_step(statement_);
+  if (rc == SQLITE_ROW) return true;
+  if (rc == SQLITE_DONE) return false;
+  return SqliteError(db_, "index");
+}
+
+Status SqliteStatement::Run() {
+  STAGEFS_ASSIGN_OR_RETURN(bool more, Step());
+  while (more) {
+    STAGEFS_ASSIGN_OR_RETURN(more, Step());
+  }
+  Reset();
+  return {};
+}
+
+void SqliteStatement::Reset() { sqlite3_reset(statement_); }
+
+int64_t SqliteStatement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+
+bool SqliteStatement::IsNull(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+
+std::string_view SqliteStatement::Blob(int column) const {
+  const void* data = sqlite3_column_blob(statement_, column);
+  return {static_cast<const char*>(data), static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path, const Options& options) {
+  // Counting what SQLite allocates takes a lock that all threads share, and nobody asks for the count.
+  static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  (void)configured;
+  sqlite3* db = nullptr;
+  const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                    (options.read_only ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(db));
+  if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
+  sqlite3_busy_timeout(db, kBusyTimeoutMs);
+  const std::string settings =
+      "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 16384;"
+      "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -" +
+      std::to_string(options.cache_kib) + ";" + (options.read_only ? "PRAGMA query_only = 1;" : "");
+  if (auto status = connection->Execute(settings); !status) return status.error().In("open " + path);
+  return connection;
+}
+
+SqliteConnection::~SqliteConnection() {
+  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close_v2(db_);
+}
+
+Result<SqliteStatement> SqliteConnection::Prepare(const char* sql) {
+  auto found = statements_.find(sql);
+  if (found != statements_.end() && !sqlite3_stmt_busy(found->second)) {
+    return SqliteStatement(db_, found->second, false);
+  }
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    return SqliteError(db_, std::string("prepare ") + sql);
+  }
+  if (found != statements_.end()) return SqliteStatement(db_, statement, true);
+  statements_.emplace(sql, statement);
+  return SqliteStatement(db_, statement, false);
+}
+
+Status SqliteConnection::Run(const char* sql) {
+  STAGEFS_ASSIGN_OR_RETURN(SqliteStatement statement, Prepare(sql));
+  return statement.Run();
+}
+
+Status SqliteConnection::Execute(const std::string& sql) {
+  if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return SqliteError(db_, "index");
+  }
+  return {};
+}
+
+Status SqliteConnection::ContinueNumbers() {
+  // AUTOINCREMENT goes on after the largest number that was ever inserted.
+  return Execute(
+      "INSERT OR IGNORE INTO folder (id) SELECT max(child) FROM (SELECT child FROM tree_entry UNION ALL"
+      " SELECT child FROM staged_entry UNION ALL SELECT 1);"
+      "DELETE FROM folder WHERE id > 1");
+}
+
+Status SqliteConnection::Freeze(const std::string& why) {
+  std::string sql;
+  for (size_t i = 0; i < kIndexTables; ++i) {
+    const std::string table = IndexTable::At(i).name;
+    for (const std::string change : {"INSERT", "UPDATE", "DELETE"}) {
+      sql += "CREATE TRIGGER frozen_" + table + '_' + change + " BEFORE " + change + " ON " + table +
+             " BEGIN SELECT RAISE(ABORT, " + SqlText(why) + "); END;";
+    }
+  }
+  return Execute(sql);
+}
+
+int64_t SqliteConnection::changes() const { return sqlite3_changes64(db_); }
+int64_t SqliteConnection::ClockNs() { return NowNs(); }
+
+}  // namespace stagefs

@@ -1,0 +1,236 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <thread>
+
+#include "stagefs/posix_env.h"
+#include "index/sql_index_transaction.h"
+#include "sqlite.h"
+#include "stagefs/guarded.h"
+
+namespace stagefs {
+namespace {
+
+constexpr char kSchema[] =
+#include "schema_sql.inc"
+    ;
+
+// "stgf": tells an index from any other SQLite database (file(1) shows it).
+constexpr int kApplicationId = 0x73746766;
+constexpr int kWriterCacheKib = 32 * 1024;
+constexpr int kReaderCacheKib = 8 * 1024;
+constexpr size_t kIdleReadersMax = 4;
+
+class SqliteStagingIndex;
+
+class SqliteReader : public SqlReads<IndexReader, SqliteConnection> {
+ public:
+  SqliteReader(SqliteStagingIndex& index, std::unique_ptr<SqliteConnection> connection)
+      : index_(index), connection_(std::move(connection)) {}
+  ~SqliteReader() override;
+
+ protected:
+  SqliteConnection& connection() override { return *connection_; }
+
+ private:
+  SqliteStagingIndex& index_;
+  std::unique_ptr<SqliteConnection> connection_;
+};
+
+// Reads through the writing connection, whose pages nobody else's commit made stale.
+class SqliteGlance : public SqlReads<IndexReader, SqliteConnection> {
+ public:
+  SqliteGlance(std::unique_lock<std::mutex> turn, SqliteConnection& connection)
+      : turn_(std::move(turn)), connection_(connection) {}
+  ~SqliteGlance() override { (void)connection_.Run("COMMIT"); }
+
+ protected:
+  SqliteConnection& connection() override { return connection_; }
+
+ private:
+  std::unique_lock<std::mutex> turn_;
+  SqliteConnection& connection_;
+};
+
+class SqliteTransaction : public SqlTransaction<SqliteConnection> {
+ public:
+  SqliteTransaction(SqliteStagingIndex& index, std::unique_lock<std::mutex> turn, SqliteConnection& connection,
+                    Durability durability)
+      : index_(index), turn_(std::move(turn)), connection_(connection), durability_(durability) {}
+  ~SqliteTransaction() override;
+
+  Status Commit() override;
+
+ protected:
+  SqliteConnection& connection() override { return connection_; }
+
+ private:
+  SqliteStagingIndex& index_;
+  std::unique_lock<std::mutex> turn_;  // The writer connection is ours while this is held.
+  SqliteConnection& connection_;
+  const Durability durability_;
+  bool committed_ = false;
+};
+
+class SqliteStagingIndex : public StagingIndex {
+ public:
+  SqliteStagingIndex(std::string path, std::unique_ptr<SqliteConnection> writer,
+                     std::unique_ptr<SqliteConnection> watcher, UniqueFd log)
+      : path_(std::move(path)),
+        log_(std::move(log)),
+        writer_(std::move(writer)),
+        watcher_(Guarded<std::unique_ptr<SqliteConnection>>(std::move(watcher))) {}
+
+  Result<std::unique_ptr<IndexReader>> Read() override {
+    std::unique_ptr<SqliteConnection> connection;
+    if (auto idle = idle_readers_.Lock(); !idle->empty()) {
+      connection = std::move(idle->back());
+      idle->pop_back();
+    }
+    if (!connection) {
+      STAGEFS_ASSIGN_OR_RETURN(connection,
+                               SqliteConnection::Open(path_, {.read_only = true, .cache_kib = kReaderCacheKib}));
+    }
+    STAGEFS_RETURN_IF_ERROR(connection->Run("BEGIN"));
+    return std::unique_ptr<IndexReader>(new SqliteReader(*this, std::move(connection)));
+  }
+
+  Result<std::unique_ptr<IndexReader>> Glance() override {
+    std::unique_lock<std::mutex> turn(writer_turn_, std::try_to_lock);
+    if (!turn) return Read();
+    STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN"));
+    return std::unique_ptr<IndexReader>(new SqliteGlance(std::move(turn), *writer_));
+  }
+
+  Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn) override {
+    std::unique_lock<std::mutex> turn(writer_turn_);
+    STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN IMMEDIATE"));
+    return std::unique_ptr<IndexTransaction>(
+        new SqliteTransaction(*this, std::move(turn), *writer_, durability));
+  }
+
+  Result<int64_t> ChangeMark() override {
+    auto watcher = watcher_.Lock();
+    STAGEFS_ASSIGN_OR_RETURN(auto query, (*watcher)->Prepare("PRAGMA data_version"));
+    STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
+    return query.Int(0);
+  }
+
+  // The log holds every commit that is not in the database file yet, and SQLite syncs it before it copies
+  // anything from it. So syncing the log is what "synchronous = FULL" would do at each commit, and one sync
+  // serves every thread that committed before it began.
+  Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
+
+  std::optional<int64_t> HeardMark(WorkspaceId) override { return std::nullopt; }
+  bool IsShared() const override { return false; }
+  Result<std::vector<std::string>> Advice() override { return std::vector<std::string>(); }
+  Status Erase() override { return {}; }  // It goes with the repository's folder.
+
+  void TakeBack(std::unique_ptr<SqliteConnection> connection) {
+    if (!connection->Run("COMMIT")) return;
+    auto idle = idle_readers_.Lock();
+    if (idle->size() < kIdleReadersMax) idle->push_back(std::move(connection));
+  }
+
+ private:
+  // Constant after construction.
+  const std::string path_;
+  const UniqueFd log_;
+  // Guarded by writer_turn_, which a transaction holds while it lives.
+  std::mutex writer_turn_;
+  const std::unique_ptr<SqliteConnection> writer_;
+  // Synchronize themselves.
+  Guarded<std::unique_ptr<SqliteConnection>> watcher_;
+  Guarded<std::vector<std::unique_ptr<SqliteConnection>>> idle_readers_;
+};
+
+SqliteReader::~SqliteReader() { index_.TakeBack(std::move(connection_)); }
+
+SqliteTransaction::~SqliteTransaction() {
+  if (!committed_) (void)connection_.Run("ROLLBACK");
+}
+
+Status SqliteTransaction::Commit() {
+  STAGEFS_RETURN_IF_ERROR(connection_.Run("COMMIT"));
+  committed_ = true;
+  turn_.unlock();  // The next transaction runs while this one is synced.
+  if (durability_ == Durability::kPowerLoss) return index_.Sync();
+  return {};
+}
+
+Result<int64_t> Pragma(SqliteConnection& connection, const char* sql) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query, connection.Prepare(sql));
+  STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
+  return query.Int(0);
+}
+
+// From an older layout to the newest, one step after the other.
+Status Upgrade(SqliteConnection& connection, int64_t version) {
+  if (version < 2) {
+    STAGEFS_RETURN_IF_ERROR(connection.Execute("ALTER TABLE commit_log ADD COLUMN merged INTEGER"));
+  }
+  if (version < 3) {
+    // A mount of an older stagefs has no number, and is told of everything.
+    STAGEFS_RETURN_IF_ERROR(
+        connection.Execute("ALTER TABLE mount ADD COLUMN writer INTEGER NOT NULL DEFAULT -1"));
+  }
+  if (version < 4) {
+    STAGEFS_RETURN_IF_ERROR(connection.Execute(
+        "CREATE TABLE mount_4 (host TEXT NOT NULL DEFAULT '', mountpoint BLOB NOT NULL, workspace INTEGER NOT NULL,"
+        " writer INTEGER NOT NULL DEFAULT -1, pid INTEGER NOT NULL, started INTEGER NOT NULL,"
+        " seen_ns INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (host, mountpoint)) STRICT, WITHOUT ROWID;"
+        "INSERT INTO mount_4 (mountpoint, workspace, writer, pid, started)"
+        " SELECT mountpoint, workspace, writer, pid, started FROM mount;"
+        "DROP TABLE mount; ALTER TABLE mount_4 RENAME TO mount"));
+  }
+  return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+}
+
+// Two processes may create the same index at once: the lock decides who lays out the tables.
+Status LayOut(SqliteConnection& connection, const std::string& path) {
+  STAGEFS_RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t application, Pragma(connection, "PRAGMA application_id"));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t version, Pragma(connection, "PRAGMA user_version"));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t tables, Pragma(connection, "SELECT count(*) FROM sqlite_master"));
+  Status status;
+  if (application == 0 && version == 0 && tables == 0) {
+    status = connection.Execute(kSchema);
+    if (status) {
+      status = connection.Execute("PRAGMA application_id = " + std::to_string(kApplicationId) +
+                                  "; PRAGMA user_version = " + std::to_string(kSchemaVersion));
+    }
+  } else if (application != kApplicationId) {
+    status = Error(ErrorCode::kCorrupt, path + " is not a stagefs index");
+  } else if (version > kSchemaVersion) {
+    status = Error(ErrorCode::kUnsupported, path + " was made by a newer stagefs (schema " +
+                                                std::to_string(version) + "; this one knows up to " +
+                                                std::to_string(kSchemaVersion) + "): update stagefs");
+  } else if (version < 1) {
+    status = Error(ErrorCode::kCorrupt, path + " has an unknown schema " + std::to_string(version));
+  } else if (version < kSchemaVersion) {
+    status = Upgrade(connection, version);
+  }
+  const Status ended = connection.Execute(status ? "COMMIT" : "ROLLBACK");
+  return status ? ended : status;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path) {
+  // SQLite would let everybody read it, as far as the umask does; its other files get the same mode. One that is there
+  // is not opened: closing the descriptor would release the locks that this process has on it.
+  const auto made = OpenFd(path, O_RDWR | O_CREAT | O_EXCL);
+  if (!made && made.error().code() != ErrorCode::kExists) return made.error();
+  STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
+                           SqliteConnection::Open(path, {.read_only = false, .cache_kib = kWriterCacheKib}));
+  STAGEFS_RETURN_IF_ERROR(LayOut(*writer, path));
+  STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> watcher,
+                           SqliteConnection::Open(path, {.read_only = true, .cache_kib = kReaderCacheKib}));
+  // Closing this descriptor releases no lock: SQLite keeps its locks on the database and the -shm file.
+  STAGEFS_ASSIGN_OR_RETURN(UniqueFd log, OpenFd(path + "-wal", O_RDWR | O_CREAT));
+  return std::unique_ptr<StagingIndex>(
+      new SqliteStagingIndex(path, std::move(writer), std::move(watcher), std::move(log)));
+}
+
+}  // namespace stagefs

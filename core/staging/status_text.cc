@@ -1,0 +1,157 @@
+#include "stagefs/status_text.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "stagefs/working_copy.h"
+
+namespace stagefs {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Json PathJson(const std::string& path) {
+  Json json = {{"path", ToDisplayUtf8(path)}};
+  if (!IsValidUtf8(path)) json["path_base64"] = Base64(path);
+  return json;
+}
+
+// As git status and ls show names with control characters: quoted. Anything else stays readable.
+std::string ShowPath(const std::string& path, bool raw) {
+  if (raw) return path;
+  bool plain = true;
+  std::string quoted = "\"";
+  for (const char c : ToDisplayUtf8(path)) {
+    if (c == '\n') quoted += "\\n";
+    else if (c == '\t') quoted += "\\t";
+    else if (c == '"' || c == '\\') quoted += std::string("\\") + c;
+    else if (static_cast<unsigned char>(c) < ' ') quoted += '?';
+    else {
+      quoted += c;
+      continue;
+    }
+    plain = plain && (c == '"' || c == '\\');
+  }
+  return plain ? ToDisplayUtf8(path) : quoted + '"';
+}
+
+std::string TextLine(const StatusLine& line, bool raw) {
+  const std::string path = ShowPath(line.path, raw);
+  switch (line.kind) {
+    case StatusLine::Kind::kAdded: return "A  " + path;
+    case StatusLine::Kind::kModified: return "M  " + path;
+    case StatusLine::Kind::kRemoved: return "D  " + path;
+    case StatusLine::Kind::kRenamed:
+      return "R  " + ShowPath(line.renamed_from, raw) + " -> " + path + " (" +
+             std::to_string(line.renamed_files) + (line.renamed_files == 1 ? " file)" : " files)");
+    case StatusLine::Kind::kScratch: return "?  " + path + " (scratch, never staged)";
+    case StatusLine::Kind::kSymlink:
+      return "L  " + path + " -> " + ShowPath(line.target, raw) + " (symbolic link, never staged)";
+    case StatusLine::Kind::kEmptyFolder: return "E  " + path + "/ (empty folder, not in commits)";
+  }
+  return path;
+}
+
+Status ForEachLine(Workspace& workspace, bool expand, const std::function<Status(const StatusLine&)>& visit) {
+  return expand ? workspace.ForEachChange(visit) : workspace.ForEachStatus(visit);
+}
+
+// Writes the items of one JSON list.
+class ListWriter {
+ public:
+  ListWriter(const char* name, const TextSink& write) : name_(name), write_(write) {}
+  Status Add(const Json& item) {
+    STAGEFS_RETURN_IF_ERROR(write_(any_ ? ",\n" : std::string("\"") + name_ + "\":[\n"));
+    any_ = true;
+    return write_(Dump(item));
+  }
+  Status End() { return write_(any_ ? "]" : std::string("\"") + name_ + "\":[]"); }
+
+ private:
+  const char* name_;
+  const TextSink& write_;
+  bool any_ = false;
+};
+
+}  // namespace
+
+Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const TextSink& write) {
+  const char end = style.zero_ended ? '\0' : '\n';
+  STAGEFS_RETURN_IF_ERROR(ForEachLine(workspace, style.expand, [&](const StatusLine& line) {
+    return write(TextLine(line, style.zero_ended) + end);
+  }));
+  STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(workspace.repository()));
+  for (const WorkingCopyPlace& place : places) {
+    if (place.workspace != workspace.id()) continue;
+    const bool refused = place.state == WorkingCopyState::kRefused;
+    STAGEFS_RETURN_IF_ERROR(
+        write((refused ? "X  " : "W  ") + ShowPath(place.path, style.zero_ended) +
+              (refused ? " (refused, not staged: retry or dismiss)" : " (being written)") + end));
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace.Info());
+  STAGEFS_ASSIGN_OR_RETURN(const auto recovered, ListRecovered(workspace.repository(), info));
+  for (const std::string& path : recovered) {
+    STAGEFS_RETURN_IF_ERROR(write("!  " + ShowPath(path, style.zero_ended) +
+                                  " (recovered after a crash: retry or dismiss)" + end));
+  }
+  return {};
+}
+
+Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write) {
+  Repository& repository = workspace.repository();
+  STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace.Info());
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> base, reader->GetCommit(info.base));
+  const Json head = {{"repository", repository.name().ToString()},
+                     {"id", info.uid},
+                     {"name", info.name ? Json(*info.name) : Json()},
+                     {"branch", info.branch},
+                     {"base_commit", base ? Json(base->id) : Json()}};
+  STAGEFS_RETURN_IF_ERROR(write("{\"workspace\":" + Dump(head) + ",\n"));
+  std::map<std::string, int64_t> counts;
+  ListWriter staged("staged_entries", write);
+  STAGEFS_RETURN_IF_ERROR(ForEachLine(workspace, expand, [&](const StatusLine& line) -> Status {
+    Json item = PathJson(line.path);
+    item["status"] = ToString(line.kind);
+    ++counts[std::string(ToString(line.kind))];
+    if (line.kind == StatusLine::Kind::kRenamed) {
+      item["renamed_from"] = ToDisplayUtf8(line.renamed_from);
+      item["files"] = line.renamed_files;
+    }
+    if (line.kind == StatusLine::Kind::kSymlink) item["target"] = ToDisplayUtf8(line.target);
+    if (line.version != 0) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(line.version));
+      if (version) {
+        item["sha256"] = ToHex(version->content.sha256);
+        item["xxh3"] = ToHex(version->content.xxh3);
+      }
+      item["size"] = line.size_bytes;
+      item["executable"] = line.executable;
+      item["mtime"] = FormatTime(line.mtime_ns);
+    }
+    return staged.Add(item);
+  }));
+  STAGEFS_RETURN_IF_ERROR(staged.End());
+  STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(repository));
+  for (const auto& [name, state] : {std::pair("being_written", WorkingCopyState::kWriting),
+                                    std::pair("refused", WorkingCopyState::kRefused)}) {
+    STAGEFS_RETURN_IF_ERROR(write(",\n"));
+    ListWriter list(name, write);
+    for (const WorkingCopyPlace& place : places) {
+      if (place.workspace != workspace.id() || place.state != state) continue;
+      STAGEFS_RETURN_IF_ERROR(list.Add(PathJson(place.path)));
+      ++counts[name];
+    }
+    STAGEFS_RETURN_IF_ERROR(list.End());
+  }
+  STAGEFS_RETURN_IF_ERROR(write(",\n"));
+  ListWriter recovered("recovered", write);
+  STAGEFS_ASSIGN_OR_RETURN(const auto paths, ListRecovered(repository, info));
+  for (const std::string& path : paths) STAGEFS_RETURN_IF_ERROR(recovered.Add(PathJson(path)));
+  STAGEFS_RETURN_IF_ERROR(recovered.End());
+  return write(",\n\"counts\":" + Dump(Json(counts)) + "}\n");
+}
+
+}  // namespace stagefs

@@ -1,0 +1,206 @@
+#include "stagefs/migrate.h"
+
+#include <unistd.h>
+
+#include <set>
+
+#include "durable/repository_places.h"
+#include "stagefs/manifest.h"
+#include "stagefs/parallel.h"
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kPage = 1000;
+constexpr char kMovedKey[] = "moved";       // In the old index: where to.
+constexpr char kFromKey[] = "moving from";  // In the new one, until it is complete.
+
+std::string TextOf(const RepositoryPlaces& places) { return places.index + ' ' + places.versions; }
+
+// Versions of `from` that `copied` does not name yet.
+Status CopyVersions(Repository& from, IndexReader& index, VersionStore& to, std::set<Sha256>* copied,
+                    MigrateReport* report, const std::function<void(int64_t, int64_t)>& progress) {
+  int64_t total = static_cast<int64_t>(copied->size());
+  for (std::optional<Sha256> after;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, index.ListVersions(after, kPage));
+    if (page.empty()) return {};
+    after = page.back().content.sha256;
+    total += static_cast<int64_t>(page.size());
+    Guarded<MigrateReport*> guarded(report);
+    STAGEFS_RETURN_IF_ERROR(InParallel(page.size(), kRequestsAtOnce, [&](uint64_t i) -> Status {
+      const VersionInfo& version = page[i];
+      if (copied->contains(version.content.sha256)) return {};
+      if (!to.Has(version.content.sha256)) {
+        STAGEFS_ASSIGN_OR_RETURN(const auto bytes, from.OpenVersion(version));
+        const auto source = NewVersionSource(*bytes);
+        STAGEFS_RETURN_IF_ERROR(to.Put(version.content.sha256, *source, version.size_bytes));
+        auto counts = guarded.Lock();
+        ++(*counts)->versions;
+        (*counts)->bytes += version.size_bytes;
+      }
+      return {};
+    }));
+    for (const VersionInfo& version : page) copied->insert(version.content.sha256);
+    if (progress) progress(static_cast<int64_t>(copied->size()), total);
+  }
+}
+
+Status CopyRows(IndexReader& from, IndexTransaction& to, MigrateReport* report) {
+  for (size_t table = 0; table < kIndexTables; ++table) {
+    for (std::optional<IndexRow> after;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto page, from.ListRows(table, after, kPage));
+      if (page.empty()) break;
+      after = page.back();
+      for (const IndexRow& row : page) STAGEFS_RETURN_IF_ERROR(to.PutRow(table, row));
+      report->rows += static_cast<int64_t>(page.size());
+    }
+  }
+  return to.EndRows();
+}
+
+Status CompareRows(IndexReader& from, IndexReader& to) {
+  for (size_t table = 0; table < kIndexTables; ++table) {
+    for (std::optional<IndexRow> after;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto page, from.ListRows(table, after, kPage));
+      STAGEFS_ASSIGN_OR_RETURN(const auto other, to.ListRows(table, after, kPage));
+      if (page != other) return Error(ErrorCode::kCorrupt, "what was copied is not what was read: nothing was moved");
+      if (page.empty()) break;
+      after = page.back();
+    }
+  }
+  return {};
+}
+
+// The index stays, and tells everybody where they are from then on.
+Status MoveVersions(Repository& source, const RepositoryPlaces& to, MigrateReport* report,
+                    const std::function<void(int64_t, int64_t)>& progress) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions, OpenVersions(source.folder(), source.name(), to));
+  std::set<Sha256> copied;
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source.index().Read());
+    STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *reader, *versions, &copied, report, progress));
+  }
+  {
+    // Nobody changes anything meanwhile.
+    STAGEFS_ASSIGN_OR_RETURN(const auto index, source.index().Begin(Durability::kPowerLoss));
+    STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *index, *versions, &copied, report, progress));
+    STAGEFS_RETURN_IF_ERROR(index->PutMeta(kVersionsKey, VersionsMark(source.folder(), to)));
+    STAGEFS_RETURN_IF_ERROR(index->Commit());
+  }
+  return to.Write(source.folder());
+}
+
+// A new index that has nothing but the mark of where it comes from.
+Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const RepositoryName& name,
+                                               const RepositoryPlaces& to, const std::string& mark) {
+  if (to.index.empty()) {
+    for (const char* suffix : {"", "-wal", "-shm"}) unlink((folder + "/stagefs.db.new" + suffix).c_str());
+    return OpenSqliteStagingIndex(folder + "/stagefs.db.new");
+  }
+  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenPostgresStagingIndex(to.index, name.ToString(), WhereMissing::kMake));
+  {
+    STAGEFS_ASSIGN_OR_RETURN(auto transaction, index->Begin(Durability::kPowerLoss));
+    STAGEFS_ASSIGN_OR_RETURN(const auto from, transaction->GetMeta(kFromKey));
+    STAGEFS_ASSIGN_OR_RETURN(const auto branches, transaction->ListBranches());
+    if (from != mark && !branches.empty()) {
+      return Error(ErrorCode::kExists, "there is a repository " + name.ToString() + " at " + to.index + " already");
+    }
+    if (branches.empty()) {
+      STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kFromKey, mark));
+      STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+      return index;
+    }
+  }
+  // Copied before, by a run that did not get to its end.
+  STAGEFS_RETURN_IF_ERROR(index->Erase());
+  index.reset();
+  return NewIndex(folder, name, to, mark);
+}
+
+// From here on nobody takes the new index for one that a move left behind half-way.
+Status Complete(StagingIndex& index) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
+  STAGEFS_RETURN_IF_ERROR(transaction->EraseMeta(kFromKey));
+  return transaction->Commit();
+}
+
+// The last step, once the old index takes no change any more.
+Status Switch(const std::string& folder, const RepositoryPlaces& to) {
+  const std::string path = folder + "/stagefs.db";
+  if (to.index.empty() && access((path + ".new").c_str(), F_OK) == 0) {
+    if (access(path.c_str(), F_OK) == 0) STAGEFS_RETURN_IF_ERROR(RenameFile(path, path + ".before"));
+    STAGEFS_RETURN_IF_ERROR(RenameFile(path + ".new", path));
+    STAGEFS_RETURN_IF_ERROR(SyncFolder(folder));
+  }
+  return to.Write(folder);
+}
+
+}  // namespace
+
+Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& name,
+                              std::optional<RepositoryPlaces> places,
+                              const std::function<void(int64_t, int64_t)>& progress) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto source, Repository::Open(root, name));
+  const std::string& folder = source->folder();
+  STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces at, RepositoryPlaces::Read(folder));
+  RepositoryPlaces to = places.value_or(RepositoryPlaces());
+  if (places && to.index.empty()) to.index = at.index;
+  if (places && to.versions.empty()) to.versions = at.versions;
+  MigrateReport report;
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source->index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto moved, reader->GetMeta(kMovedKey));
+    if (moved == TextOf(to)) {
+      if (!to.index.empty()) {
+        STAGEFS_ASSIGN_OR_RETURN(const auto index,
+                                 OpenPostgresStagingIndex(to.index, name.ToString(), WhereMissing::kRefuse));
+        STAGEFS_RETURN_IF_ERROR(Complete(*index));
+      }
+      STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
+      return report;
+    }
+    if (moved) return Error(ErrorCode::kStale, "it moved elsewhere already, to " + *moved);
+  }
+  if (TextOf(at) == TextOf(to)) return Error(ErrorCode::kExists, "repository " + name.ToString() + " is there already");
+  STAGEFS_RETURN_IF_ERROR(source->SyncAll());
+  if (at.index == to.index) {
+    STAGEFS_RETURN_IF_ERROR(MoveVersions(*source, to, &report, progress));
+    return report;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(auto index, NewIndex(folder, name, to, MachineId() + ' ' + folder));
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions, OpenVersions(folder, name, to));
+  const bool same_store = at.versions == to.versions;
+  std::set<Sha256> copied;
+  if (!same_store) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source->index().Read());
+    STAGEFS_RETURN_IF_ERROR(CopyVersions(*source, *reader, *versions, &copied, &report, progress));
+  }
+  {
+    // Nobody changes anything from here on.
+    STAGEFS_ASSIGN_OR_RETURN(const auto old, source->index().Begin(Durability::kPowerLoss));
+    if (!same_store) {
+      STAGEFS_RETURN_IF_ERROR(CopyVersions(*source, *old, *versions, &copied, &report, progress));
+    }
+    {
+      STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index->Begin(Durability::kPowerLoss));
+      STAGEFS_RETURN_IF_ERROR(CopyRows(*old, *fresh, &report));
+      STAGEFS_RETURN_IF_ERROR(fresh->PutMeta(kVersionsKey, VersionsMark(folder, to)));
+      STAGEFS_RETURN_IF_ERROR(fresh->Commit());
+    }
+    {
+      STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index->Read());
+      STAGEFS_RETURN_IF_ERROR(CompareRows(*old, *fresh));
+    }
+    STAGEFS_RETURN_IF_ERROR(old->PutMeta(kMovedKey, TextOf(to)));
+    STAGEFS_RETURN_IF_ERROR(old->Freeze("repository " + name.ToString() + " moved to " +
+                                        (to.index.empty() ? folder : to.index) + ": unmount, and mount it again"));
+    STAGEFS_RETURN_IF_ERROR(old->Commit());
+  }
+  STAGEFS_RETURN_IF_ERROR(Complete(*index));
+  index.reset();  // Closed before its file gets its name.
+  STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
+  return report;
+}
+
+}  // namespace stagefs

@@ -1,0 +1,427 @@
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "tests/catch.h"
+#include "tests/scene.h"
+#include "stagefs/working_copy.h"
+
+namespace stagefs::test {
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+Result<CommitResult> CommitOf(Workspace& workspace, const std::string& message = "theirs") {
+  return workspace.Commit(message, {"Bob", "bob@example.org"}, std::nullopt);
+}
+
+void StageIn(Scene& scene, Workspace& workspace, const std::string& path, const std::string& text) {
+  Ok(workspace.StagePath(Value(RepoPath::Parse(path)), scene.Put(text), {}).WithoutValue());
+}
+
+// The paths that differ, as `status --expand` tells of them.
+Lines Changes(Scene& scene) {
+  Lines lines;
+  Ok(scene.workspace().ForEachChange([&](const StatusLine& line) -> Status {
+    lines.push_back(std::string(ToString(line.kind)) + ' ' + line.path);
+    return {};
+  }));
+  return lines;
+}
+
+std::unique_ptr<Scene> SceneWithFoldersAndFiles() {
+  auto scene = std::make_unique<Scene>();
+  scene->Stage("file", "1");
+  scene->Stage("folder/x", "2");
+  scene->Stage("folder/y", "3");
+  scene->Stage("other/z", "4");
+  scene->Commit();
+  return scene;
+}
+
+}  // namespace
+
+TEST_CASE("Commit: the tree becomes what the workspace shows", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Stage("d/b", "2");
+  const std::string id = scene.Commit("first");
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"a", "1"}, {"d/b", "2"}});
+  CHECK(scene.StatusLines().empty());
+  scene.Remove("a");
+  scene.Stage("d/b", "3");
+  scene.Commit("second");
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"d/b", "3"}});
+  const auto log = Value(scene.repository().Log("main", 0, 10)).commits;
+  REQUIRE(log.size() == 3);
+  CHECK(log[0].message == "second");
+  CHECK(log[0].author == "Ann");
+  CHECK(log[1].id == id);
+  CHECK(Value(scene.repository().ListTree(id, RepoPath(), "", 10)).size() == 2);
+}
+
+TEST_CASE("Commit: nothing staged is refused", "[core][commit]") {
+  Scene scene;
+  const auto result = CommitOf(scene.workspace());
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code() == ErrorCode::kInvalidArgument);
+  scene.Write(".DS_Store", "scratch alone is nothing");
+  CHECK_FALSE(CommitOf(scene.workspace()));
+  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 1);
+}
+
+TEST_CASE("Commit: what is left out is named", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Write(".a.swp", "s");
+  Ok(scene.workspace().MakeSymlink({kRootFolder, "link"}, "elsewhere").WithoutValue());
+  const auto result = Value(CommitOf(scene.workspace()));
+  CHECK(result.entries == 1);
+  CHECK(result.left_out == std::vector<std::string>{".a.swp", "link"});
+}
+
+TEST_CASE("Commit: an unnamed workspace goes with its commit, a named one continues", "[core][commit]") {
+  Scene scene;
+  const auto other = scene.Other();
+  const std::string uid = Value(other->Info()).uid;
+  StageIn(scene, *other, "x", "1");
+  CHECK(Value(CommitOf(*other)).workspace_deleted);
+  CHECK_FALSE(Workspace::Open(scene.repository(), uid));
+  CHECK(other->LookUp(kRootFolder, "x").error().code() == ErrorCode::kStale);
+  scene.Stage("y", "2");
+  scene.Commit();
+  scene.Stage("z", "3");
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"x", "1"}, {"y", "2"}, {"z", "3"}});
+}
+
+TEST_CASE("Commit: work of others is replayed upon", "[core][commit]") {
+  Scene scene;
+  scene.Stage("both/base", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "both/theirs", "1");
+  StageIn(scene, *other, "new/theirs", "2");
+  Value(CommitOf(*other));
+  scene.Stage("both/ours", "3");
+  scene.Stage("new/ours", "4");
+  scene.Write(".x.swp", "scratch");
+  const auto result = Value(CommitOf(scene.workspace(), "ours"));
+  CHECK(result.others == 1);
+  const Files all{
+      {"both/base", "0"}, {"both/ours", "3"}, {"both/theirs", "1"}, {"new/ours", "4"}, {"new/theirs", "2"}};
+  CHECK(scene.Tree(Workspace::Tree::kBase) == all);
+  CHECK(scene.Read(".x.swp") == "scratch");
+}
+
+TEST_CASE("Commit: a path changed on both sides is a conflict that changes nothing", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Stage("b", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "a", "theirs");
+  StageIn(scene, *other, "c", "theirs");
+  Value(CommitOf(*other));
+  SECTION("content") { scene.Stage("a", "ours"); }
+  SECTION("removal") { scene.Remove("a"); }
+  scene.Stage("c", "ours");
+  scene.Stage("d", "ours");
+  const Lines before = scene.StatusLines();
+  for (const auto& error : {CommitOf(scene.workspace()).error(), scene.workspace().Rebase().error()}) {
+    CHECK(error.code() == ErrorCode::kConflict);
+    CHECK(error.message().find(" a, c:") != std::string::npos);
+    CHECK(error.message().find("d") != std::string::npos);
+  }
+  CHECK(scene.StatusLines() == before);
+  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 3);
+}
+
+TEST_CASE("Commit: the same change on both sides is none", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "a", "same");
+  Value(CommitOf(*other));
+  scene.Stage("a", "same");
+  scene.Stage("b", "more");
+  CHECK(Value(CommitOf(scene.workspace())).entries == 1);
+}
+
+TEST_CASE("Rebase: what others did to the folders of what is staged", "[core][commit]") {
+  Scene scene;
+  scene.Stage("d/a", "0");
+  scene.Stage("gone/x", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  SECTION("put something into one that is removed here: it stays") {
+    StageIn(scene, *other, "gone/y", "theirs");
+    scene.Remove("gone");
+    Value(CommitOf(*other));
+    CHECK(Value(scene.workspace().Rebase()) == 1);
+    CHECK(scene.Tree() == Files{{"d/a", "0"}, {"gone/y", "theirs"}});
+  }
+  SECTION("removed it with what was in it: it is made again") {
+    Ok(other->RemovePath(Value(RepoPath::Parse("d"))));
+    scene.Stage("d/b", "ours");
+    Value(CommitOf(*other));
+    CHECK(Value(scene.workspace().Rebase()) == 1);
+    CHECK(scene.Tree() == Files{{"d/b", "ours"}, {"gone/x", "0"}});
+  }
+  SECTION("much more than is staged here") {
+    for (int i = 0; i < 1100; ++i) StageIn(scene, *other, "many/" + std::to_string(i), "0");
+    StageIn(scene, *other, "zz", "theirs");
+    scene.Stage("zz", "ours");
+    Value(CommitOf(*other));
+    CHECK(scene.workspace().Rebase().error().code() == ErrorCode::kConflict);
+    scene.Remove("zz");
+    scene.Stage("d/b", "ours");
+    CHECK(Value(scene.workspace().Rebase()) == 1);
+    CHECK(scene.Tree().size() == 1104);
+  }
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+}
+
+TEST_CASE("Rebase: the newer base shows and what is staged stays", "[core][commit]") {
+  Scene scene;
+  scene.Stage("d/a", "0");
+  scene.Stage("gone/x", "0");
+  scene.Stage("old/f", "0");
+  scene.Commit();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "d/b", "theirs");
+  Value(CommitOf(*other));
+  scene.Stage("d/a", "ours");
+  scene.Stage("n/e/w", "ours");
+  scene.Remove("gone");
+  scene.Rename("old", "renamed");
+  scene.MakeFolder("empty");
+  const Lines before = scene.StatusLines();
+  CHECK(Value(scene.workspace().Rebase()) == 1);
+  CHECK(scene.StatusLines() == before);
+  CHECK(scene.Read("d/b") == "theirs");
+  CHECK(scene.Tree() == Files{{"d/a", "ours"}, {"d/b", "theirs"}, {"n/e/w", "ours"}, {"renamed/f", "0"}});
+  CHECK(Value(scene.workspace().Rebase()) == 0);
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+}
+
+TEST_CASE("Branches: commits on one do not show on the other", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Commit();
+  Ok(scene.repository().CreateBranch("side", "main"));
+  CHECK(scene.repository().CreateBranch("side", "main").error().code() == ErrorCode::kExists);
+  CHECK(scene.repository().CreateBranch("x", "nope").error().code() == ErrorCode::kNotFound);
+  CHECK(scene.repository().CreateBranch("a b", "main").error().code() == ErrorCode::kInvalidArgument);
+  const WorkspaceInfo info =
+      Value(scene.repository().CreateWorkspace("side", std::string("s"), std::nullopt));
+  const auto side = Value(Workspace::Open(scene.repository(), info.uid));
+  StageIn(scene, *side, "a", "side");
+  StageIn(scene, *side, "d/b", "side");
+  Value(CommitOf(*side));
+  scene.Stage("a", "main");
+  scene.Stage("d/c", "main");
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"a", "main"}, {"d/c", "main"}});
+  CHECK(scene.ReadFrom(*side, "a", Workspace::Tree::kBase) == "side");
+  CHECK(scene.ReadFrom(*side, "d/b", Workspace::Tree::kBase) == "side");
+  CHECK_FALSE(side->Find(Value(RepoPath::Parse("d/c"))));
+  CHECK(scene.repository().DeleteBranch("side").error().code() == ErrorCode::kBusy);
+  Ok(scene.repository().DeleteWorkspace("s", false));
+  Ok(scene.repository().DeleteBranch("side"));
+  CHECK(scene.repository().DeleteBranch("side").error().code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("Unstage: each kind of change is taken back", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "0");
+  scene.Stage("d/b", "0");
+  scene.Commit();
+  const Files before = scene.Tree();
+  scene.Stage("a", "1");
+  scene.Stage("new/x", "1");
+  scene.Remove("d");
+  CHECK(scene.workspace().Unstage(Value(RepoPath::Parse("nothing"))).error().code() == ErrorCode::kNotFound);
+  scene.Unstage("d/b");
+  CHECK(scene.Read("d/b") == "0");
+  scene.Unstage("a");
+  CHECK(scene.StatusLines() == Lines{"A  new/x"});
+  CHECK(Value(scene.workspace().UnstageAll()) == 1);
+  CHECK(scene.Tree() == before);
+}
+
+TEST_CASE("Commit: waits for a file whose close is on its way", "[core][commit]") {
+  Scene scene;
+  scene.Stage("written", "1");
+  const auto copies = Value(WorkingCopies::Open(scene.repository()));
+  WorkingCopyPlace place;
+  place.workspace = scene.workspace().id();
+  place.slot = {kRootFolder, "touched"};
+  place.path = "touched";
+  Ok(copies->Create(&place).WithoutValue());
+  std::thread closing([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    scene.Stage("touched", "");
+    std::filesystem::remove(place.file);
+  });
+  const auto result = CommitOf(scene.workspace());
+  closing.join();
+  CHECK(Value(result).entries == 2);
+  Ok(copies->Forget(place, false));
+}
+
+TEST_CASE("Status: lines are sorted by path, whatever the order of staging", "[core][commit]") {
+  Scene scene;
+  scene.Stage("m/base", "0");
+  scene.Commit();
+  for (const char* path : {"z", "m/z", "b/y/x", "b/a", "m/a", "a"}) scene.Stage(path, "1");
+  scene.Remove("m/base");
+  CHECK(scene.StatusLines() == Lines{"A  a", "A  b/a", "A  b/y/x", "A  m/a", "D  m/base", "A  m/z", "A  z"});
+}
+
+TEST_CASE("Commit: what lies where the base had something else does not bring that back", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  const bool onto_others = GENERATE(false, true);
+  Lines status, changes;
+  SECTION("an empty folder instead of a file") {
+    scene.Remove("file");
+    scene.MakeFolder("file");
+    status = {"D  file", "E  file/ (empty folder, not in commits)"};
+    changes = {"removed file", "empty folder file"};
+  }
+  SECTION("a symbolic link instead of a file") {
+    scene.Remove("file");
+    Ok(scene.workspace().Link(scene.SlotOf("file"), "folder", "/mnt").WithoutValue());
+    status = {"D  file", "L  file -> folder (symbolic link, never staged)"};
+    changes = {"removed file", "symlink file"};
+  }
+  SECTION("a renamed folder instead of a file") {
+    scene.Remove("file");
+    scene.Rename("folder", "file");
+    status = {"D  file", "R  folder -> file (2 files)"};
+    changes = {"removed file", "added file/x", "added file/y", "removed folder/x", "removed folder/y"};
+  }
+  SECTION("a new folder where a renamed one was, which then holds it") {
+    scene.Rename("folder", "aside");
+    scene.MakeFolder("folder");
+    scene.Rename("aside", "folder/inner");
+    status = {"R  folder -> folder/inner (2 files)"};
+    changes = {"added folder/inner/x", "added folder/inner/y", "removed folder/x", "removed folder/y"};
+  }
+  SECTION("an empty folder where a renamed one was") {
+    scene.Rename("folder", "aside");
+    scene.MakeFolder("folder");
+    status = {"R  folder -> aside (2 files)", "E  folder/ (empty folder, not in commits)"};
+    changes = {"added aside/x", "added aside/y", "removed folder/x", "removed folder/y"};
+  }
+  SECTION("a file that is as before in a folder that is another one") {
+    scene.Rename("folder", "aside");
+    scene.Stage("folder/x", "2");
+    scene.Stage("folder/y", "other");
+    status = {"R  folder -> aside (2 files)", "A  folder/x", "A  folder/y"};
+    changes = {"added aside/x", "added aside/y", "modified folder/y"};
+  }
+  SECTION("one thing gone, one other in a renamed folder") {
+    scene.Rename("folder", "aside");
+    scene.Remove("aside/x");
+    scene.Write("aside/y", "other");
+    status = {"R  folder -> aside (1 file)", "D  aside/x", "M  aside/y"};
+    changes = {"added aside/y", "removed folder/x", "removed folder/y"};
+  }
+  CHECK(scene.StatusLines() == status);
+  CHECK(Changes(scene) == changes);
+  const auto tree = scene.Tree();
+  if (onto_others) {
+    const auto other = scene.Other();
+    StageIn(scene, *other, "theirs", "5");
+    Value(CommitOf(*other));
+  }
+  scene.Commit();
+  auto files = scene.Tree();
+  CHECK(files.erase("theirs") == (onto_others ? 1 : 0));
+  CHECK(files == tree);
+  std::erase_if(files, [](const auto& file) { return file.second.starts_with("-> "); });
+  auto base = scene.Tree(Workspace::Tree::kBase);
+  base.erase("theirs");
+  CHECK(base == files);
+  const Lines left = scene.StatusLines();
+  CHECK(std::all_of(left.begin(), left.end(),
+                    [](const std::string& line) { return line[0] == 'E' || line[0] == 'L'; }));
+}
+
+TEST_CASE("Unstage: a file comes back where a folder is by now, unless that holds something", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  scene.Remove("file");
+  scene.MakeFolder("file");
+  SECTION("an empty folder") {
+    scene.MakeFolder("file/deeper");
+    scene.Unstage("file");
+    CHECK(scene.Read("file") == "1");
+    CHECK(scene.StatusLines().empty());
+  }
+  SECTION("one with something staged in it") {
+    scene.Stage("file/new", "5");
+    scene.Unstage("file/new");
+    CHECK(scene.StatusLines().front() == "D  file");
+    scene.Stage("file/new", "5");
+    CHECK(Value(scene.workspace().UnstageAll()) == 2);
+    CHECK(scene.Read("file") == "1");
+  }
+  SECTION("one with something that is never staged") {
+    Ok(scene.workspace().Link(scene.SlotOf("file/link"), "nowhere", "/mnt").WithoutValue());
+    CHECK(scene.workspace().Unstage(Value(RepoPath::Parse("file"))).error().code() == ErrorCode::kConflict);
+    CHECK(scene.Exists("file/link"));
+  }
+}
+
+TEST_CASE("Unstage: a rename is not undone where something new has its old name", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  scene.Rename("folder", "renamed");
+  scene.Stage("folder", "in the way");
+  const auto undone = scene.workspace().Unstage(Value(RepoPath::Parse("renamed")));
+  REQUIRE_FALSE(undone);
+  CHECK(undone.error().code() == ErrorCode::kConflict);
+  CHECK(undone.error().message().find("folder is in the way") != std::string::npos);
+  CHECK(scene.Read("renamed/x") == "2");
+  CHECK(scene.Read("folder") == "in the way");
+}
+
+TEST_CASE("Rebase: names that are free only after something else went", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  // The two folders change places, and one of them loses what the other side does not touch.
+  Ok(scene.workspace().Rename(scene.SlotOf("folder"), scene.SlotOf("other"), RenameMode::kExchange));
+  scene.Remove("other/x");
+  const auto tree = scene.Tree();
+  const auto other = scene.Other();
+  StageIn(scene, *other, "theirs", "5");
+  Value(CommitOf(*other));
+  CHECK(Value(scene.workspace().Rebase()) == 1);
+  auto files = scene.Tree();
+  CHECK(files.erase("theirs") == 1);
+  CHECK(files == tree);
+}
+
+TEST_CASE("Rebase: a file that a folder lies over here and that others changed is a conflict", "[core][commit]") {
+  const auto holder = SceneWithFoldersAndFiles();
+  Scene& scene = *holder;
+  scene.Remove("file");
+  if (GENERATE(false, true)) scene.Rename("folder", "file");
+  else scene.MakeFolder("file");
+  const auto other = scene.Other();
+  StageIn(scene, *other, "file", "5");
+  Value(CommitOf(*other));
+  const Lines before = scene.StatusLines();
+  const auto rebased = scene.workspace().Rebase();
+  REQUIRE_FALSE(rebased);
+  CHECK(rebased.error().code() == ErrorCode::kConflict);
+  CHECK(scene.StatusLines() == before);
+}
+
+}  // namespace stagefs::test

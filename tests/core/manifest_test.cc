@@ -1,0 +1,290 @@
+#include "stagefs/manifest.h"
+
+#include "tests/catch.h"
+#include "tests/scene.h"
+
+namespace stagefs::test {
+namespace {
+
+using Entries = std::vector<std::pair<std::string, std::string>>;  // Hash, path.
+
+struct Reading {
+  Entries entries;
+  ManifestOptions options;
+  std::string error;
+};
+
+Reading Read(const std::string& text, ManifestFormat format = ManifestFormat::kSniff) {
+  Reading reading;
+  const auto source = NewStringSource(text);
+  const auto options =
+      ReadManifest(*source, format, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
+        reading.entries.emplace_back(entry.hash, entry.path);
+        return {};
+      });
+  if (options) {
+    reading.options = *options;
+  } else {
+    CHECK(options.error().code() == ErrorCode::kInvalidArgument);
+    reading.error = options.error().message();
+  }
+  return reading;
+}
+
+const Entries kTwo{{"aa", "x"}, {"bb", "d/y z"}};
+
+}  // namespace
+
+TEST_CASE("Manifest: each format says the same", "[core][manifest]") {
+  const auto [name, text] = GENERATE(table<std::string, std::string>({
+      {"array", R"([{"hash":"aa","path":"x"},{"path":"d/y z","hash":"bb","size":3,"more":{"a":[1,{}]}}])"},
+      {"array with space",
+       " \r\n\t[\n{\"hash\" : \"aa\", \"path\" : \"x\"} ,{\"hash\":\"bb\",\"path\":\"d/y z\"}]\n \n"},
+      {"object", R"({"entries":[{"hash":"aa","path":"x"},{"hash":"bb","path":"d/y z"}],"note":"n"})"},
+      {"ndjson", "{\"hash\":\"aa\",\"path\":\"x\"}\n{\"hash\":\"bb\",\"path\":\"d/y z\"}\r\n"},
+      {"gnu", "aa  x\nbb *d/y z\n"},
+      {"gnu with CR and comment", "# made by hand\naa  x\r\nbb  d/y z\r\n"},
+      {"nul", std::string("aa  x\0bb  d/y z\0", 16)},
+      {"csv", "path,hash\nx,aa\nd/y z,bb\n"},
+      {"csv quoted", "size,\"hash\",path\r\n1,aa,\"x\"\r\n2,\"bb\",\"d/y z\"\r\n"},
+      {"tsv", "hash\tpath\naa\tx\nbb\td/y z\n"},
+      {"byte order mark", "\xef\xbb\xbfpath,hash\nx,aa\nd/y z,bb\n"},
+  }));
+  INFO(name);
+  const Reading reading = Read(text);
+  CHECK(reading.error == "");
+  CHECK(reading.entries == kTwo);
+}
+
+TEST_CASE("Manifest: --tag lines name their algorithm", "[core][manifest]") {
+  const Reading reading = Read("SHA256 (a (b).txt) = aabb\nXXH128 (c) = 0c\n");
+  CHECK(reading.entries == Entries{{"sha256:aabb", "a (b).txt"}, {"xxh3:0c", "c"}});
+  CHECK(Read("MD5 (a) = 00\n").error.find("MD5") != std::string::npos);
+}
+
+TEST_CASE("Manifest: escaped names and quoted fields come back as they were", "[core][manifest]") {
+  CHECK(Read("\\aa  new\\nline\\\\\n").entries == Entries{{"aa", "new\nline\\"}});
+  CHECK(Read("\\aa  back\\rone\\x\n").entries == Entries{{"aa", "back\rone\\x"}});
+  CHECK(Read("path,hash\n\"a,\"\"b\"\"\nc\",aa\n").entries == Entries{{"aa", "a,\"b\"\nc"}});
+  CHECK(Read(R"([{"hash":"aa","path":"gr\u00fc\u00df \ud83d\ude00"}])").entries ==
+        Entries{{"aa", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80"}});
+  CHECK(Read(std::string("aa  \xff\xfe\0", 7)).entries == Entries{{"aa", "\xff\xfe"}});
+}
+
+TEST_CASE("Manifest: an object carries options, before or after its entries", "[core][manifest]") {
+  for (const char* text :
+       {R"({"atomic":true,"update_timestamp":true,"entries":[{"hash":"aa","path":"x"}]})",
+        R"({"entries":[{"hash":"aa","path":"x"}],"update_timestamp":true,"atomic":true})"}) {
+    INFO(text);
+    const Reading reading = Read(text);
+    CHECK(reading.options.atomic);
+    CHECK(reading.options.update_timestamp);
+    CHECK(reading.entries.size() == 1);
+  }
+  CHECK(Read(R"({"atomic":1,"entries":[]})").error.find("true or false") != std::string::npos);
+}
+
+TEST_CASE("Manifest: an empty list is a manifest of nothing", "[core][manifest]") {
+  CHECK(Read("[]").error == "");
+  CHECK(Read("[]").entries.empty());
+  CHECK(Read(R"({"entries":[]})").error == "");
+}
+
+TEST_CASE("Manifest: what makes no sense is refused as a whole, saying where", "[core][manifest]") {
+  const auto [name, text] = GENERATE(table<std::string, std::string>({
+      {"empty", ""},
+      {"blank", " \n\n"},
+      {"half a byte order mark", "\xef\xbbpath,hash\nx,aa\n"},
+      {"truncated array", R"([{"hash":"aa","path":"x"},)"},
+      {"truncated string", R"([{"hash":"aa","pa)"},
+      {"truncated object", R"({"entries":[{"hash":"aa","path":"x"}])"},
+      {"text after", R"([] [])"},
+      {"number", "17"},
+      {"string", "\"x\""},
+      {"null", "null"},
+      {"array in array", R"([["aa","x"]])"},
+      {"string in array", R"(["aa"])"},
+      {"missing hash", R"([{"path":"x"}])"},
+      {"missing path", R"([{"hash":"aa"}])"},
+      {"hash not a string", R"([{"hash":17,"path":"x"}])"},
+      {"path is null", R"([{"hash":"aa","path":null}])"},
+      {"path is an object", R"([{"hash":"aa","path":{}}])"},
+      {"path is a list", R"([{"hash":"aa","path":[]}])"},
+      {"entries not a list", R"({"entries":7})"},
+      {"lone surrogate", R"([{"hash":"aa","path":"\ud800"}])"},
+      {"not UTF-8", "[{\"hash\":\"aa\",\"path\":\"\xff\"}]"},
+      {"deep nesting",
+       "[{\"hash\":\"aa\",\"path\":\"x\",\"y\":" + std::string(100, '[') + std::string(100, ']') + "}]"},
+      {"line without end", "aa  x\nbb  y"},
+      {"ndjson line without end", "{\"hash\":\"aa\",\"path\":\"x\"}\n{\"hash\":\"bb\",\"path\":\"y\"}"},
+      {"line without path", "aabb\n"},
+      {"prose", "hello world, this is prose\n"},
+      {"csv without header", "x,aa\ny,bb\n"},
+      {"csv short record", "path,hash\nx\n"},
+      {"csv open quote", "path,hash\n\"x,aa\n"},
+  }));
+  INFO(name);
+  CHECK_FALSE(Read(text).error.empty());
+}
+
+TEST_CASE("Manifest: a value is at most 64 KiB, at its edge", "[core][manifest]") {
+  const std::string fits(kManifestValueBytesMax - 100, 'p');
+  const std::string over(kManifestValueBytesMax + 1, 'p');
+  CHECK(Read("[{\"hash\":\"aa\",\"path\":\"" + fits + "\"}]").error == "");
+  CHECK_FALSE(Read("[{\"hash\":\"aa\",\"path\":\"" + over + "\"}]").error.empty());
+  CHECK(Read("aa  " + fits + "\n").error == "");
+  CHECK_FALSE(Read("aa  " + over + "\n").error.empty());
+  // A value that never ends is given up long before memory is.
+  CHECK_FALSE(Read("[{\"hash\":\"" + std::string(10 << 20, 'a')).error.empty());
+}
+
+TEST_CASE("Manifest: an explicit extension decides", "[core][manifest]") {
+  CHECK(ManifestFormatOf("a.stage.json") == ManifestFormat::kJson);
+  CHECK(ManifestFormatOf("a.ndjson") == ManifestFormat::kNdjson);
+  CHECK(ManifestFormatOf("a.sum") == ManifestFormat::kSum);
+  CHECK(ManifestFormatOf("SHA256SUMS") == ManifestFormat::kSniff);
+  CHECK_FALSE(Read("aa  x\n", ManifestFormat::kJson).error.empty());
+  CHECK_FALSE(Read("[]", ManifestFormat::kSum).error.empty());
+}
+
+TEST_CASE("Batch: good entries are staged, refused ones are reported in order", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a"), b = scene.Put("b");
+  scene.Stage("d/folder/x", "x");
+  const auto report =
+      scene.StageManifest(a + "  one\n" + std::string(64, '0') + "  unknown\n" + "zz  nonsense\n" + b +
+                              "  ../up\n" + b + "  folder\n" + b + "  sub/two\n" + b + "  /abs\n",
+                          "d");
+  CHECK(report.entries == 7);
+  CHECK(report.added == 2);
+  Lines refused;
+  Ok(report.refused.ForEach([&](const RefusedEntry& entry) -> Status {
+    refused.push_back(entry.path + ": " + entry.reason);
+    return {};
+  }));
+  REQUIRE(refused.size() == 5);
+  CHECK(refused[0] == "unknown: version " + std::string(64, '0') + ": no such version");
+  CHECK(refused[1].find("nonsense: 'zz' is not a content hash") == 0);
+  CHECK(refused[2].find("../up: ") == 0);
+  CHECK(refused[3].find("folder: 'folder' is a folder") == 0);
+  CHECK(refused[4].find("/abs: ") == 0);
+  CHECK(scene.Read("d/one") == "a");
+  CHECK(scene.Read("d/sub/two") == "b");
+}
+
+TEST_CASE("Batch: atomic stages nothing if anything is refused", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  const std::string bad = a + "  one\n" + std::string(64, '0') + "  two\n";
+  const auto report = scene.StageManifest(bad, "", {.atomic = true, .update_timestamp = false});
+  CHECK(report.Withdrawn());
+  CHECK(report.refused.size() == 1);
+  CHECK(scene.Tree().empty());
+  CHECK_FALSE(
+      scene.StageManifest(a + "  one\n", "", {.atomic = true, .update_timestamp = false}).Withdrawn());
+  CHECK(scene.Read("one") == "a");
+}
+
+TEST_CASE("Batch: of two entries for a path the last wins", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a"), b = scene.Put("b");
+  scene.StageManifest(a + "  x\n" + b + "  y\n" + b + "  x\n");
+  CHECK(scene.Read("x") == "b");
+}
+
+TEST_CASE("Batch: of a file and a folder of one name the first wins", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  CHECK(scene.StageManifest(a + "  x.y\n" + a + "  x/below\n" + a + "  x\n").refused.size() == 1);
+  CHECK(scene.Exists("x/below"));
+  CHECK(scene.StageManifest(a + "  z\n" + a + "  z/below\n").refused.size() == 1);
+  CHECK(scene.Read("z") == "a");
+}
+
+TEST_CASE("Batch: a malformed manifest stages nothing, however late the fault", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  std::string text = "[";
+  for (int i = 0; i < 40'000; ++i)
+    text += "{\"hash\":\"" + a + "\",\"path\":\"f" + std::to_string(i) + "\"},";
+  const auto source = NewStringSource(text);
+  Workspace::ManifestRequest request;
+  request.source = source.get();
+  CHECK(scene.workspace().StageManifest(request).error().code() == ErrorCode::kInvalidArgument);
+  CHECK(scene.Tree().empty());
+}
+
+TEST_CASE("Batch: many refused entries are all reported", "[core][batch]") {
+  Scene scene;
+  std::string text;
+  for (int i = 0; i < 50'000; ++i) text += "00  some/rather/long/path/number/" + std::to_string(i) + "\n";
+  const auto report = scene.StageManifest(text);
+  CHECK(report.refused.size() == 50'000);
+  int64_t seen = 0;
+  Ok(report.refused.ForEach([&](const RefusedEntry& entry) -> Status {
+    if (!entry.path.ends_with('/' + std::to_string(seen))) FAIL(entry.path);
+    ++seen;
+    return {};
+  }));
+  CHECK(seen == 50'000);
+}
+
+TEST_CASE("Report: JSON shows bad names as text and exactly", "[core][batch]") {
+  Scene scene;
+  const auto report = scene.StageManifest(std::string("00  \xff.jpg\0", 10), "d");
+  std::string json;
+  Ok(WriteReportJson(report, [&](std::string_view piece) -> Status {
+    json += piece;
+    return {};
+  }));
+  CHECK(json.find("\"refused\":1") != std::string::npos);
+  CHECK(json.find("\"path\":\"\xef\xbf\xbd.jpg\",\"path_base64\":\"/y5qcGc=\"") != std::string::npos);
+  CHECK(json.find("\"directory\":\"d\"") != std::string::npos);
+}
+
+TEST_CASE("Inbox: one renamed into place waits to be staged, also across a crash", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  const auto put = [&](const std::string& path) {
+    return Value(scene.repository().PutBytes(a + "  " + path + "\n")).id;
+  };
+  const RepoPath directory = Value(RepoPath::Parse("data"));
+  Ok(scene.workspace().StoreInInbox(directory, ".tmp.Ab12Cd", put("x")).WithoutValue());
+  Ok(scene.workspace().RenameInbox(directory, ".tmp.Ab12Cd", directory, "m.sum"));
+  scene.Write("tmp", a + "  y\n");
+  scene.Rename("tmp", "m.stage.sum");
+  CHECK_FALSE(scene.Exists("data/x"));
+  scene.Reopen();
+  Ok(scene.workspace().StageQueued());
+  CHECK(scene.Read("data/x") == "a");
+  CHECK(scene.Read("y") == "a");
+  CHECK(Value(scene.workspace().LookUpInbox(directory, "m.sum.result.json")));
+  scene.Remove("y");
+  Ok(scene.workspace().StageQueued());
+  CHECK_FALSE(scene.Exists("y"));
+}
+
+TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  const RepoPath directory = Value(RepoPath::Parse("data"));
+  const auto store = [&](const std::string& name, const std::string& text) {
+    Ok(scene.workspace()
+           .StoreInInbox(directory, name, Value(scene.repository().PutBytes(text)).id)
+           .WithoutValue());
+    return scene.workspace().StageFromInbox(directory, name);
+  };
+  Ok(store("m.sum", a + "  x\n"));
+  CHECK(scene.Read("data/x") == "a");
+  const auto bad = store("bad.json", "[{");
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().code() == ErrorCode::kInvalidArgument);
+  Lines names;
+  for (const InboxFile& file : Value(scene.workspace().ListInbox(directory))) names.push_back(file.name);
+  CHECK(names == Lines{"bad.json", "bad.json.result.json", "m.sum", "m.sum.result.json"});
+  CHECK(scene.StatusLines() == Lines{"A  data/x"});
+  Ok(store("m.atomic.sum", a + "  y\n00  z\n"));
+  CHECK_FALSE(scene.Exists("data/y"));
+}
+
+}  // namespace stagefs::test

@@ -1,0 +1,213 @@
+// Merging branches, history, the first commit, and repositories opened through a Root.
+#include <thread>
+
+#include "tests/catch.h"
+#include "tests/scene.h"
+
+namespace stagefs::test {
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+// Two branches, `main` and `side`, and a workspace on each.
+struct Branches : Scene {
+  Branches() {
+    Stage("both", "0");
+    Stage("d/kept", "0");
+    Scene::Commit("base");
+    Ok(repository().CreateBranch("side", "main"));
+    Value(repository().CreateWorkspace("side", "s", std::nullopt));
+    side = Value(Workspace::Open(repository(), "s"));
+  }
+  void StageOnSide(const std::string& path, const std::string& text) {
+    Ok(side->StagePath(Value(RepoPath::Parse(path)), Put(text), {}).WithoutValue());
+  }
+  CommitInfo CommitSide() {
+    return Value(side->Commit("side", {"Bob", "bob@example.org"}, std::nullopt)).commit;
+  }
+  Result<MergeResult> Merge(const std::string& base, const std::string& head) {
+    return repository().Merge(base, head, "merge", {"Ann", "ann@example.org"});
+  }
+  // What a new workspace of `branch` shows.
+  Files TreeOf(const std::string& branch) {
+    Value(repository().CreateWorkspace(branch, "look", std::nullopt));
+    auto mine = std::move(look);
+    look = Value(Workspace::Open(repository(), "look"));
+    Files files;
+    for (const char* path : {"both", "d/kept", "d/new", "e/kept", "ours", "theirs", "deep/er/file"}) {
+      if (look->Find(Value(RepoPath::Parse(path)))) files[path] = ReadFrom(*look, path);
+    }
+    Ok(repository().DeleteWorkspace("look", false));
+    return files;
+  }
+  std::unique_ptr<Workspace> side, look;
+};
+
+}  // namespace
+
+TEST_CASE("Merge: both sides' changes are in the merge, which has two parents", "[core][merge]") {
+  Branches scene;
+  scene.StageOnSide("theirs", "1");
+  scene.StageOnSide("deep/er/file", "1");
+  Ok(scene.side->RemovePath(Value(RepoPath::Parse("both"))));
+  const CommitInfo theirs = scene.CommitSide();
+  scene.Stage("ours", "2");
+  const std::string ours = scene.Commit("ours");
+  const auto preview = Value(scene.repository().PreviewMerge("main", "side"));
+  CHECK(preview.conflicts.empty());
+  REQUIRE(preview.commits.size() == 1);
+  CHECK(preview.commits[0].id == theirs.id);
+  CHECK(scene.TreeOf("main") == Files{{"both", "0"}, {"d/kept", "0"}, {"ours", "2"}});
+
+  const auto merged = Value(scene.Merge("main", "side"));
+  CHECK(merged.base.id == ours);
+  CHECK(Value(scene.repository().ParentsOf(merged.merge)) == std::vector<std::string>{ours, theirs.id});
+  CHECK(scene.TreeOf("main") ==
+        Files{{"d/kept", "0"}, {"deep/er/file", "1"}, {"ours", "2"}, {"theirs", "1"}});
+  CHECK(scene.TreeOf("side") == Files{{"d/kept", "0"}, {"deep/er/file", "1"}, {"theirs", "1"}});
+  const auto log = Value(scene.repository().Log("main", 0, 10));
+  CHECK(log.total == 5);  // The first, base, theirs, ours, the merge.
+  CHECK(log.commits[0].id == merged.merge.id);
+  // The other way there is nothing left but to move forward.
+  CHECK(Value(scene.Merge("side", "main")).merge.id == merged.merge.id);
+  CHECK(scene.TreeOf("side") == scene.TreeOf("main"));
+  CHECK(Value(scene.Merge("side", "main")).merge.id == merged.merge.id);
+}
+
+TEST_CASE("Merge: after a merge only what came since is merged", "[core][merge]") {
+  Branches scene;
+  scene.StageOnSide("theirs", "1");
+  scene.CommitSide();
+  scene.Stage("ours", "2");
+  scene.Commit();
+  Value(scene.Merge("main", "side"));
+  scene.StageOnSide("theirs", "3");
+  scene.CommitSide();
+  CHECK(Value(scene.repository().PreviewMerge("main", "side")).commits.size() == 1);
+  Value(scene.Merge("main", "side"));
+  CHECK(scene.TreeOf("main")["theirs"] == "3");
+  // And back: side's own line never had `ours`.
+  Value(scene.Merge("side", "main"));
+  CHECK(scene.TreeOf("side")["ours"] == "2");
+}
+
+TEST_CASE("Merge: a renamed folder takes what the other side put into it", "[core][merge]") {
+  Branches scene;
+  Ok(scene.side->MovePath(Value(RepoPath::Parse("d")), Value(RepoPath::Parse("e"))));
+  scene.CommitSide();
+  scene.Stage("ours", "2");
+  scene.Commit();
+  Value(scene.Merge("main", "side"));
+  CHECK(scene.TreeOf("main") == Files{{"both", "0"}, {"e/kept", "0"}, {"ours", "2"}});
+}
+
+TEST_CASE("Merge: a path changed on both sides is a conflict that changes nothing", "[core][merge]") {
+  Branches scene;
+  scene.StageOnSide("both", "theirs");
+  scene.CommitSide();
+  scene.Stage("both", "ours");
+  scene.Commit();
+  CHECK(Value(scene.repository().PreviewMerge("main", "side")).conflicts == std::vector<std::string>{"both"});
+  const auto refused = scene.Merge("main", "side");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == ErrorCode::kConflict);
+  CHECK(scene.TreeOf("main")["both"] == "ours");
+  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 3);
+}
+
+TEST_CASE("Merge: the same change on both sides merges", "[core][merge]") {
+  Branches scene;
+  scene.StageOnSide("both", "same");
+  scene.CommitSide();
+  scene.Stage("both", "same");
+  scene.Commit();
+  CHECK(Value(scene.repository().ParentsOf(Value(scene.Merge("main", "side")).merge)).size() == 2);
+}
+
+TEST_CASE("Workspace: conflicts with a branch are listed", "[core][merge]") {
+  Branches scene;
+  scene.StageOnSide("both", "theirs");
+  scene.CommitSide();
+  scene.Stage("both", "ours");
+  scene.Stage("ours", "ours");
+  CHECK(Value(scene.workspace().Conflicts("side")) == std::vector<std::string>{"both"});
+  CHECK(Value(scene.workspace().Conflicts("main")).empty());
+  CHECK(scene.StatusLines().size() == 2);
+}
+
+TEST_CASE("History: a path's commits are those that changed it or what is below it", "[core][merge]") {
+  Branches scene;
+  scene.Stage("d/new", "1");
+  const std::string second = scene.Commit("second");
+  scene.Stage("ours", "1");
+  scene.Commit("third");
+  scene.Rename("d", "e");
+  const std::string moved = scene.Commit("moved");
+  const auto history = [&](const std::string& path) {
+    std::vector<std::string> messages;
+    for (const auto& commit :
+         Value(scene.repository().History("main", Value(RepoPath::ParseDirectory(path)), 0, 10)).commits) {
+      messages.push_back(commit.message);
+    }
+    return messages;
+  };
+  CHECK(history("both") == Lines{"base"});
+  CHECK(history("d") == Lines{"moved", "second", "base"});
+  CHECK(history("d/new") == Lines{"moved", "second"});
+  CHECK(history("e/new") == Lines{"moved"});
+  CHECK(history("").size() == 5);
+  CHECK(Value(scene.repository().History("main", RepoPath(), 1, 2)).commits.size() == 2);
+}
+
+TEST_CASE("Seed: files go into the first commit, and only there", "[core][merge]") {
+  Scene scene;
+  const VersionInfo readme = Value(scene.repository().PutBytes("# hello"));
+  const RepoPath path = Value(RepoPath::Parse("docs/README.md"));
+  const CommitInfo first = Value(scene.repository().Seed({{path, readme.id}}));
+  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 1);
+  CHECK(Value(scene.repository().ListTree(first.id, Value(RepoPath::Parse("docs")), "", 10)).size() == 1);
+  CHECK(scene.Read("docs/README.md") == "# hello");
+  scene.Stage("x", "1");
+  scene.Commit();
+  CHECK(scene.repository().Seed({{path, readme.id}}).error().code() == ErrorCode::kConflict);
+}
+
+TEST_CASE("StageVersions: one that cannot be staged leaves the others", "[core][workspace]") {
+  Scene scene;
+  scene.Stage("file", "0");
+  const VersionId version = Value(scene.repository().PutBytes("x")).id;
+  std::vector<Workspace::NamedVersion> files;
+  for (const char* path : {"a/b", "file/below", "c"})
+    files.push_back({Value(RepoPath::Parse(path)), version});
+  const auto outcomes = Value(scene.workspace().StageVersions(files, {}));
+  REQUIRE(outcomes.size() == 3);
+  CHECK(outcomes[0]);
+  CHECK(outcomes[1].error().code() == ErrorCode::kNotDirectory);
+  CHECK(outcomes[2]);
+  CHECK(scene.Tree() == Files{{"a/b", "x"}, {"c", "x"}, {"file", "0"}});
+}
+
+TEST_CASE("Root: a repository that was deleted and made again is another one", "[core][root]") {
+  TempFolder folder;
+  const RepositoryName name{"t", "r"};
+  Root root(folder.path());
+  auto first = Value(root.Create(name));
+  CHECK(root.Create(name).error().code() == ErrorCode::kExists);
+  CHECK(Value(root.Open(name)) == first);
+  Value(first->PutBytes("kept"));
+  // Deleting waits for whoever uses it.
+  std::jthread user([&first] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    first.reset();
+  });
+  Ok(root.Delete(name));
+  CHECK(root.Open(name).error().code() == ErrorCode::kNotFound);
+  Ok(Repository::Create(folder.path(), name));
+  const auto second = Value(root.Open(name));
+  CHECK_FALSE(second->FindVersion(ToHex(HashOf("kept").sha256)));
+  // By another process, as far as this one can tell.
+  Ok(Repository::Delete(folder.path(), name));
+  CHECK(root.Open(name).error().code() == ErrorCode::kNotFound);
+}
+
+}  // namespace stagefs::test

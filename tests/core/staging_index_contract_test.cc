@@ -1,0 +1,596 @@
+// What every StagingIndex promises.
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "tests/catch.h"
+#include "tests/scene.h"
+#include "tests/servers.h"
+#include "stagefs/posix_env.h"
+
+namespace stagefs::test {
+namespace {
+
+// Each implementation in turn.
+#define INDEXES GENERATE(IndexKind::kSqlite, IndexKind::kPostgres)
+enum class IndexKind { kSqlite, kPostgres };
+
+struct IndexScene {
+  explicit IndexScene(IndexKind kind)
+      : index(Value(kind == IndexKind::kSqlite ? OpenSqliteStagingIndex(folder / "stagefs.db")
+                                               : OpenPostgresStagingIndex(PostgresUrl(), "test/" + RandomHex(),
+                                                                            WhereMissing::kMake))) {}
+
+  std::unique_ptr<IndexTransaction> Begin() { return Value(index->Begin(Durability::kProcessDeath)); }
+  std::unique_ptr<IndexReader> Read() { return Value(index->Read()); }
+
+  VersionId AddVersion(IndexTransaction& transaction, const std::string& text, bool synced = true) {
+    VersionInfo version;
+    version.content = HashOf(text);
+    version.size_bytes = text.size();
+    version.synced = synced;
+    return Value(transaction.AddVersion(version));
+  }
+  static Entry File(VersionId version) {
+    Entry entry;
+    entry.kind = EntryKind::kFile;
+    entry.version = version;
+    return entry;
+  }
+  CommitInfo Commit(IndexTransaction& transaction, CommitSeq parent) {
+    CommitInfo commit;
+    commit.id = RandomHex();
+    commit.parent = parent;
+    return Value(transaction.AddCommit(commit));
+  }
+  WorkspaceId AddWorkspace(IndexTransaction& transaction) {
+    WorkspaceInfo workspace;
+    workspace.uid = RandomHex();
+    workspace.branch = "main";
+    return Value(transaction.AddWorkspace(workspace)).id;
+  }
+
+  TempFolder folder;
+  std::unique_ptr<StagingIndex> index;
+};
+
+}  // namespace
+
+TEST_CASE("StagingIndex: a transaction that does not commit leaves nothing", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  {
+    const auto transaction = scene.Begin();
+    Ok(transaction->PutMeta("key", "value"));
+    CHECK(Value(transaction->GetMeta("key")) == "value");
+  }
+  CHECK_FALSE(Value(scene.Read()->GetMeta("key")));
+}
+
+TEST_CASE("StagingIndex: a reader stays in the moment of its first question", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto before = scene.Read();
+  CHECK_FALSE(Value(before->GetMeta("key")));
+  const auto transaction = scene.Begin();
+  Ok(transaction->PutMeta("key", "value"));
+  Ok(transaction->Commit());
+  CHECK_FALSE(Value(before->GetMeta("key")));
+  CHECK(Value(scene.Read()->GetMeta("key")) == "value");
+}
+
+TEST_CASE("StagingIndex: transactions wait for each other", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto count_up = [&] {
+    for (int i = 0; i < 50; ++i) {
+      const auto transaction = Value(scene.index->Begin(Durability::kProcessDeath));
+      const auto now = Value(transaction->GetMeta("count"));
+      Ok(transaction->PutMeta("count", std::to_string(now ? std::stoi(*now) + 1 : 1)));
+      Ok(transaction->Commit());
+    }
+  };
+  std::thread other(count_up);
+  count_up();
+  other.join();
+  CHECK(Value(scene.Read()->GetMeta("count")) == "100");
+}
+
+TEST_CASE("PostgresStagingIndex: only who wants the same waits", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  auto first = Value(scene.index->Begin(Durability::kPowerLoss, Turn::Workspace(1)));
+  auto second = Value(scene.index->Begin(Durability::kPowerLoss, Turn::Commit(2)));
+  auto put = Value(scene.index->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  std::atomic<int> begun = 0;
+  const auto wait_for = [&](Turn turn) {
+    return std::thread([&scene, &begun, turn] {
+      const auto waiting = Value(scene.index->Begin(Durability::kPowerLoss, turn));
+      ++begun;
+    });
+  };
+  std::thread same = wait_for(Turn::Workspace(1)), history = wait_for(Turn::History());
+  // They would have begun long before these, which need not wait.
+  for (int i = 0; i < 20; ++i) Value(scene.index->Begin(Durability::kPowerLoss, Turn::Workspace(3)));
+  CHECK(begun == 0);
+  first.reset();
+  same.join();
+  second.reset();
+  history.join();
+  CHECK(begun == 2);
+  std::thread alone = wait_for(Turn::Everything());
+  put.reset();
+  alone.join();
+}
+
+TEST_CASE("PostgresStagingIndex: two that add the same version get the same row", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  auto first = Value(scene.index->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  const VersionId id = scene.AddVersion(*first, "same");
+  VersionId other = 0;
+  std::thread second([&] {
+    const auto transaction = Value(scene.index->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+    other = scene.AddVersion(*transaction, "same");
+    Ok(transaction->Commit());
+  });
+  Ok(first->Commit());
+  second.join();
+  CHECK(other == id);
+}
+
+TEST_CASE("StagingIndex: what was expected is answered and staged as without", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2");
+  const CommitInfo commit = scene.Commit(*t, 0);
+  Ok(t->PutTreeEntry(commit, {kRootFolder, "base"}, IndexScene::File(one)));
+  const TreeView view = Value(t->ViewOf(commit.seq));
+  const StagedEntry added{IndexScene::File(one), StagedState::kAdded};
+  Ok(t->PutStaged(w, {kRootFolder, "there"}, added));
+  const FolderId folder = Value(t->NewFolder());
+  Ok(t->Expect(w, view, {{kRootFolder, "base"}, {kRootFolder, "there"}, {kRootFolder, "new"}, {folder, "inside"}}));
+  CHECK(Value(t->LookUpBase(view, kRootFolder, "base"))->version == one);
+  CHECK_FALSE(Value(t->LookUpBase(view, kRootFolder, "new")));
+  CHECK(Value(t->LookUpStaged(w, kRootFolder, "there"))->entry.version == one);
+  CHECK_FALSE(Value(t->AddStaged(w, {kRootFolder, "there"}, added)));
+  CHECK(Value(t->AddStaged(w, {kRootFolder, "new"}, added)));
+  CHECK_FALSE(Value(t->AddStaged(w, {kRootFolder, "new"}, added)));
+  CHECK(Value(t->AddStaged(w, {folder, "inside"}, added)));
+  Ok(t->PutStaged(w, {kRootFolder, "there"}, {IndexScene::File(two), StagedState::kModified}));
+  Ok(t->EraseStaged(w, {folder, "inside"}));
+  // Looked at in another way, and expected again.
+  CHECK(Value(t->ListStaged(w, kRootFolder, "", 10)).size() == 2);
+  CHECK(Value(t->ScanStaged(w, std::nullopt, 10)).size() == 2);
+  CHECK(Value(t->CountStaged(w)) == 2);
+  Ok(t->Expect(w, view, {{kRootFolder, "new"}, {folder, "inside"}}));
+  CHECK(Value(t->LookUpStaged(w, kRootFolder, "new")));
+  CHECK_FALSE(Value(t->LookUpStaged(w, folder, "inside")));
+  CHECK(Value(t->AddStaged(w, {folder, "inside"}, added)));
+  // A folder where a file was expected.
+  Ok(t->Expect(w, view, {{kRootFolder, "folder"}}));
+  Ok(t->PutStaged(w, {kRootFolder, "folder"}, {Entry::OfFolder(folder), StagedState::kKept}));
+  CHECK(Value(t->PlaceInStaged(w, folder))->name == "folder");
+  CHECK_FALSE(Value(t->AddStaged(w, {kRootFolder, "folder"}, added)));
+  // A folder where a file waits to be written, taken away again, and a file once more.
+  const Slot changing{kRootFolder, "changing"};
+  const FolderId other = Value(t->NewFolder());
+  Ok(t->Expect(w, view, {changing}));
+  CHECK(Value(t->AddStaged(w, changing, added)));
+  Ok(t->PutStaged(w, changing, {Entry::OfFolder(other), StagedState::kKept}));
+  CHECK(Value(t->PlaceInStaged(w, other)) == changing);
+  Ok(t->EraseStaged(w, changing));
+  CHECK_FALSE(Value(t->PlaceInStaged(w, other)));
+  CHECK_FALSE(Value(t->LookUpStaged(w, kRootFolder, "changing")));
+  CHECK(Value(t->AddStaged(w, changing, added)));
+  CHECK(Value(t->ListStaged(w, kRootFolder, "", 10)).size() == 4);
+  Ok(t->EraseStaged(w, changing));
+  Ok(t->Commit());
+  const auto reader = scene.Read();
+  CHECK(Value(reader->LookUpStaged(w, kRootFolder, "there"))->entry.version == two);
+  CHECK(Value(reader->LookUpStaged(w, folder, "inside")));
+  CHECK(Value(reader->ScanStaged(w, std::nullopt, 10)).size() == 4);
+}
+
+TEST_CASE("StagingIndex: many changes without a question between", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  {
+    const auto t = scene.Begin();
+    for (int i = 0; i < 1000; ++i) Ok(t->PutMeta("key" + std::to_string(i), std::string(100, 'x')));
+    CHECK(Value(t->GetMeta("key999")));
+    for (int i = 0; i < 1000; ++i) Ok(t->EraseMeta("key" + std::to_string(i)));
+    Ok(t->PutMeta("key", "value"));
+    Ok(t->Commit());
+  }
+  CHECK(Value(scene.Read()->ListMeta("key")) == std::vector<std::string>{"key"});
+}
+
+TEST_CASE("PostgresStagingIndex: a change that fails is told at the latest by the commit", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  for (const bool asks : {false, true}) {
+    const auto t = scene.Begin();
+    Ok(t->PutMeta("key", "value"));
+    (void)t->PutMeta("bytes that are no text: \xff", "");
+    (void)t->PutMeta("key", "other");
+    if (asks) CHECK(t->GetMeta("key").error().code() == ErrorCode::kInvalidArgument);
+    const Status committed = t->Commit();
+    REQUIRE_FALSE(committed);
+    if (!asks) CHECK(committed.error().code() == ErrorCode::kInvalidArgument);
+  }
+  CHECK_FALSE(Value(scene.Read()->GetMeta("key")));
+  const auto t = scene.Begin();
+  Ok(t->PutMeta("key", "value"));
+  Ok(t->Commit());
+}
+
+TEST_CASE("PostgresStagingIndex: changes of a workspace are heard of", "[core][staging_index]") {
+  const std::string name = "test/" + RandomHex();
+  const auto open = [&] { return Value(OpenPostgresStagingIndex(PostgresUrl(), name, WhereMissing::kMake)); };
+  const auto here = open(), there = open();
+  const auto commit = [&](Turn turn) { Ok(Value(there->Begin(Durability::kPowerLoss, turn))->Commit()); };
+  while (!here->HeardMark(1) || !there->HeardMark(1)) std::this_thread::yield();
+  const auto first = here->HeardMark(1), second = here->HeardMark(2);
+  commit(Turn::NothingElse());
+  commit(Turn::Workspace(1));
+  while (here->HeardMark(1) == first) std::this_thread::yield();
+  CHECK(here->HeardMark(2) == second);
+  commit(Turn::History());
+  while (here->HeardMark(2) == second) std::this_thread::yield();
+  // Of its own at once.
+  const auto before = there->HeardMark(1);
+  commit(Turn::Workspace(1));
+  CHECK(there->HeardMark(1) != before);
+}
+
+TEST_CASE("StagingIndex: versions are listed by number", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2"), three = scene.AddVersion(*t, "3");
+  Ok(t->EraseVersion(two));
+  const auto from = [&](VersionId first, size_t limit) {
+    std::vector<VersionId> ids;
+    for (const VersionInfo& version : Value(t->ListVersionsFrom(first, limit))) ids.push_back(version.id);
+    return ids;
+  };
+  CHECK(from(one, 10) == std::vector<VersionId>{one, three});
+  CHECK(from(two, 10) == std::vector<VersionId>{three});
+  CHECK(from(one, 1) == std::vector<VersionId>{one});
+  CHECK(from(three + 1, 10).empty());
+}
+
+TEST_CASE("StagingIndex: many versions are found at once", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2");
+  const auto found =
+      Value(t->FindVersions({HashRef(HashOf("2").xxh3), HashRef(Sha256{}), HashRef(HashOf("1").sha256),
+                             HashRef(HashOf("1").sha256)}));
+  REQUIRE(found.size() == 4);
+  CHECK(found[0]->id == two);
+  CHECK_FALSE(found[1]);
+  CHECK(found[2]->id == one);
+  CHECK(found[3]->id == one);
+  CHECK(Value(t->FindVersions({})).empty());
+}
+
+TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract][staging_index]") {
+  IndexScene from(INDEXES), to(INDEXES);
+  {
+    const auto t = from.Begin();
+    const WorkspaceId w = from.AddWorkspace(*t);
+    const VersionId one = from.AddVersion(*t, "1");
+    const CommitInfo commit = from.Commit(*t, 0);
+    const FolderId folder = Value(t->NewFolder());
+    Ok(t->PutTreeEntry(commit, {kRootFolder, std::string("\xff\0'", 3)}, IndexScene::File(one)));
+    Ok(t->PutTreeEntry(commit, {kRootFolder, "folder"}, Entry::OfFolder(folder)));
+    Ok(t->PutBranch({"main", commit.seq}));
+    Ok(t->PutStaged(w, {folder, "a"}, {IndexScene::File(one), StagedState::kAdded}));
+    Ok(t->PutInbox(w, {"", "m.json", one, 1, 1}));
+    Ok(t->PutMeta("key", "value"));
+    Ok(t->PutMeta("boot", "other"));
+    Ok(t->Commit());
+  }
+  const auto old = from.Begin();
+  const auto fresh = to.Begin();
+  for (size_t table = 0; table < kIndexTables; ++table) {
+    for (std::optional<IndexRow> after;;) {
+      const auto page = Value(old->ListRows(table, after, 1));
+      if (page.empty()) break;
+      after = page.back();
+      Ok(fresh->PutRow(table, page[0]));
+    }
+  }
+  Ok(fresh->EndRows());
+  for (size_t table = 0; table < kIndexTables; ++table) {
+    CHECK(Value(fresh->ListRows(table, std::nullopt, 100)) == Value(old->ListRows(table, std::nullopt, 100)));
+  }
+  CHECK(Value(fresh->GetMeta("key")) == "value");
+  CHECK_FALSE(Value(fresh->GetMeta("boot")));
+  // What comes now has numbers that nothing had.
+  CHECK(Value(fresh->NewFolder()) == Value(old->NewFolder()));
+  CHECK(to.AddVersion(*fresh, "2") == from.AddVersion(*old, "2"));
+  Ok(fresh->Commit());
+  Ok(old->Freeze("it moved"));
+  Ok(old->Commit());
+  const auto frozen = from.Begin();
+  // Right away, or at the commit.
+  const Status put = frozen->PutMeta("key", "other");
+  const Status refused = put ? frozen->Commit() : put;
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message().find("it moved") != std::string::npos);
+  CHECK(Value(from.Read()->GetMeta("key")) == "value");
+}
+
+TEST_CASE("StagingIndex: versions are found by either hash", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto transaction = scene.Begin();
+  const VersionId id = scene.AddVersion(*transaction, "hello");
+  const auto version = Value(transaction->GetVersion(id));
+  REQUIRE(version);
+  CHECK(Value(transaction->FindVersion(HashRef(version->content.sha256)))->id == id);
+  CHECK(Value(transaction->FindVersion(HashRef(version->content.xxh3)))->id == id);
+  CHECK_FALSE(Value(transaction->FindVersion(HashRef(Sha256{}))));
+}
+
+TEST_CASE("StagingIndex: content whose XXH3 means another content is refused", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto transaction = scene.Begin();
+  const VersionId id = scene.AddVersion(*transaction, "first");
+  VersionInfo twin = *Value(transaction->GetVersion(id));
+  twin.content.sha256[0] ^= 1;
+  const auto added = transaction->AddVersion(twin);
+  REQUIRE_FALSE(added);
+  CHECK(added.error().code() == ErrorCode::kConflict);
+}
+
+TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const VersionId one = scene.AddVersion(*t, "1"), two = scene.AddVersion(*t, "2"),
+                  three = scene.AddVersion(*t, "3");
+  const Slot slot{kRootFolder, "a"};
+  const CommitInfo first = scene.Commit(*t, 0);
+  Ok(t->PutTreeEntry(first, slot, IndexScene::File(one)));
+  const CommitInfo second = scene.Commit(*t, first.seq);
+  Ok(t->PutTreeEntry(second, slot, IndexScene::File(two)));
+  const CommitInfo fork = scene.Commit(*t, first.seq);
+  Ok(t->PutTreeEntry(fork, slot, IndexScene::File(three)));
+  const CommitInfo after_fork = scene.Commit(*t, fork.seq);
+  Ok(t->PutTreeEntry(after_fork, slot, Entry()));
+
+  const auto at = [&](const CommitInfo& commit) -> VersionId {
+    const auto entry = Value(t->LookUpBase(Value(t->ViewOf(commit.seq)), kRootFolder, "a"));
+    return entry ? entry->version : 0;
+  };
+  CHECK(first.lineage == second.lineage);
+  CHECK(fork.lineage != second.lineage);
+  CHECK(at(first) == one);
+  CHECK(at(second) == two);
+  CHECK(at(fork) == three);
+  CHECK(at(after_fork) == 0);
+  CHECK(Value(t->ListBase(Value(t->ViewOf(second.seq)), kRootFolder, "", 10)).size() == 1);
+  CHECK(Value(t->ListBase(Value(t->ViewOf(after_fork.seq)), kRootFolder, "", 10)).empty());
+}
+
+TEST_CASE("StagingIndex: a listing is what look-ups say, however often names changed", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  std::mt19937 random(1);
+  std::vector<VersionId> versions;
+  std::vector<CommitInfo> commits{scene.Commit(*t, 0)};
+  const auto name_of = [](size_t number) { return "f" + std::to_string(10 + number); };
+  for (int i = 0; i < 200; ++i) {
+    versions.push_back(scene.AddVersion(*t, std::to_string(i)));
+    // Mostly on the newest one; now and then a branch begins.
+    const CommitInfo& parent = random() % 10 == 0 ? commits[random() % commits.size()] : commits.back();
+    commits.push_back(scene.Commit(*t, parent.seq));
+    for (size_t number = 0; number < 12; ++number) {
+      if (random() % (number + 1) != 0) continue;  // The first changes each time, others less often.
+      const Entry entry = random() % 5 == 0 ? Entry() : IndexScene::File(versions[random() % versions.size()]);
+      Ok(t->PutTreeEntry(commits.back(), {kRootFolder, name_of(number)}, entry));
+    }
+  }
+  for (size_t i = 0; i < commits.size(); i += 10) {
+    const TreeView view = Value(t->ViewOf(commits[i].seq));
+    std::vector<std::pair<std::string, VersionId>> looked_up, listed, paged;
+    for (size_t number = 0; number < 12; ++number) {
+      const auto entry = Value(t->LookUpBase(view, kRootFolder, name_of(number)));
+      if (entry) looked_up.emplace_back(name_of(number), entry->version);
+    }
+    for (const auto& [name, entry] : Value(t->ListBase(view, kRootFolder, "", 100))) {
+      listed.emplace_back(name, entry.version);
+    }
+    for (std::string after;;) {
+      const auto page = Value(t->ListBase(view, kRootFolder, after, 2));
+      if (page.empty()) break;
+      REQUIRE(page.size() <= 2);
+      for (const auto& [name, entry] : page) paged.emplace_back(name, entry.version);
+      after = page.back().name;
+    }
+    CHECK(listed == looked_up);
+    CHECK(paged == looked_up);
+  }
+}
+
+TEST_CASE("StagingIndex: a folder is where its newest visible row puts it", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  Entry folder;
+  folder.kind = EntryKind::kFolder;
+  folder.child = Value(t->NewFolder());
+  const CommitInfo first = scene.Commit(*t, 0);
+  Ok(t->PutTreeEntry(first, {kRootFolder, "old"}, folder));
+  const CommitInfo second = scene.Commit(*t, first.seq);
+  Ok(t->PutTreeEntry(second, {kRootFolder, "old"}, Entry()));
+  Ok(t->PutTreeEntry(second, {kRootFolder, "new"}, folder));
+  CHECK(Value(t->PlaceInBase(Value(t->ViewOf(first.seq)), folder.child))->name == "old");
+  CHECK(Value(t->PlaceInBase(Value(t->ViewOf(second.seq)), folder.child))->name == "new");
+  CHECK(Value(t->NewFolder()) != folder.child);
+}
+
+TEST_CASE("StagingIndex: staged rows are listed by name and scanned by folder", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t), other = scene.AddWorkspace(*t);
+  const VersionId version = scene.AddVersion(*t, "x");
+  for (const Slot& slot : {Slot{7, "b"}, Slot{7, "a"}, Slot{3, "z"}, Slot{7, std::string("\xff\0", 2)}}) {
+    Ok(t->PutStaged(w, slot, {IndexScene::File(version), StagedState::kAdded}));
+  }
+  Ok(t->PutStaged(other, {7, "c"}, {IndexScene::File(version), StagedState::kAdded}));
+  const auto listed = Value(t->ListStaged(w, 7, "", 10));
+  REQUIRE(listed.size() == 3);
+  CHECK(listed[0].name == "a");
+  CHECK(listed[2].name == std::string("\xff\0", 2));
+  CHECK(Value(t->ListStaged(w, 7, "a", 1)).at(0).name == "b");
+  const auto scanned = Value(t->ScanStaged(w, std::nullopt, 2));
+  REQUIRE(scanned.size() == 2);
+  CHECK(scanned[0].slot == Slot{3, "z"});
+  CHECK(Value(t->ScanStaged(w, scanned[1].slot, 10)).size() == 2);
+  Ok(t->EraseStaged(w, {7, "a"}));
+  CHECK_FALSE(Value(t->LookUpStaged(w, 7, "a")));
+}
+
+TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  StagedEntry staged;
+  staged.entry.kind = EntryKind::kSymlink;
+  staged.entry.target = "../elsewhere";
+  staged.entry.size_bytes = 12;
+  staged.entry.executable = true;
+  staged.entry.mtime_ns = -5;
+  staged.entry.scratch = true;
+  staged.state = StagedState::kKept;
+  Ok(t->PutStaged(w, {1, "link"}, staged));
+  const auto found = Value(t->LookUpStaged(w, 1, "link"));
+  REQUIRE(found);
+  CHECK(found->entry == staged.entry);
+  CHECK(found->state == staged.state);
+  // Added only where nothing is.
+  CHECK_FALSE(Value(t->AddStaged(w, {1, "link"}, {IndexScene::File(0), StagedState::kAdded})));
+  CHECK(Value(t->LookUpStaged(w, 1, "link"))->entry == staged.entry);
+  CHECK(Value(t->AddStaged(w, {1, "copy"}, staged)));
+  CHECK(Value(t->LookUpStaged(w, 1, "copy"))->entry == staged.entry);
+}
+
+TEST_CASE("StagingIndex: the first state before unsynced content is what to fall back to",
+          "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  const VersionId good = scene.AddVersion(*t, "good"), bad = scene.AddVersion(*t, "bad", false),
+                  worse = scene.AddVersion(*t, "worse", false);
+  const StagedEntry before{IndexScene::File(good), StagedState::kAdded};
+  Ok(t->PutUnsyncedEntry({w, {1, "a"}, bad, before}));
+  Ok(t->PutUnsyncedEntry({w, {1, "a"}, worse, StagedEntry{IndexScene::File(bad), StagedState::kAdded}}));
+  CHECK(Value(t->UnsyncedEntriesOf(bad)).empty());
+  const auto entries = Value(t->UnsyncedEntriesOf(worse));
+  REQUIRE(entries.size() == 1);
+  REQUIRE(entries[0].previous);
+  CHECK(entries[0].previous->entry.version == good);
+  Ok(t->PutUnsyncedEntry({w, {1, "b"}, worse, before}));
+  Ok(t->PutUnsyncedEntry({w, {1, "b"}, worse, std::nullopt}));  // Removed and made again.
+  CHECK(Value(t->UnsyncedEntriesOf(worse)).size() == 1);
+  Ok(t->SetSynced(worse));
+  CHECK(Value(t->UnsyncedEntriesOf(worse)).empty());
+  CHECK(Value(t->ListUnsynced(10)).size() == 1);
+}
+
+TEST_CASE("StagingIndex: a mount sees others' changes and not its own", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  Ok(t->NoteChange(w, 5, 77));
+  Ok(t->NoteChange(w, 6, kNoMount));
+  Ok(t->NoteChange(w, 5, kNoMount));
+  Ok(t->NoteChange(w, 5, 77));
+  const auto all = Value(t->ChangedFolders(w, 0, 77));
+  CHECK(std::set<FolderId>(all.begin(), all.end()) == std::set<FolderId>{5, 6});
+  CHECK(Value(t->ChangedFolders(w, 3, 77)).empty());
+  CHECK(Value(t->GetWorkspace(w))->change_seq == 4);
+
+  CHECK_FALSE(Value(t->IsMounted(w, kNoMount)));
+  Ok(t->PutMount({"here", "/mnt/a", w, 1, 1, 77, Value(t->ClockNs())}));
+  CHECK(Value(t->IsMounted(w, kNoMount)));
+  CHECK_FALSE(Value(t->IsMounted(w, 77)));
+  CHECK_FALSE(Value(t->IsMounted(w + 1, kNoMount)));
+  Ok(t->PutMount({"there", "/mnt/a", w, 1, 1, 78, 5}));
+  CHECK(Value(t->IsMounted(w, 77)));
+  CHECK(Value(t->ListMounts()).back().writer == 78);
+  CHECK(Value(t->ListMounts()).back().seen_ns == 5);
+  Ok(t->EraseMount("here", "/mnt/a"));
+  CHECK(Value(t->ListMounts()).size() == 1);
+  CHECK(std::abs(Value(t->ClockNs()) - NowNs()) < 60'000'000'000);
+}
+
+TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  const VersionId unused = scene.AddVersion(*t, "unused"), staged = scene.AddVersion(*t, "staged"),
+                  committed = scene.AddVersion(*t, "committed"), inbox = scene.AddVersion(*t, "inbox"),
+                  fallback = scene.AddVersion(*t, "fallback"),
+                  unsynced = scene.AddVersion(*t, "unsynced", false);
+  Ok(t->PutStaged(w, {1, "s"}, {IndexScene::File(staged), StagedState::kAdded}));
+  Ok(t->PutTreeEntry(scene.Commit(*t, 0), {1, "c"}, IndexScene::File(committed)));
+  Ok(t->PutInbox(w, {"", "m.json", inbox, 1, 1}));
+  Ok(t->PutUnsyncedEntry(
+      {w, {1, "f"}, unsynced, StagedEntry{IndexScene::File(fallback), StagedState::kAdded}}));
+  const auto found = Value(t->ListUnused(NowNs(), 10));
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].id == unused);
+  Ok(t->RenewVersion(unused, NowNs()));
+  CHECK(Value(t->ListUnused(NowNs() - 1'000'000'000, 10)).empty());
+  CHECK(Value(t->CountDangling()) == 0);
+  Ok(t->EraseVersion(staged));
+  CHECK(Value(t->CountDangling()) == 1);
+}
+
+TEST_CASE("StagingIndex: a newer schema and a foreign file are refused", "[core][staging_index]") {
+  TempFolder folder;
+  WriteFile(folder / "text.db", std::string(5000, 'x'));
+  CHECK(OpenSqliteStagingIndex(folder / "text.db").error().code() == ErrorCode::kCorrupt);
+  const std::string foreign = folder / "foreign.db";
+  REQUIRE(std::system(("sqlite3 " + foreign + " 'CREATE TABLE theirs (a)'").c_str()) == 0);
+  const auto refused = OpenSqliteStagingIndex(foreign);
+  CHECK(refused.error().code() == ErrorCode::kCorrupt);
+  CHECK(refused.error().message().find("not a stagefs index") != std::string::npos);
+  CHECK(OpenSqliteStagingIndex(folder / "missing/stagefs.db").error().code() == ErrorCode::kNotFound);
+  const std::string path = folder / "stagefs.db";
+  Ok(OpenSqliteStagingIndex(path).WithoutValue());
+  REQUIRE(std::system(("sqlite3 " + path + " 'PRAGMA user_version = 0'").c_str()) == 0);
+  CHECK(OpenSqliteStagingIndex(path).error().code() == ErrorCode::kCorrupt);
+  const std::string command = "sqlite3 " + path + " 'PRAGMA user_version = 999'";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const auto newer = OpenSqliteStagingIndex(path);
+  REQUIRE_FALSE(newer);
+  CHECK(newer.error().code() == ErrorCode::kUnsupported);
+  CHECK(newer.error().message().find("update stagefs") != std::string::npos);
+}
+
+TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][staging_index]") {
+  TempFolder folder;
+  const std::string path = folder / "stagefs.db";
+  {
+    const auto index = Value(OpenSqliteStagingIndex(path));
+    const auto transaction = Value(index->Begin(Durability::kPowerLoss));
+    CommitInfo commit;
+    commit.id = "old";
+    Value(transaction->AddCommit(commit));
+    Ok(transaction->Commit());
+  }
+  const std::string command =
+      "sqlite3 " + path +
+      " \"ALTER TABLE commit_log DROP COLUMN merged; DROP TABLE mount;"
+      " CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL,"
+      " started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+      " INSERT INTO mount VALUES (x'2f6d', 1, 2, 3); PRAGMA user_version = 1\"";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const auto index = Value(OpenSqliteStagingIndex(path));
+  const auto transaction = Value(index->Begin(Durability::kPowerLoss));
+  const CommitInfo old = *Value(transaction->FindCommit("old"));
+  CommitInfo merge;
+  merge.id = "merge";
+  merge.parent = merge.merged = old.seq;
+  CHECK(Value(transaction->GetCommit(Value(transaction->AddCommit(merge)).seq))->merged == old.seq);
+  CHECK(Value(transaction->IsMounted(1, 77)));  // A mount of that time.
+}
+
+}  // namespace stagefs::test

@@ -1,0 +1,317 @@
+// What staging one path means: every row of the rules.
+#include "tests/catch.h"
+#include "tests/scene.h"
+
+namespace stagefs::test {
+
+TEST_CASE("Staging: a path the base does not have is added", "[core][staging]") {
+  Scene scene(GENERATE(false, true));
+  CHECK(scene.Stage("images/cat.jpg", "cat") == StageOutcome::kAdded);
+  CHECK(scene.Read("images/cat.jpg") == "cat");
+  CHECK(scene.StatusLines() == Lines{"A  images/cat.jpg"});
+}
+
+TEST_CASE("Staging: other content than the base's is modified", "[core][staging]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Commit();
+  CHECK(scene.Stage("a", "2") == StageOutcome::kModified);
+  CHECK(scene.StatusLines() == Lines{"M  a"});
+  CHECK(scene.Read("a") == "2");
+}
+
+TEST_CASE("Staging: the base's own content is unchanged and withdraws what is pending", "[core][staging]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Commit();
+  CHECK(scene.Stage("a", "1") == StageOutcome::kUnchanged);
+  scene.Stage("a", "2");
+  CHECK(scene.Stage("a", "1") == StageOutcome::kUnchanged);
+  CHECK(scene.StatusLines().empty());
+  scene.Remove("a");
+  CHECK(scene.StatusLines() == Lines{"D  a"});
+  CHECK(scene.Stage("a", "1") == StageOutcome::kUnchanged);
+  CHECK(scene.StatusLines().empty());
+  CHECK(scene.Read("a") == "1");
+}
+
+TEST_CASE("Staging: update_timestamp stages the base's own content as modified, with time now",
+          "[core][staging]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Commit();
+  const int64_t before = Value(scene.workspace().LookUp(kRootFolder, "a"))->mtime_ns;
+  CHECK(scene.Stage("a", "1", true) == StageOutcome::kModified);
+  CHECK(Value(scene.workspace().LookUp(kRootFolder, "a"))->mtime_ns > before);
+  CHECK(scene.StatusLines() == Lines{"M  a"});
+  scene.Commit();
+  CHECK(scene.StatusLines().empty());
+}
+
+TEST_CASE("Staging: without update_timestamp a path has its version's time", "[core][staging]") {
+  Scene scene;
+  const auto version = Value(scene.repository().PutBytes("old"));
+  Ok(scene.workspace()
+         .StagePath(Value(RepoPath::Parse("a")), ToHex(version.content.xxh3), {})
+         .WithoutValue());
+  CHECK(Value(scene.workspace().LookUp(kRootFolder, "a"))->mtime_ns == version.stored_ns);
+}
+
+TEST_CASE("Staging: an unknown version is refused by name and changes nothing", "[core][staging]") {
+  Scene scene;
+  const std::string hash(64, 'a');
+  const auto staged = scene.workspace().StagePath(Value(RepoPath::Parse("x/y")), hash, {});
+  REQUIRE_FALSE(staged);
+  CHECK(staged.error().code() == ErrorCode::kNotFound);
+  CHECK(staged.error().message().find(hash) != std::string::npos);
+  CHECK_FALSE(scene.Exists("x"));
+}
+
+TEST_CASE("Staging: a file cannot be where a folder is, nor the reverse", "[core][staging]") {
+  Scene scene;
+  scene.Stage("folder/file", "1");
+  const std::string hash = scene.Put("2");
+  CHECK(scene.workspace().StagePath(Value(RepoPath::Parse("folder")), hash, {}).error().code() ==
+        ErrorCode::kIsDirectory);
+  CHECK(scene.workspace().StagePath(Value(RepoPath::Parse("folder/file/below")), hash, {}).error().code() ==
+        ErrorCode::kNotDirectory);
+  CHECK(scene.Tree() == std::map<std::string, std::string>{{"folder/file", "1"}});
+}
+
+TEST_CASE("Staging: removing a staged addition unstages it", "[core][staging]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Remove("a");
+  CHECK(scene.StatusLines().empty());
+  CHECK_FALSE(scene.Exists("a"));
+}
+
+TEST_CASE("Staging: removing a folder removes its files and nothing else", "[core][staging]") {
+  Scene scene;
+  scene.Stage("d/a", "1");
+  scene.Stage("d/e/b", "2");
+  scene.Stage("keep", "3");
+  scene.Commit();
+  scene.Stage("d/new", "4");
+  scene.Remove("d");
+  CHECK(scene.StatusLines() == Lines{"D  d/a", "D  d/e/b"});
+  CHECK(scene.Tree() == std::map<std::string, std::string>{{"keep", "3"}});
+  scene.MakeFolder("d");
+  CHECK(scene.Stage("d/a", "1") == StageOutcome::kUnchanged);
+  CHECK(scene.StatusLines() == Lines{"D  d/e/b"});
+}
+
+TEST_CASE("Rename: a file is removed there and added here", "[core][staging]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Commit();
+  scene.Rename("a", "b");
+  CHECK(scene.StatusLines() == Lines{"D  a", "A  b"});
+  scene.Rename("b", "a");
+  CHECK(scene.StatusLines().empty());
+}
+
+TEST_CASE("Rename: all four styles of saving are one modification", "[core][staging]") {
+  Scene scene;
+  scene.Stage("doc", "old");
+  scene.Commit();
+  SECTION("in place") { scene.Write("doc", "new"); }
+  SECTION("written aside and renamed over") {
+    scene.Write(".doc.Xy12Zq", "new");
+    CHECK(scene.StatusLines() == Lines{"?  .doc.Xy12Zq (scratch, never staged)"});
+    scene.Rename(".doc.Xy12Zq", "doc");
+  }
+  SECTION("removed, then renamed into place") {
+    scene.Write("doc.part", "new");
+    scene.Remove("doc");
+    scene.Rename("doc.part", "doc");
+  }
+  SECTION("renamed away and made again") {
+    scene.Rename("doc", "doc~");
+    scene.Write("doc", "new");
+    scene.Remove("doc~");
+  }
+  CHECK(scene.StatusLines() == Lines{"M  doc"});
+  CHECK(scene.Read("doc") == "new");
+}
+
+TEST_CASE("Rename: a folder of any size costs a constant number of rows", "[core][staging]") {
+  Scene scene;
+  for (int i = 0; i < 50; ++i) scene.Stage("old/sub/" + std::to_string(i), std::to_string(i % 5));
+  scene.Commit();
+  scene.Rename("old", "new");
+  const auto reader = Value(scene.repository().index().Read());
+  CHECK(Value(reader->ScanStaged(scene.workspace().id(), std::nullopt, 100)).size() == 2);
+  CHECK(scene.StatusLines() == Lines{"R  old -> new (50 files)"});
+  CHECK(scene.Read("new/sub/7") == "2");
+  CHECK_FALSE(scene.Exists("old"));
+  SECTION("and is undone by either name") {
+    scene.Unstage(GENERATE("old", "new"));
+    CHECK(scene.StatusLines().empty());
+    CHECK(scene.Read("old/sub/7") == "2");
+  }
+  SECTION("and by renaming it back") {
+    scene.Rename("new", "old");
+    CHECK(scene.StatusLines().empty());
+  }
+  SECTION("and is committed as it is") {
+    scene.Commit();
+    CHECK(scene.StatusLines().empty());
+    CHECK(scene.Tree(Workspace::Tree::kBase).size() == 50);
+    CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+  }
+  SECTION("and keeps what is changed inside it apart") {
+    scene.Stage("new/sub/7", "changed");
+    scene.Stage("new/added", "x");
+    CHECK(scene.StatusLines() == Lines{"R  old -> new (51 files)", "A  new/added", "M  new/sub/7"});
+    scene.Commit();
+    CHECK(scene.Read("new/sub/7") == "changed");
+    CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+  }
+}
+
+TEST_CASE("Rename: a folder cannot move into itself, nor over one that holds something", "[core][staging]") {
+  Scene scene;
+  scene.Stage("a/b/c", "1");
+  scene.Stage("d/e", "2");
+  CHECK(scene.workspace()
+            .Rename(scene.SlotOf("a"), scene.SlotOf("a/b/x"), RenameMode::kReplace)
+            .error()
+            .code() == ErrorCode::kInvalidArgument);
+  CHECK(scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d"), RenameMode::kReplace).error().code() ==
+        ErrorCode::kNotEmpty);
+  CHECK(
+      scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d/e"), RenameMode::kReplace).error().code() ==
+      ErrorCode::kNotDirectory);
+  CHECK(scene.workspace()
+            .Rename(scene.SlotOf("d/e"), scene.SlotOf("a/b"), RenameMode::kReplace)
+            .error()
+            .code() == ErrorCode::kIsDirectory);
+}
+
+TEST_CASE("Rename: NOREPLACE refuses and EXCHANGE swaps", "[core][staging]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Stage("d/b", "2");
+  scene.Commit();
+  CHECK(scene.workspace()
+            .Rename(scene.SlotOf("a"), scene.SlotOf("d/b"), RenameMode::kNoReplace)
+            .error()
+            .code() == ErrorCode::kExists);
+  Ok(scene.workspace().Rename(scene.SlotOf("a"), scene.SlotOf("d"), RenameMode::kExchange));
+  CHECK(scene.Read("d") == "1");
+  CHECK(scene.Read("a/b") == "2");
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == std::map<std::string, std::string>{{"a/b", "2"}, {"d", "1"}});
+}
+
+TEST_CASE("Traits: a changed time is kept and not staged, a changed exec bit is a modification",
+          "[core][staging]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  scene.Commit();
+  const Slot slot = scene.SlotOf("a");
+  Ok(scene.workspace().SetTraits(slot, 1'000'000'005, std::nullopt).WithoutValue());
+  CHECK(scene.StatusLines().empty());
+  CHECK(Value(scene.workspace().LookUp(slot.folder, slot.name))->mtime_ns == 1'000'000'005);
+  Ok(scene.workspace().SetTraits(slot, std::nullopt, true).WithoutValue());
+  CHECK(scene.StatusLines() == Lines{"M  a"});
+  Ok(scene.workspace().SetTraits(slot, std::nullopt, false).WithoutValue());
+  CHECK(scene.StatusLines().empty());
+  CHECK(scene.workspace().SetTraits({kRootFolder, "nope"}, 1, std::nullopt).error().code() ==
+        ErrorCode::kNotFound);
+}
+
+TEST_CASE("Scratch: written names are scratch, named ones are not", "[core][staging]") {
+  Scene scene;
+  CHECK(scene.Write(".DS_Store", "junk") == StageOutcome::kScratch);
+  CHECK(scene.Stage("Thumbs.db", "meant") == StageOutcome::kAdded);
+  CHECK(scene.StatusLines() == Lines{"?  .DS_Store (scratch, never staged)", "A  Thumbs.db"});
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase).size() == 1);
+  CHECK(scene.Read(".DS_Store") == "junk");
+  CHECK(scene.Write("Thumbs.db", "in the base: ordinary") == StageOutcome::kModified);
+}
+
+TEST_CASE("Scratch: the names that are and those that never are", "[core][staging]") {
+  for (const char* name :
+       {".goutputstream-A1B2C3", ".photo.jpg.a8Xk2Q", "video.mkv.part", ".notes.swp", ".x.swo", "4913",
+        ".~lock.table.ods#", ".DS_Store", "._photo.jpg", "Thumbs.db", "desktop.ini", ".nfs0001",
+        ".fuse_hidden0001", "batch.stage.json", "a.stage.csv", "b.stage.sum.result.json"}) {
+    INFO(name);
+    CHECK(IsScratchFile(name, 0));
+  }
+  for (const char* name :
+       {"index.lock", "tmpabcdefgh", "sedXXXXXX", "notes~", ".hidden", ".eslint.config", "part", ".part",
+        "photo.jpg", "stage.json", "49130", ".gitignore", "result.json"}) {
+    INFO(name);
+    CHECK_FALSE(IsScratchFile(name, 0));
+  }
+  CHECK_FALSE(IsScratchFile("4913", 1));
+}
+
+TEST_CASE("Link: a target that is content stages it, any other stays a link", "[core][staging]") {
+  Scene scene;
+  const std::string hash = scene.Put("cat");
+  scene.Stage("d/file", "dog");
+  const auto link = [&](const std::string& target) {
+    const std::string name = "l" + std::to_string(std::hash<std::string>()(target));
+    return Value(scene.workspace().Link(
+        {Value(scene.workspace().Find(Value(RepoPath::Parse("d")))).entry.child, name}, target, "/mnt/w"));
+  };
+  for (const std::string& target :
+       {hash, "sha256:" + hash, "../.stagefs/versions/" + hash, "/elsewhere/" + hash, std::string("file"),
+        std::string("./file"), std::string("/mnt/w/d/file")}) {
+    INFO(target);
+    CHECK(link(target).staged);
+  }
+  for (const char* target :
+       {"nowhere", "../../outside", "/mnt/w/d", "/mnt/wider/d/file", "/etc/passwd", "cafe"}) {
+    INFO(target);
+    const auto linked = link(target);
+    CHECK_FALSE(linked.staged);
+    CHECK(linked.entry.target == target);
+  }
+  const auto unknown = scene.workspace().Link({kRootFolder, "u"}, std::string(64, 'b'), "/mnt/w");
+  REQUIRE_FALSE(unknown);
+  CHECK(unknown.error().code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("Listing: pages merge the base and what is staged", "[core][staging]") {
+  Scene scene;
+  for (const char* name : {"a", "c", "e", "g", "i"}) scene.Stage(name, name);
+  scene.Commit();
+  for (const char* name : {"b", "d", "h", "j"}) scene.Stage(name, name);
+  for (const char* name : {"a", "e", "i"}) scene.Remove(name);
+  std::string names;
+  std::string after;
+  const size_t limit = GENERATE(1, 2, 3, 100);
+  for (;;) {
+    const auto page = Value(scene.workspace().List(kRootFolder, after, limit));
+    for (const auto& [name, entry] : page) names += name;
+    if (page.size() < limit) break;
+    after = page.back().name;
+  }
+  CHECK(names == "bcdghj");
+}
+
+TEST_CASE("Folders: an empty one lives in the workspace, not in commits", "[core][staging]") {
+  Scene scene;
+  scene.MakeFolder("empty");
+  scene.Stage("full/a", "1");
+  CHECK(scene.StatusLines() == Lines{"E  empty/ (empty folder, not in commits)", "A  full/a"});
+  scene.Commit();
+  CHECK(scene.Exists("empty"));
+  CHECK_FALSE(scene.workspace().Find(Value(RepoPath::Parse("empty")), Workspace::Tree::kBase));
+  scene.Remove("full/a");
+  scene.Commit();
+  CHECK(scene.Exists("full"));
+  CHECK_FALSE(scene.workspace().Find(Value(RepoPath::Parse("full")), Workspace::Tree::kBase));
+  scene.Reopen();
+  CHECK(scene.Exists("full"));
+  scene.Stage("full/again", "2");
+  scene.Commit();
+  CHECK(scene.Tree(Workspace::Tree::kBase) == std::map<std::string, std::string>{{"full/again", "2"}});
+}
+
+}  // namespace stagefs::test
