@@ -20,6 +20,10 @@
 #include "mount/mountpoint.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/process.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
+#include "stagefs/scratch_names.h"
+#include "stagefs/workspaces.h"
 #if STAGEFS_HTTP
 #include "api/server/http_server.h"
 #include "api/server/token.h"
@@ -248,16 +252,16 @@ class Program {
 #endif
 
   Status CreateMissing(const TargetName& name) {
-    const Status created = Repository::Create(options_.root, name.repository, options_.places);
+    const Status created = CreateRepository(options_.root, name.repository, options_.places);
     if (!created && created.error().code() != ErrorCode::kExists) return created;
     if (mkdir(mount_.mountpoint.c_str(), 0755) != 0 && errno != EEXIST && errno != ENOTCONN) {
       return ErrnoError("make folder " + mount_.mountpoint);
     }
-    STAGEFS_ASSIGN_OR_RETURN(const auto repository, Repository::Open(options_.root, name.repository, options_.places));
+    STAGEFS_ASSIGN_OR_RETURN(const auto repository, OpenRepository(options_.root, name.repository, options_.places));
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository->index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto known, reader->FindWorkspace(*name.workspace));
     if (known) return {};
-    return repository->CreateWorkspace(mount_.branch, name.workspace, std::nullopt).WithoutValue();
+    return Workspaces(*repository).Create(mount_.branch, name.workspace, std::nullopt).WithoutValue();
   }
 
   ExitStatus Mount() {

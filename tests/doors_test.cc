@@ -6,6 +6,9 @@
 #include <filesystem>
 
 #include "tests/scene.h"
+#include "stagefs/commit.h"
+#include "stagefs/repositories.h"
+#include "stagefs/status.h"
 
 namespace stagefs::test {
 namespace {
@@ -59,7 +62,7 @@ class MountScene {
     if (const size_t at = said.find("http://"); at != std::string::npos) {
       url_ = said.substr(at, said.find('\n', at) - at);
     }
-    repository_ = Value(Repository::Open(root(), {"t", "r"}));
+    repository_ = Value(OpenRepository(root(), {"t", "r"}));
     workspace_ = Value(Workspace::Open(*repository_, "w"));
   }
 
@@ -139,7 +142,7 @@ class MountScene {
   }
 
   void Remove(const std::string& path) { RunOk("rm -r " + Quote(mnt() + '/' + path)); }
-  void Commit() { Ok(workspace_->Commit("story", {"Ann", "ann@example.org"}, std::nullopt).WithoutValue()); }
+  void Commit() { Ok(CommitStaged(*workspace_, "story", {"Ann", "ann@example.org"}, std::nullopt).WithoutValue()); }
 
   // Lines of `status`, without the manifests that a door itself leaves as scratch.
   Lines StatusLines() {

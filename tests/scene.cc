@@ -9,6 +9,11 @@
 
 #include "tests/servers.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/commit.h"
+#include "stagefs/repositories.h"
+#include "stagefs/repository_places.h"
+#include "stagefs/status.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs::test {
 
@@ -63,13 +68,13 @@ Scene::Scene(bool in_memory_store) {
   const std::string folder = root_.path() + "/t/r";
   Ok(MakeFolders(folder));
   if (in_memory_store) {
-    repository_ = Value(Repository::Assemble(
+    repository_ = Value(AssembleRepository(
         folder, name(), Value(OpenSqliteStagingIndex(folder + "/stagefs.db")), NewMemoryVersionStore()));
   } else {
-    Ok(Repository::Create(root_.path(), name(), PlacesToTest()));
-    repository_ = Value(Repository::Open(root_.path(), name()));
+    Ok(CreateRepository(root_.path(), name(), PlacesToTest()));
+    repository_ = Value(OpenRepository(root_.path(), name()));
   }
-  Ok(repository_->CreateWorkspace("main", "w", std::nullopt).WithoutValue());
+  Ok(Workspaces(*repository_).Create("main", "w", std::nullopt).WithoutValue());
   workspace_ = Value(Workspace::Open(*repository_, "w"));
 }
 
@@ -96,7 +101,7 @@ StageReport Scene::StageManifest(const std::string& manifest, const std::string&
 
 Slot Scene::SlotOf(const std::string& path) {
   const RepoPath parsed = Value(RepoPath::Parse(path));
-  return {Value(workspace_->Find(parsed.parent())).entry.child, std::string(parsed.name())};
+  return {Value(workspace_->tree().Find(parsed.parent())).entry.child, std::string(parsed.name())};
 }
 
 StageOutcome Scene::Write(const std::string& path, const std::string& text) {
@@ -122,39 +127,36 @@ void Scene::Unstage(const std::string& path) {
 }
 
 std::string Scene::Commit(const std::string& message) {
-  return Value(workspace_->Commit(message, {"Ann", "ann@example.org"}, std::nullopt)).commit.id;
+  return Value(CommitStaged(*workspace_, message, {"Ann", "ann@example.org"}, std::nullopt)).commit.id;
 }
 
 std::unique_ptr<Workspace> Scene::Other() {
-  const WorkspaceInfo info = Value(repository_->CreateWorkspace("main", std::nullopt, std::nullopt));
+  const WorkspaceInfo info = Value(Workspaces(*repository_).Create("main", std::nullopt, std::nullopt));
   return Value(Workspace::Open(*repository_, info.uid));
 }
 
 bool Scene::Exists(const std::string& path) {
-  return workspace_->Find(Value(RepoPath::Parse(path))).has_value();
+  return workspace_->tree().Find(Value(RepoPath::Parse(path))).has_value();
 }
 
-std::string Scene::ReadFrom(Workspace& workspace, const std::string& path, Workspace::Tree tree) {
-  const Located located = Value(workspace.Find(Value(RepoPath::Parse(path)), tree));
+std::string Scene::ReadFrom(Tree& tree, const std::string& path) {
+  const Located located = Value(tree.Find(Value(RepoPath::Parse(path))));
   REQUIRE(located.entry.kind == EntryKind::kFile);
-  const auto reader = Value(repository_->index().Read());
-  const auto version = Value(reader->GetVersion(located.entry.version));
-  REQUIRE(version);
-  const auto bytes = Value(repository_->versions().Open(version->content.sha256));
+  const VersionInfo version = Value(repository_->GetVersion(located.entry.version));
+  const auto bytes = Value(repository_->versions().Open(version.content.sha256));
   std::string text(bytes->size_bytes(), '\0');
   REQUIRE(Value(bytes->ReadAt(text.data(), text.size(), 0)) == text.size());
   return text;
 }
 
-void Scene::AddTree(FolderId folder, const std::string& path, Workspace::Tree tree,
-                    std::map<std::string, std::string>* files) {
+void Scene::AddFiles(Tree& tree, FolderId folder, const std::string& path, std::map<std::string, std::string>* files) {
   std::string after;
   for (;;) {
-    const auto page = Value(workspace_->List(folder, after, 3, tree));
+    const auto page = Value(tree.List(folder, after, 3));
     for (const auto& [name, entry] : page) {
       const std::string at = path.empty() ? name : path + '/' + name;
-      if (entry.kind == EntryKind::kFolder) AddTree(entry.child, at, tree, files);
-      if (entry.kind == EntryKind::kFile) (*files)[at] = ReadFrom(*workspace_, at, tree);
+      if (entry.kind == EntryKind::kFolder) AddFiles(tree, entry.child, at, files);
+      if (entry.kind == EntryKind::kFile) (*files)[at] = ReadFrom(tree, at);
       if (entry.kind == EntryKind::kSymlink) (*files)[at] = "-> " + entry.target;
     }
     if (page.size() < 3) return;
@@ -162,9 +164,9 @@ void Scene::AddTree(FolderId folder, const std::string& path, Workspace::Tree tr
   }
 }
 
-std::map<std::string, std::string> Scene::Tree(Workspace::Tree tree) {
+std::map<std::string, std::string> Scene::FilesOf(Tree& tree) {
   std::map<std::string, std::string> files;
-  AddTree(kRootFolder, "", tree, &files);
+  AddFiles(tree, kRootFolder, "", &files);
   return files;
 }
 
@@ -187,7 +189,7 @@ void Scene::Close() {
 
 void Scene::Reopen() {
   Close();
-  repository_ = Value(Repository::Open(root_.path(), name()));
+  repository_ = Value(OpenRepository(root_.path(), name()));
   workspace_ = Value(Workspace::Open(*repository_, "w"));
 }
 

@@ -9,6 +9,7 @@
 
 #include "stagefs/status_text.h"
 #include "stagefs/workspace.h"
+#include "stagefs/status.h"
 
 namespace stagefs::test {
 
@@ -63,10 +64,12 @@ class Scene {
 
   bool Exists(const std::string& path);
   std::string Read(const std::string& path) { return ReadFrom(*workspace_, path); }
-  std::string ReadFrom(Workspace& workspace, const std::string& path,
-                       Workspace::Tree tree = Workspace::Tree::kWorkspace);
-  // Path → content of every file.
-  std::map<std::string, std::string> Tree(Workspace::Tree tree = Workspace::Tree::kWorkspace);
+  std::string ReadFrom(Workspace& workspace, const std::string& path) { return ReadFrom(workspace.tree(), path); }
+  std::string ReadFrom(Tree& tree, const std::string& path);
+  // Path → content of every file, of the workspace and of its base.
+  std::map<std::string, std::string> AllFiles() { return FilesOf(workspace_->tree()); }
+  std::map<std::string, std::string> BaseFiles() { return FilesOf(workspace_->base()); }
+  std::map<std::string, std::string> FilesOf(Tree& tree);
   // Lines of `status`.
   std::vector<std::string> StatusLines();
 
@@ -75,8 +78,7 @@ class Scene {
   void Reopen();
 
  private:
-  void AddTree(FolderId folder, const std::string& path, Workspace::Tree tree,
-               std::map<std::string, std::string>* files);
+  void AddFiles(Tree& tree, FolderId folder, const std::string& path, std::map<std::string, std::string>* files);
 
   TempFolder root_;
   std::unique_ptr<Repository> repository_;

@@ -7,6 +7,7 @@
 #include "wire/file_type.h"
 #include "handlers.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/history.h"
 
 namespace stagefs {
 namespace {
@@ -176,9 +177,9 @@ CommitRequest CommitRequestOf(const std::map<std::string, std::string>& fields, 
 }
 
 HttpResponse CommitPathsReply(Call& call, std::string_view message, const std::string& branch,
-                              const std::vector<Repository::PathChange>& changes,
+                              const std::vector<History::PathChange>& changes,
                               const CommitRequest& request) {
-  const auto commit = call.repository->CommitPaths(branch, changes, request.message, request.author);
+  const auto commit = History(*call.repository).CommitPaths(branch, changes, request.message, request.author);
   if (!commit) return ErrorReply(commit.error());
   if (!*commit) {
     return JsonReply(422, ErrorBody(422, "no_changes", "No changes to commit",
@@ -189,9 +190,9 @@ HttpResponse CommitPathsReply(Call& call, std::string_view message, const std::s
 }
 
 // Where the files of an upload go. One `file` is the whole target, or goes into it if it is a folder.
-Result<std::vector<Repository::PathChange>> PlaceFiles(const Form& form, const BranchPath& at,
+Result<std::vector<History::PathChange>> PlaceFiles(const Form& form, const BranchPath& at,
                                                        bool is_folder) {
-  std::vector<Repository::PathChange> changes;
+  std::vector<History::PathChange> changes;
   bool single = false, several = false;
   for (const Form::File& file : form.files) {
     const bool whole = file.field == "file";

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "server/multipart.h"
+#include "stagefs/history.h"
 
 namespace stagefs {
 namespace {
@@ -65,7 +66,7 @@ bool IsJson(const std::string& media_type) {
 }
 
 Result<CommitView> ViewOf(Repository& repository, const CommitInfo& commit) {
-  STAGEFS_ASSIGN_OR_RETURN(auto parents, repository.ParentsOf(commit));
+  STAGEFS_ASSIGN_OR_RETURN(auto parents, History(repository).ParentsOf(commit));
   return CommitView{commit, std::move(parents)};
 }
 

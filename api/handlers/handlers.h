@@ -11,6 +11,7 @@
 #include "stagefs/repository.h"
 #include "stagefs/workspace.h"
 #include "stagefs/uri.h"
+#include "stagefs/repositories.h"
 #include "wire/wire.h"
 #include "wire/wire_in.h"
 

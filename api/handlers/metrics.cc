@@ -5,6 +5,7 @@
 
 #include "handlers.h"
 #include "stagefs/counters.h"
+#include "stagefs/repositories.h"
 
 namespace stagefs {
 namespace {

@@ -1,6 +1,9 @@
 // Repositories, their branches and commits.
 #include "handlers.h"
 #include "server/multipart.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
+#include "stagefs/revision.h"
 
 namespace stagefs {
 namespace {
@@ -89,8 +92,8 @@ Result<CommitInfo> SeedWith(Call& call, const FirstFiles& first) {
       files.emplace_back(std::move(parsed), file.version.id);
     }
   }
-  if (files.empty()) return call.repository->ResolveRevision(std::string(kDefaultBranch));
-  return call.repository->Seed(files);
+  if (files.empty()) return History(*call.repository).Resolve(std::string(kDefaultBranch));
+  return History(*call.repository).Seed(files);
 }
 
 }  // namespace
@@ -136,10 +139,11 @@ HttpResponse CreateRepository(Call& call) {
 HttpResponse GetRepository(Call& call) {
   RepositoryView view;
   view.name = call.repository->name();
-  const auto head = call.repository->ResolveRevision(std::string(kDefaultBranch));
+  const auto head = History(*call.repository).Resolve(std::string(kDefaultBranch));
   if (head && head->parent == 0) {
-    const auto tree = call.repository->ListTree(head->id, RepoPath(), "", 1);
-    view.empty = tree && tree->empty();
+    const auto tree = OpenTree(*call.repository, *head);
+    const auto empty = tree ? (*tree)->IsEmpty(kRootFolder) : tree.error();
+    view.empty = empty && *empty;
   }
   return JsonReply(200, RepositoryBody(view));
 }
@@ -186,14 +190,14 @@ HttpResponse CreateBranch(Call& call) {
   if (!from_name || !commit_id) return BadRequest("from_name and commit_id are strings");
   if (!*from_name && !*commit_id) return BadRequest("send from_name or commit_id");
   const std::string from = commit_id->value_or(from_name->value_or(""));
-  const auto start = call.repository->ResolveRevision(from);
+  const auto start = History(*call.repository).Resolve(from);
   if (!start)
     return *commit_id ? NoRevision(from) : NotFoundReply("Branch does not exist", BranchNotFound(from));
-  const Status created = call.repository->CreateBranch(*name, start->id);
+  const Status created = History(*call.repository).CreateBranch(*name, start->id);
   if (created) return BranchReply(call, kCreated, *name);
   if (created.error().code() != ErrorCode::kExists) return ErrorReply(created.error());
   // A client that asks again gets what it asked for.
-  const auto existing = call.repository->ResolveRevision(*name);
+  const auto existing = History(*call.repository).Resolve(*name);
   if (existing && existing->seq == start->seq) return BranchReply(call, kFound, *name);
   return JsonReply(409,
                    ErrorBody(409, "resource_already_exists", "Branch exists", created.error().message()));
@@ -207,8 +211,8 @@ HttpResponse UpdateBranch(Call& call) {
   const auto wanted = WireObject::Parse(*text);
   const auto commit = wanted ? wanted->Text("commit_id") : Result<std::string>(wanted.error());
   if (!commit) return BadRequest(commit.error().message());
-  if (!call.repository->ResolveRevision(*commit)) return NoRevision(*commit);
-  const auto moved = call.repository->MoveBranch(call.rest, *commit);
+  if (!History(*call.repository).Resolve(*commit)) return NoRevision(*commit);
+  const auto moved = History(*call.repository).MoveBranch(call.rest, *commit);
   if (moved) return BranchReply(call, kUpdated, call.rest);
   if (moved.error().code() != ErrorCode::kNotFound) return ErrorReply(moved.error());
   return NotFoundReply("Branch does not exist", BranchNotFound(call.rest));
@@ -217,7 +221,7 @@ HttpResponse UpdateBranch(Call& call) {
 HttpResponse DeleteBranch(Call& call) {
   const HttpResponse found = BranchReply(call, kDeleted, call.rest);
   if (found.status != 200) return found;
-  const Status deleted = call.repository->DeleteBranch(call.rest);
+  const Status deleted = History(*call.repository).DeleteBranch(call.rest);
   if (deleted) return found;
   if (deleted.error().code() != ErrorCode::kBusy) return ErrorReply(deleted.error());
   return JsonReply(409, ErrorBody(409, "conflict", "Branch is in use", deleted.error().message()));
@@ -229,7 +233,7 @@ HttpResponse GetHistory(Call& call) {
   const auto resource = ResolveResource(*call.repository, call.rest);
   if (!resource) return NoRevision(call.rest);
   const auto history =
-      call.repository->History(resource->revision.commit.id, resource->path, (page->number - 1) * page->size,
+      History(*call.repository).LogOf(resource->revision.commit.id, resource->path, (page->number - 1) * page->size,
                                static_cast<size_t>(page->size));
   if (!history) return ErrorReply(history.error());
   if (history->total == 0) {
@@ -246,8 +250,8 @@ HttpResponse CompleteCommit(Call& call) { return CommitReply(call, kCreated); }
 HttpResponse GetMergeable(Call& call) {
   const auto spec = ParseMergeSpec(call.rest);
   if (!spec) return BadRequest("write BASE..HEAD");
-  if (!call.repository->ResolveRevision(spec->second)) return NoRevision(spec->second);
-  const auto preview = call.repository->PreviewMerge(spec->first, spec->second);
+  if (!History(*call.repository).Resolve(spec->second)) return NoRevision(spec->second);
+  const auto preview = History(*call.repository).PreviewMerge(spec->first, spec->second);
   if (!preview && preview.error().code() == ErrorCode::kNotFound) {
     return NotFoundReply("Branch does not exist", BranchNotFound(spec->first));
   }
@@ -271,8 +275,8 @@ HttpResponse MergeBranches(Call& call) {
     author = {name->value_or(author.name), email->value_or(author.email)};
   }
   const auto& [base, head] = *spec;
-  if (!call.repository->ResolveRevision(head)) return NoRevision(head);
-  const auto merged = call.repository->Merge(base, head, MergeMessage(base, head), author);
+  if (!History(*call.repository).Resolve(head)) return NoRevision(head);
+  const auto merged = History(*call.repository).Merge(base, head, MergeMessage(base, head), author);
   if (!merged && merged.error().code() == ErrorCode::kNotFound) {
     return NotFoundReply("Branch does not exist", BranchNotFound(base));
   }

@@ -8,6 +8,7 @@ namespace {
 
 constexpr char kOpenApi[] =
 #include "openapi_json.inc"
+#include "stagefs/repositories.h"
     ;
 
 }  // namespace
@@ -23,7 +24,7 @@ HttpResponse GetMinVersion(Call&) { return JsonReply(200, VersionBody(true)); }
 HttpResponse GetOpenApi(Call&) { return JsonReply(200, kOpenApi); }
 
 HttpResponse ListNamespaces(Call& call) {
-  const auto repositories = Repository::List(call.root.folder());
+  const auto repositories = ListRepositories(call.root.folder());
   if (!repositories) return ErrorReply(repositories.error());
   std::set<std::string> names;
   for (const RepositoryName& name : *repositories) names.insert(name.space);
@@ -31,7 +32,7 @@ HttpResponse ListNamespaces(Call& call) {
 }
 
 HttpResponse GetNamespace(Call& call) {
-  const auto repositories = Repository::List(call.root.folder());
+  const auto repositories = ListRepositories(call.root.folder());
   if (!repositories) return ErrorReply(repositories.error());
   for (const RepositoryName& name : *repositories) {
     if (name.space == call.names[0]) return JsonReply(200, NamespaceBody(name.space));

@@ -7,6 +7,7 @@
 #include "server/multipart.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/uploads.h"
+#include "stagefs/upkeep.h"
 
 namespace stagefs {
 namespace {
@@ -154,9 +155,9 @@ HttpResponse GetVersions(Call& call) {
 
 HttpResponse CleanVersions(Call& call) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto report = call.repository->Fsck(nullptr);
+  const auto report = Fsck(*call.repository, nullptr);
   if (!report) return ErrorReply(report.error());
-  const Status aside = call.repository->SetAside(report->damaged);
+  const Status aside = SetAside(*call.repository, report->damaged);
   if (!aside) return ErrorReply(aside.error());
   CleanedView view;
   view.scanned = report->checked;

@@ -1,5 +1,8 @@
 // Workspaces: made, listed, looked into, committed.
 #include "handlers.h"
+#include "stagefs/commit.h"
+#include "stagefs/history.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs {
 namespace {
@@ -13,7 +16,7 @@ HttpResponse WorkspaceReply(Call& call, std::string_view message, const Workspac
 
 // Deletes a workspace, unless somebody works in it.
 std::optional<HttpResponse> Delete(Call& call, const WorkspaceInfo& workspace) {
-  const Status deleted = call.repository->DeleteWorkspace(workspace.uid, /*force=*/false);
+  const Status deleted = Workspaces(*call.repository).Delete(workspace.uid, /*force=*/false);
   if (deleted || deleted.error().code() == ErrorCode::kNotFound) return std::nullopt;
   if (deleted.error().code() != ErrorCode::kBusy) return ErrorReply(deleted.error());
   return JsonReply(409, ErrorBody(409, "conflict", "Workspace is mounted",
@@ -68,7 +71,7 @@ HttpResponse CreateWorkspace(Call& call) {
           400, "Branch not found: " + *branch + ". For non-empty repositories, create the branch first.");
     }
   }
-  const auto created = call.repository->CreateWorkspace(*branch, *name, *id);
+  const auto created = Workspaces(*call.repository).Create(*branch, *name, *id);
   return created ? WorkspaceReply(call, kCreated, *created) : ErrorReply(created.error());
 }
 
@@ -144,7 +147,7 @@ HttpResponse CommitWorkspace(Call& call) {
   }
   const auto info = call.workspace->Info();
   if (!info) return ErrorReply(info.error());
-  const auto result = call.workspace->Commit(message, author, call.rest);
+  const auto result = CommitStaged(*call.workspace, message, author, call.rest);
   if (result) {
     const auto view = ViewOf(*call.repository, result->commit);
     return view ? JsonReply(200, CommitBody(kCreated, *view)) : ErrorReply(view.error());
@@ -162,14 +165,14 @@ HttpResponse CommitWorkspace(Call& call) {
 }
 
 HttpResponse GetWorkspaceMergeable(Call& call) {
-  const auto conflicts = call.workspace->Conflicts(call.rest);
+  const auto conflicts = FindConflicts(*call.workspace, call.rest);
   if (!conflicts && conflicts.error().code() == ErrorCode::kNotFound) {
     return JsonReply(404, NotFoundBody(call.rest));
   }
   if (!conflicts) return ErrorReply(conflicts.error());
   const auto info = call.workspace->Info();
   if (!info) return ErrorReply(info.error());
-  const auto ahead = call.repository->CommitsSince(call.rest, info->base);
+  const auto ahead = History(*call.repository).CommitsSince(call.rest, info->base);
   if (!ahead) return ErrorReply(ahead.error());
   const auto commits = ViewsOf(*call.repository, *ahead);
   return commits ? JsonReply(200, MergeableBody(*conflicts, *commits)) : ErrorReply(commits.error());

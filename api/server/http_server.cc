@@ -16,6 +16,7 @@
 #include "client_watch.h"
 #include "routes.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/repositories.h"
 #include "wire/wire.h"
 
 namespace stagefs {

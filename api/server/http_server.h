@@ -7,6 +7,7 @@
 #include <string>
 
 #include "stagefs/repository.h"
+#include "stagefs/repositories.h"
 
 namespace stagefs {
 

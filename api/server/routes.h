@@ -5,6 +5,7 @@
 
 #include "http_message.h"
 #include "stagefs/repository.h"
+#include "stagefs/repositories.h"
 #include "token.h"
 
 namespace stagefs {

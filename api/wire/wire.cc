@@ -6,6 +6,7 @@
 #include "file_type.h"
 #include "server/http_status.h"
 #include "stagefs/repo_path.h"
+#include "stagefs/status.h"
 
 namespace stagefs {
 namespace {
@@ -411,7 +412,7 @@ Result<std::string> ChangesBody(Workspace& workspace, const std::string& path, i
     list->Count();
     return {};
   };
-  STAGEFS_RETURN_IF_ERROR(workspace.ForEachChange(visit));
+  STAGEFS_RETURN_IF_ERROR(ForEachChange(workspace, visit));
   int64_t files = 0;
   Json paths = Json::object();
   for (const auto& [folder, count] : folders) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "stagefs/repository.h"
+#include "stagefs/repository_places.h"
 
 namespace stagefs {
 

@@ -10,9 +10,11 @@
 
 #include "committer.h"
 #include "rebaser.h"
+#include "stagefs/commit.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/working_copy.h"
-#include "staging/workspace_impl.h"
+#include "stagefs/workspaces.h"
+#include "staging/workspace_change.h"
 
 namespace stagefs {
 namespace {
@@ -61,25 +63,26 @@ Result<Overlay> OnTopOf(Overlay& overlay, CommitSeq base) {
   WorkspaceInfo info = overlay.workspace();
   info.base = base;
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, overlay.index().ViewOf(base));
-  return Overlay(overlay.transaction(), std::move(info), std::move(view), overlay.writer());
+  return Overlay(overlay.change(), std::move(info), std::move(view), overlay.writer());
 }
 
-Result<std::vector<std::string>> Workspace::Conflicts(const std::string& branch_name) {
-  std::vector<std::string> conflicts;
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
-                           repository_.index().Begin(Durability::kProcessDeath, Turn::Workspace(id_)));
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, transaction->GetWorkspace(id_));
+Result<std::vector<std::string>> FindConflicts(Workspace& workspace, const std::string& branch_name) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto change,
+                           DurableChange::Begin(workspace.repository(), Durability::kProcessDeath,
+                                                Turn::Workspace(workspace.id())));
+  IndexTransaction& transaction = change->index();
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, transaction.GetWorkspace(workspace.id()));
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch, transaction->FindBranch(branch_name));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch, transaction.FindBranch(branch_name));
   if (!branch) return Error(ErrorCode::kNotFound, "Branch '" + branch_name + "' not found");
-  STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(*transaction, info->base));
-  Overlay overlay(*transaction, *info, std::move(view), writer_);
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, workspace.ViewOf(transaction, info->base));
+  Overlay overlay(*change, *info, std::move(view), workspace.writer());
   STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(overlay, branch->head));
   return Rebaser(overlay, onto).Conflicts();  // Never committed.
 }
 
-Result<int64_t> Workspace::Rebase() {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
+Result<int64_t> Rebase(Workspace& workspace) {
+  return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch,
                              overlay.index().FindBranch(overlay.workspace().branch));
     if (!branch) return Error(ErrorCode::kNotFound, "Branch '" + overlay.workspace().branch + "' not found");
@@ -93,41 +96,51 @@ Result<int64_t> Workspace::Rebase() {
   });
 }
 
-Result<CommitResult> Workspace::Commit(const std::string& message, const Author& author,
-                                       const std::optional<std::string>& branch_name) {
+namespace {
+
+// Inside the change that it becomes part of.
+Result<CommitResult> CommitOnto(Overlay& overlay, const std::string& name, const std::string& message,
+                                const Author& author, bool mounted) {
+  IndexTransaction& transaction = overlay.transaction();
+  const WorkspaceInfo& info = overlay.workspace();
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch, transaction.FindBranch(name));
+  if (!branch) return Error(ErrorCode::kNotFound, "Branch '" + name + "' not found");
+  STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(overlay, branch->head));
+  CommitResult result;
+  if (branch->head != info.base) {
+    STAGEFS_RETURN_IF_ERROR(Rebaser(overlay, onto).Run());
+    STAGEFS_ASSIGN_OR_RETURN(result.others, CountCommits(transaction, branch->head, info.base));
+    overlay.NoteChange(kEverything);
+  }
+  CommitInfo commit = NewCommit(branch->head, message, author);
+  STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit));
+  STAGEFS_ASSIGN_OR_RETURN(result.entries, Committer(onto, result.commit).Run(&result.left_out));
+  if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
+  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, result.commit.seq}));
+  result.workspace_deleted = !info.name && !mounted;
+  if (result.workspace_deleted) {
+    STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(info.id));
+  } else {
+    WorkspaceInfo moved = info;
+    moved.base = result.commit.seq;
+    STAGEFS_RETURN_IF_ERROR(transaction.PutWorkspace(moved));
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<CommitResult> CommitStaged(Workspace& workspace, const std::string& message, const Author& author,
+                                  const std::optional<std::string>& branch_name) {
+  Repository& repository = workspace.repository();
   if (message.empty()) return Error(ErrorCode::kInvalidArgument, "a commit needs a message");
-  STAGEFS_RETURN_IF_ERROR(AwaitCloses(repository_, id_));
-  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, repository_.LiveMounts());
+  STAGEFS_RETURN_IF_ERROR(AwaitCloses(repository, workspace.id()));
+  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, Workspaces(repository).LiveMounts());
   const bool mounted = std::any_of(mounts.begin(), mounts.end(),
-                                   [&](const MountRow& mount) { return mount.workspace == id_; });
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<CommitResult> {
-    IndexTransaction& transaction = overlay.transaction();
-    const WorkspaceInfo& workspace = overlay.workspace();
-    const std::string name = branch_name.value_or(workspace.branch);
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch, transaction.FindBranch(name));
-    if (!branch) return Error(ErrorCode::kNotFound, "Branch '" + name + "' not found");
-    STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(overlay, branch->head));
-    CommitResult result;
-    if (branch->head != workspace.base) {
-      STAGEFS_RETURN_IF_ERROR(Rebaser(overlay, onto).Run());
-      STAGEFS_ASSIGN_OR_RETURN(result.others, CountCommits(transaction, branch->head, workspace.base));
-      overlay.NoteChange(kEverything);
-    }
-    CommitInfo commit = NewCommit(branch->head, message, author);
-    STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit));
-    STAGEFS_ASSIGN_OR_RETURN(result.entries, Committer(onto, result.commit).Run(&result.left_out));
-    if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
-    STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, result.commit.seq}));
-    result.workspace_deleted = !workspace.name && !mounted;
-    if (result.workspace_deleted) {
-      STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(workspace.id));
-    } else {
-      WorkspaceInfo moved = workspace;
-      moved.base = result.commit.seq;
-      STAGEFS_RETURN_IF_ERROR(transaction.PutWorkspace(moved));
-    }
-    return result;
-  }, /*commits=*/true);
+                                   [&](const MountRow& mount) { return mount.workspace == workspace.id(); });
+  return workspace.Mutate(Durability::kPowerLoss, Turn::Commit(workspace.id()), [&](Overlay& overlay) {
+    return CommitOnto(overlay, branch_name.value_or(overlay.workspace().branch), message, author, mounted);
+  });
 }
 
 }  // namespace stagefs

@@ -34,7 +34,7 @@ Status Committer::Settle(FolderId folder) {
     const auto kept = kept_.find(folder);
     if (kept == kept_.end()) {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
-                               tree_.index().PlaceInBase(tree_.base(), folder));
+                               tree_.base().PlaceOf(folder));
       if (!home) return {};  // Moved by this commit, and settled through its new place.
       folder = home->folder;
       continue;
@@ -80,15 +80,15 @@ CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author&
   return commit;
 }
 
-Result<Overlay> AddHiddenWorkspace(IndexTransaction& transaction, const std::string& branch, CommitSeq base) {
+Result<Overlay> AddHiddenWorkspace(DurableChange& change, const std::string& branch, CommitSeq base) {
   WorkspaceInfo workspace;
   workspace.uid = RandomHex();
   workspace.branch = branch;
   workspace.base = base;
   workspace.created_ns = NowNs();
-  STAGEFS_ASSIGN_OR_RETURN(workspace, transaction.AddWorkspace(workspace));
-  STAGEFS_ASSIGN_OR_RETURN(TreeView view, transaction.ViewOf(base));
-  return Overlay(transaction, std::move(workspace), std::move(view), kNoMount);
+  STAGEFS_ASSIGN_OR_RETURN(workspace, change.index().AddWorkspace(workspace));
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, change.index().ViewOf(base));
+  return Overlay(change, std::move(workspace), std::move(view), kNoMount);
 }
 
 }  // namespace stagefs

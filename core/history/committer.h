@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "stagefs/history.h"
 #include "tree/overlay.h"
 
 namespace stagefs {
@@ -34,6 +35,6 @@ class Committer {
 CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author& author);
 
 // A workspace that lives and dies in one transaction, which erases it before it ends.
-Result<Overlay> AddHiddenWorkspace(IndexTransaction& transaction, const std::string& branch, CommitSeq base);
+Result<Overlay> AddHiddenWorkspace(DurableChange& change, const std::string& branch, CommitSeq base);
 
 }  // namespace stagefs

@@ -19,9 +19,9 @@ bool SameFile(const std::optional<Entry>& a, const std::optional<Entry>& b) {
   return a->version == b->version && a->executable == b->executable;
 }
 
-Result<std::optional<Entry>> FindIn(OverlayReader& tree, const std::string& path, Workspace::Tree which) {
+Result<std::optional<Entry>> FindIn(Tree& tree, const std::string& path) {
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
-  auto located = tree.Find(parsed, which);
+  auto located = tree.Find(parsed);
   if (located) return std::optional<Entry>(std::move(located->entry));
   const ErrorCode code = located.error().code();
   if (code == ErrorCode::kNotFound || code == ErrorCode::kNotDirectory) return std::optional<Entry>();
@@ -114,7 +114,7 @@ Status Rebaser::Clear(const StagedAt& at, std::vector<Slot>* emptied) {
   if (!place && slot.folder != kRootFolder) {
     // The other side made the folder anew.
     STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(at.path));
-    const auto located = to_.Find(path, Workspace::Tree::kWorkspace);
+    const auto located = to_.Find(path);
     if (!located) return {};
     slot = located->slot;
   }
@@ -130,16 +130,16 @@ Status Rebaser::Check(const StagedAt& at) {
   if (at.staged.state == StagedState::kKept) return {};
   if (IsRenamedFolder(at)) {
     // A renamed folder: where it was it must still be, and its new place must be free.
-    STAGEFS_ASSIGN_OR_RETURN(const std::string home, BasePathOf(from_, entry.child));
-    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, home, Workspace::Tree::kBase));
-    STAGEFS_ASSIGN_OR_RETURN(const auto target, FindIn(to_, at.path, Workspace::Tree::kBase));
-    STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_, at.path, Workspace::Tree::kBase));
+    STAGEFS_ASSIGN_OR_RETURN(const std::string home, from_.base().PathOf(entry.child));
+    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), home));
+    STAGEFS_ASSIGN_OR_RETURN(const auto target, FindIn(to_.base(), at.path));
+    STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_.base(), at.path));
     const bool taken = target && (!before || (before->kind == EntryKind::kFile && !SameFile(before, target)));
     if (!theirs || theirs->child != entry.child || taken) conflicts_.push_back(at.path);
     return {};
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto base, FindIn(from_, at.path, Workspace::Tree::kBase));
-  STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, at.path, Workspace::Tree::kBase));
+  STAGEFS_ASSIGN_OR_RETURN(const auto base, FindIn(from_.base(), at.path));
+  STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), at.path));
   if (base && base->kind == EntryKind::kFolder) return {};  // A folder removed or renamed away.
   std::optional<Entry> ours;
   if (at.staged.state != StagedState::kRemoved) ours = entry;
@@ -180,7 +180,7 @@ Status Rebaser::Lay(const StagedAt& at) {
   }
   if (entry.kind == EntryKind::kFile && at.staged.state == StagedState::kKept && !entry.scratch) {
     // Only a time of its own: it goes with the content it belongs to.
-    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_, at.path, Workspace::Tree::kBase));
+    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), at.path));
     if (!SameFile(theirs, entry)) return {};
   }
   STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));

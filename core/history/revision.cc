@@ -1,6 +1,7 @@
 #include "stagefs/revision.h"
 
-#include "tree/overlay.h"
+#include "stagefs/workspaces.h"
+#include "tree/workspace_tree.h"
 
 namespace stagefs {
 namespace {
@@ -22,6 +23,8 @@ Result<std::optional<Revision>> FindRevision(IndexReader& index, const std::stri
   revision.commit = *commit;
   return std::optional<Revision>(std::move(revision));
 }
+
+bool IsHidden(const Entry& entry) { return entry.kind == EntryKind::kSymlink || entry.scratch; }
 
 }  // namespace
 
@@ -51,70 +54,96 @@ Result<Resource> ResolveResource(Repository& repository, std::string_view text) 
   return Error(ErrorCode::kNotFound, "no branch, commit or workspace '" + ToDisplayUtf8(first) + "'");
 }
 
-struct RevisionTree::State {
-  Repository& repository;
-  std::unique_ptr<IndexReader> reader;
-  OverlayReader tree;
+namespace {
+
+// With the reader it lives in.
+class OwnedCommitTree : public CommitTree {
+ public:
+  OwnedCommitTree(std::unique_ptr<IndexReader> reader, TreeView view)
+      : CommitTree(*reader, std::move(view)), reader_(std::move(reader)) {}
+
+ private:
+  const std::unique_ptr<IndexReader> reader_;
 };
 
-RevisionTree::RevisionTree(std::unique_ptr<State> state) : state_(std::move(state)) {}
+}  // namespace
+
+Result<std::unique_ptr<Tree>> OpenTree(Repository& repository, const CommitInfo& commit) {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(TreeView view, reader->ViewOf(commit.seq));
+  return std::unique_ptr<Tree>(new OwnedCommitTree(std::move(reader), std::move(view)));
+}
+
+struct RevisionTree::Moment {
+  Repository& repository;
+  std::unique_ptr<IndexReader> reader;
+  WorkspaceTree tree;
+};
+
+RevisionTree::RevisionTree(std::unique_ptr<Moment> moment) : moment_(std::move(moment)) {}
 RevisionTree::~RevisionTree() = default;
 
 Result<std::unique_ptr<RevisionTree>> RevisionTree::Open(Repository& repository, const Revision& revision) {
   STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, reader->ViewOf(revision.commit.seq));
-  OverlayReader tree(*reader, revision.workspace.value_or(WorkspaceInfo()), std::move(view));
+  // Nothing is staged where there is no workspace.
+  WorkspaceTree tree(*reader, revision.workspace.value_or(WorkspaceInfo()), std::move(view));
   return std::unique_ptr<RevisionTree>(
-      new RevisionTree(std::unique_ptr<State>(new State{repository, std::move(reader), std::move(tree)})));
+      new RevisionTree(std::unique_ptr<Moment>(new Moment{repository, std::move(reader), std::move(tree)})));
 }
 
-Result<Located> RevisionTree::Find(const RepoPath& path) {
-  STAGEFS_ASSIGN_OR_RETURN(Located at, state_->tree.Find(path, Workspace::Tree::kWorkspace));
-  if (at.entry.kind == EntryKind::kSymlink || at.entry.scratch) {
-    return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
-  }
-  return at;
+Result<std::optional<Entry>> RevisionTree::LookUp(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, moment_->tree.LookUp(slot));
+  if (entry && IsHidden(*entry)) return std::optional<Entry>();
+  return entry;
 }
 
 Result<std::vector<Named<Entry>>> RevisionTree::List(FolderId folder, std::string_view after, size_t limit) {
   std::vector<Named<Entry>> shown;
   std::string last(after);
   while (shown.size() < limit) {
-    STAGEFS_ASSIGN_OR_RETURN(auto page, state_->tree.List(folder, last, limit));
+    STAGEFS_ASSIGN_OR_RETURN(auto page, moment_->tree.List(folder, last, limit));
     if (page.empty()) break;
     last = page.back().name;
     for (Named<Entry>& entry : page) {
-      const bool hidden = entry.value.kind == EntryKind::kSymlink || entry.value.scratch;
-      if (!hidden && shown.size() < limit) shown.push_back(std::move(entry));
+      if (!IsHidden(entry.value) && shown.size() < limit) shown.push_back(std::move(entry));
     }
   }
   return shown;
 }
 
+Result<std::optional<Slot>> RevisionTree::PlaceOf(FolderId folder) { return moment_->tree.PlaceOf(folder); }
+
+Result<Located> RevisionTree::Find(const RepoPath& path) {
+  STAGEFS_ASSIGN_OR_RETURN(Located at, moment_->tree.Find(path));
+  if (IsHidden(at.entry)) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
+  return at;
+}
+
 Result<VersionInfo> RevisionTree::VersionOf(const Entry& file) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version,
-                           state_->reader->GetVersion(file.version));
+                           moment_->reader->GetVersion(file.version));
   if (!version) return Error(ErrorCode::kCorrupt, "a tree names a version that is gone");
   return *version;
 }
 
 Result<std::optional<CommitInfo>> RevisionTree::LastCommitOf(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto staged, state_->tree.LookUpStaged(slot));
+  STAGEFS_ASSIGN_OR_RETURN(const auto staged, moment_->tree.LookUpStaged(slot));
   if (staged && staged->state != StagedState::kKept) return std::optional<CommitInfo>();
-  STAGEFS_ASSIGN_OR_RETURN(const auto seq, state_->reader->LastCommitOf(state_->tree.base(), slot));
+  STAGEFS_ASSIGN_OR_RETURN(const auto seq, moment_->reader->LastCommitOf(moment_->tree.base().view(), slot));
   if (!seq) return std::optional<CommitInfo>();
-  return state_->reader->GetCommit(*seq);
+  return moment_->reader->GetCommit(*seq);
 }
 
 Result<std::string> RevisionTree::ChangeOf(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto staged, state_->tree.LookUpStaged(slot));
+  STAGEFS_ASSIGN_OR_RETURN(const auto staged, moment_->tree.LookUpStaged(slot));
   if (staged && staged->state == StagedState::kAdded) return std::string("Added");
   if (staged && staged->state == StagedState::kModified) return std::string("Modified");
   return std::string();
 }
 
 Result<std::unique_ptr<VersionReader>> RevisionTree::OpenVersion(const VersionInfo& version) {
-  return state_->repository.OpenVersion(version);
+  return moment_->repository.OpenVersion(version);
 }
 
 }  // namespace stagefs

@@ -10,7 +10,7 @@
 
 #include "stagefs/counters.h"
 #include "stagefs/posix_env.h"
-#include "workspace_impl.h"
+#include "workspace_change.h"
 
 namespace stagefs {
 namespace {
@@ -372,6 +372,14 @@ Result<VersionInfo> Workspace::KeepReport(const StageReport& report) {
   STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, repository_.Adopt(std::move(file)));
   STAGEFS_RETURN_IF_ERROR(NameReport(version));
   return version;
+}
+
+Status Workspace::NameReport(const VersionInfo& report) {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Status {
+    WorkspaceInfo info = overlay.workspace();
+    info.report = report.id;
+    return overlay.transaction().PutWorkspace(info);
+  });
 }
 
 }  // namespace stagefs

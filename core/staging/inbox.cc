@@ -3,7 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "stagefs/posix_env.h"
-#include "workspace_impl.h"
+#include "inbox_queue.h"
+#include "stagefs/inbox.h"
+#include "stagefs/scratch_names.h"
+#include "workspace_change.h"
 
 namespace stagefs {
 namespace {
@@ -34,12 +37,12 @@ std::string QueueKey(WorkspaceId workspace, const RepoPath& directory, const std
   return QueuePrefix(workspace) + "inbox/" + HexOf(directory.str()) + '/' + HexOf(name);
 }
 
-Status Workspace::StageQueued() {
-  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const auto keys, reader->ListMeta(QueuePrefix(id_)));
+Status Inbox::StageQueued() {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, workspace_.repository().index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto keys, reader->ListMeta(QueuePrefix(workspace_.id())));
   reader.reset();
   for (const std::string& key : keys) {
-    const std::string rest = key.substr(QueuePrefix(id_).size());
+    const std::string rest = key.substr(QueuePrefix(workspace_.id()).size());
     const size_t first = rest.find('/');
     const size_t second = rest.find('/', first + 1);
     const std::string where = rest.substr(first + 1, second - first - 1);
@@ -48,35 +51,34 @@ Status Workspace::StageQueued() {
     if (rest.starts_with("tree/")) {
       (void)StageDropped({std::strtoll(where.c_str(), nullptr, 10), name});
     } else if (const auto directory = RepoPath::ParseDirectory(Unhex(where))) {
-      (void)StageFromInbox(*directory, name);
+      (void)Stage(*directory, name);
     }
-    STAGEFS_RETURN_IF_ERROR(Mutate(Durability::kProcessDeath,
+    STAGEFS_RETURN_IF_ERROR(workspace_.Mutate(Durability::kProcessDeath,
                                    [&](Overlay& overlay) { return overlay.transaction().EraseMeta(key); }));
   }
   return {};
 }
 
-Result<Workspace::Processed> Workspace::StageStored(const RepoPath& directory, const std::string& name,
-                                                    VersionId manifest) {
+Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std::string& name, VersionId manifest) {
   VersionInfo content;
   {
-    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace_.repository().index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> found, reader->GetVersion(manifest));
     if (!found) return Error(ErrorCode::kStale, "the manifest is gone");
     content = *found;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository_.OpenVersion(content));
+  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, workspace_.repository().OpenVersion(content));
   const auto source = NewVersionSource(*bytes);
-  ManifestRequest request;
+  Workspace::ManifestRequest request;
   request.source = source.get();
   request.format = ManifestFormatOf(name);
   request.directory = directory;
   // Line formats have no place for options, so their name carries this one.
   request.options.atomic = name.find(".atomic.") != std::string::npos;
-  const Result<StageReport> report = StageManifest(request);
+  const Result<StageReport> report = workspace_.StageManifest(request);
   Processed processed;
   if (report) {
-    STAGEFS_ASSIGN_OR_RETURN(processed.report, KeepReport(*report));
+    STAGEFS_ASSIGN_OR_RETURN(processed.report, workspace_.KeepReport(*report));
     return processed;
   }
   // Whoever dropped it in a file manager sees only "Invalid argument": the reason is in the report.
@@ -87,100 +89,88 @@ Result<Workspace::Processed> Workspace::StageStored(const RepoPath& directory, c
                                {"entries", 0}};
   STAGEFS_ASSIGN_OR_RETURN(
       processed.report,
-      repository_.PutBytes(text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n'));
-  STAGEFS_RETURN_IF_ERROR(NameReport(processed.report));
+      workspace_.repository().PutBytes(text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n'));
+  STAGEFS_RETURN_IF_ERROR(workspace_.NameReport(processed.report));
   return processed;
 }
 
-Status Workspace::NameReport(const VersionInfo& report) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Status {
-    WorkspaceInfo info = overlay.workspace();
-    info.report = report.id;
-    return overlay.transaction().PutWorkspace(info);
-  });
-}
-
-Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name,
-                                      const std::string& file, const ContentId& content,
-                                      uint64_t size_bytes) {
-  STAGEFS_RETURN_IF_ERROR(repository_.versions().Send(content.sha256, file));
-  auto stored = Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
-    STAGEFS_ASSIGN_OR_RETURN(
-        const VersionInfo version,
-        repository_.TakeInto(overlay.transaction(), file, content, size_bytes, /*synced=*/false));
+Result<Entry> Inbox::Store(const RepoPath& directory, const std::string& name, const std::string& file,
+                           const ContentId& content, uint64_t size_bytes) {
+  STAGEFS_RETURN_IF_ERROR(workspace_.repository().versions().Send(content.sha256, file));
+  return workspace_.Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
+    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version,
+                             overlay.change().Take(file, content, size_bytes, /*synced=*/false));
     const Entry entry = EntryOf(version);
-    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(id_, FileOf(directory, name, entry)));
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(workspace_.id(), FileOf(directory, name, entry)));
     return entry;
   });
-  if (!stored) (void)repository_.TakeBack(file, content.sha256);
-  return stored;
 }
 
-Result<Entry> Workspace::StoreInInbox(const RepoPath& directory, const std::string& name, VersionId version) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
+Result<Entry> Inbox::Store(const RepoPath& directory, const std::string& name, VersionId version) {
+  return workspace_.Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, overlay.index().GetVersion(version));
     if (!info) return Error(ErrorCode::kStale, "the version is gone");
     const Entry entry = EntryOf(*info);
-    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(id_, FileOf(directory, name, entry)));
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(workspace_.id(), FileOf(directory, name, entry)));
     return entry;
   });
 }
 
-Status Workspace::StageFromInbox(const RepoPath& directory, const std::string& name) {
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<InboxFile> file, LookUpInbox(directory, name));
+Status Inbox::Stage(const RepoPath& directory, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<InboxFile> file, LookUp(directory, name));
   if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
   STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, name, file->version));
-  STAGEFS_RETURN_IF_ERROR(StoreInInbox(directory, ResultNameOf(name), processed.report.id).WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(Store(directory, ResultNameOf(name), processed.report.id).WithoutValue());
   return processed.outcome;
 }
 
-Status Workspace::StageDropped(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, LookUp(slot.folder, slot.name));
+Status Inbox::StageDropped(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_.tree().LookUp(slot));
   if (!entry || entry->kind != EntryKind::kFile) {
     return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(slot.name));
   }
-  STAGEFS_ASSIGN_OR_RETURN(const std::string path, PathOf(slot.folder));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string path, workspace_.tree().PathOf(slot.folder));
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(path));
   STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, slot.name, entry->version));
   StageHow how;
   how.origin = Origin::kWritten;  // The report is scratch by its name.
   how.mtime_ns = NowNs();
   STAGEFS_RETURN_IF_ERROR(
-      StageVersion({slot.folder, ResultNameOf(slot.name)}, processed.report.id, how).WithoutValue());
+      workspace_.StageVersion({slot.folder, ResultNameOf(slot.name)}, processed.report.id, how).WithoutValue());
   return processed.outcome;
 }
 
-Status Workspace::RenameInbox(const RepoPath& from, const std::string& name, const RepoPath& to,
+Status Inbox::Rename(const RepoPath& from, const std::string& name, const RepoPath& to,
                               const std::string& new_name) {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+  return workspace_.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
     STAGEFS_ASSIGN_OR_RETURN(std::optional<InboxFile> file,
-                             overlay.index().LookUpInbox(id_, from.str(), name));
+                             overlay.index().LookUpInbox(workspace_.id(), from.str(), name));
     if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
-    STAGEFS_RETURN_IF_ERROR(overlay.transaction().EraseInbox(id_, from.str(), name));
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().EraseInbox(workspace_.id(), from.str(), name));
     file->directory = to.str();
     file->name = new_name;
-    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(id_, *file));
+    STAGEFS_RETURN_IF_ERROR(overlay.transaction().PutInbox(workspace_.id(), *file));
     if (!IsInboxManifestName(new_name)) return {};
-    return overlay.transaction().PutMeta(QueueKey(id_, to, new_name), "");
+    return overlay.transaction().PutMeta(QueueKey(workspace_.id(), to, new_name), "");
   });
 }
 
-Status Workspace::RemoveInbox(const RepoPath& directory, const std::string& name) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(const auto file, overlay.index().LookUpInbox(id_, directory.str(), name));
+Status Inbox::Remove(const RepoPath& directory, const std::string& name) {
+  return workspace_.Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(const auto file, overlay.index().LookUpInbox(workspace_.id(), directory.str(), name));
     if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
-    return overlay.transaction().EraseInbox(id_, directory.str(), name);
+    return overlay.transaction().EraseInbox(workspace_.id(), directory.str(), name);
   });
 }
 
-Result<std::optional<InboxFile>> Workspace::LookUpInbox(const RepoPath& directory, const std::string& name) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
-  return reader->LookUpInbox(id_, directory.str(), name);
+Result<std::optional<InboxFile>> Inbox::LookUp(const RepoPath& directory, const std::string& name) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace_.repository().index().Read());
+  return reader->LookUpInbox(workspace_.id(), directory.str(), name);
 }
 
-Result<std::vector<InboxFile>> Workspace::ListInbox(const RepoPath& directory) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
-  return reader->ListInbox(id_, directory.str());
+Result<std::vector<InboxFile>> Inbox::List(const RepoPath& directory) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace_.repository().index().Read());
+  return reader->ListInbox(workspace_.id(), directory.str());
 }
 
 }  // namespace stagefs

@@ -1,14 +1,16 @@
-// status and unstage.
-#include "stagefs/posix_env.h"
+#include "stagefs/status.h"
+
+#include <set>
+
 #include "tree/walk.h"
-#include "workspace_impl.h"
+#include "workspace_change.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kPage = 1024;
 
-Result<int64_t> CountFiles(OverlayReader& tree, FolderId folder) {
+Result<int64_t> CountFiles(Tree& tree, FolderId folder) {
   int64_t count = 0;
   std::string after;
   for (;;) {
@@ -21,20 +23,6 @@ Result<int64_t> CountFiles(OverlayReader& tree, FolderId folder) {
       } else if (entry.kind == EntryKind::kFile && !entry.scratch) {
         ++count;
       }
-    }
-    after = page.back().name;
-  }
-}
-
-Result<bool> HasFoldersOnly(OverlayReader& tree, FolderId folder) {
-  std::string after;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(folder, after, kPage));
-    if (page.empty()) return true;
-    for (const auto& [name, entry] : page) {
-      if (entry.kind != EntryKind::kFolder) return false;
-      STAGEFS_ASSIGN_OR_RETURN(const bool below, HasFoldersOnly(tree, entry.child));
-      if (!below) return false;
     }
     after = page.back().name;
   }
@@ -53,7 +41,7 @@ StatusLine FileLine(StatusLine::Kind kind, const std::string& path, const Entry&
 }
 
 // The lines of one row.
-Status VisitRow(OverlayReader& tree, const StagedAt& at, const std::function<Status(const StatusLine&)>& visit) {
+Status VisitRow(WorkspaceTree& tree, const StagedAt& at, const std::function<Status(const StatusLine&)>& visit) {
   using Kind = StatusLine::Kind;
   const Entry& entry = at.staged.entry;
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, tree.LookUpBase(at.slot));
@@ -80,7 +68,7 @@ Status VisitRow(OverlayReader& tree, const StagedAt& at, const std::function<Sta
   line.path = at.path;
   if (at.staged.state == StagedState::kModified) {
     line.kind = Kind::kRenamed;
-    STAGEFS_ASSIGN_OR_RETURN(line.renamed_from, BasePathOf(tree, entry.child));
+    STAGEFS_ASSIGN_OR_RETURN(line.renamed_from, tree.base().PathOf(entry.child));
     STAGEFS_ASSIGN_OR_RETURN(line.renamed_files, CountFiles(tree, entry.child));
     return visit(line);
   }
@@ -89,18 +77,16 @@ Status VisitRow(OverlayReader& tree, const StagedAt& at, const std::function<Sta
   return empty ? visit(line) : Status();
 }
 
-// A folder's names, one after the other, in the base or in the workspace; none where there is no folder.
+// A folder's names, one after the other; none where there is no folder.
 class Names {
  public:
-  Names(OverlayReader& tree, std::optional<FolderId> folder, Workspace::Tree which)
-      : tree_(tree), folder_(folder), which_(which) {}
+  Names(Tree& tree, std::optional<FolderId> folder) : tree_(tree), folder_(folder) {}
 
   // The name to look at, nullptr at the end.
   Result<const Named<Entry>*> Get() {
     if (at_ == page_.size() && folder_) {
       const std::string after = page_.empty() ? "" : page_.back().name;
-      STAGEFS_ASSIGN_OR_RETURN(page_, which_ == Workspace::Tree::kBase ? tree_.ListBase(*folder_, after, kPage)
-                                                                       : tree_.List(*folder_, after, kPage));
+      STAGEFS_ASSIGN_OR_RETURN(page_, tree_.List(*folder_, after, kPage));
       at_ = 0;
       if (page_.empty()) folder_.reset();
     }
@@ -109,9 +95,8 @@ class Names {
   void Next() { ++at_; }
 
  private:
-  OverlayReader& tree_;
+  Tree& tree_;
   std::optional<FolderId> folder_;
-  const Workspace::Tree which_;
   std::vector<Named<Entry>> page_;
   size_t at_ = 0;
 };
@@ -120,13 +105,13 @@ class Names {
 // where something is staged in it; others are compared name by name.
 class Comparison {
  public:
-  Comparison(OverlayReader& tree, const StagedFolders& staged_folders,
+  Comparison(WorkspaceTree& tree, const StagedFolders& staged_folders,
              const std::function<Status(const StatusLine&)>& visit)
       : tree_(tree), staged_folders_(staged_folders), visit_(visit) {}
 
   Status Compare(std::optional<FolderId> base, std::optional<FolderId> now, const std::string& path) {
     if (base == now) return now ? CompareStaged(*now, path) : Status();
-    Names before(tree_, base, Workspace::Tree::kBase), after(tree_, now, Workspace::Tree::kWorkspace);
+    Names before(tree_.base(), base), after(tree_, now);
     for (;;) {
       STAGEFS_ASSIGN_OR_RETURN(const auto* const left, before.Get());
       STAGEFS_ASSIGN_OR_RETURN(const auto* const right, after.Get());
@@ -210,7 +195,7 @@ class Comparison {
     return Compare(folder_of(base), folder_of(now), path);
   }
 
-  OverlayReader& tree_;
+  WorkspaceTree& tree_;
   const StagedFolders& staged_folders_;
   const std::function<Status(const StatusLine&)>& visit_;
 };
@@ -230,106 +215,15 @@ std::string_view ToString(StatusLine::Kind kind) {
   return "";
 }
 
-Status Workspace::ForEachStatus(const std::function<Status(const StatusLine&)>& visit) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+Status ForEachStatus(Workspace& workspace, const std::function<Status(const StatusLine&)>& visit) {
+  STAGEFS_ASSIGN_OR_RETURN(Workspace::Moment now, workspace.Read());
   return WalkStaged(now.tree, [&](const StagedAt& at) { return VisitRow(now.tree, at, visit); });
 }
 
-Status Workspace::ForEachChange(const std::function<Status(const StatusLine&)>& visit) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+Status ForEachChange(Workspace& workspace, const std::function<Status(const StatusLine&)>& visit) {
+  STAGEFS_ASSIGN_OR_RETURN(Workspace::Moment now, workspace.Read());
   STAGEFS_ASSIGN_OR_RETURN(const StagedFolders staged_folders, CollectStagedFolders(now.tree));
   return Comparison(now.tree, staged_folders, visit).Compare(kRootFolder, kRootFolder, "");
 }
-
-namespace {
-
-constexpr size_t kWithdrawTogether = 4096;
-
-Status ExpectSlots(Overlay& overlay, const std::vector<StagedAt>& rows, size_t begin) {
-  std::vector<Slot> slots;
-  for (size_t i = begin; i < std::min(begin + kWithdrawTogether, rows.size()); ++i) slots.push_back(rows[i].slot);
-  return overlay.Expect(slots);
-}
-
-}  // namespace
-
-Result<int64_t> Workspace::Unstage(const RepoPath& path) {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
-    std::vector<StagedAt> rows;
-    std::vector<StagedAt> removed_above;
-    STAGEFS_RETURN_IF_ERROR(WalkStaged(overlay, [&](const StagedAt& at) -> Status {
-      const Entry& entry = at.staged.entry;
-      if (entry.kind == EntryKind::kRemoved && at.path != path.str() && IsAtOrBelow(path.str(), at.path)) {
-        removed_above.push_back(at);
-        return {};
-      }
-      std::string also = at.path;  // A renamed folder is found by either name.
-      if (entry.kind == EntryKind::kFolder && at.staged.state == StagedState::kModified) {
-        STAGEFS_ASSIGN_OR_RETURN(also, BasePathOf(overlay, entry.child));
-      }
-      if (at.staged.state != StagedState::kKept &&
-          (IsAtOrBelow(at.path, path.str()) || IsAtOrBelow(also, path.str()))) {
-        rows.push_back(at);
-      }
-      return {};
-    }));
-    int64_t count = 0;
-    bool restored = false;
-    std::vector<StagedAt> covering;  // Folders where something of the base was: they go last, the deepest first.
-    for (size_t i = 0; i < rows.size(); ++i) {
-      if (i % kWithdrawTogether == 0) STAGEFS_RETURN_IF_ERROR(ExpectSlots(overlay, rows, i));
-      const StagedAt& at = rows[i];
-      bool counts = true;  // Not the removed folder behind removed files, nor the old name of a rename.
-      const Entry& entry = at.staged.entry;
-      if (entry.kind == EntryKind::kFolder && at.staged.state == StagedState::kRemoved) {
-        covering.push_back(at);
-        continue;
-      }
-      if (entry.kind == EntryKind::kFolder) {
-        STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home,
-                                 overlay.index().PlaceInBase(overlay.base(), entry.child));
-        if (!home) continue;
-        STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> source, overlay.LookUpStaged(*home));
-        if (source && source->entry.kind != EntryKind::kRemoved) {
-          STAGEFS_ASSIGN_OR_RETURN(const std::string from, overlay.PathOf(*home));
-          return Error(ErrorCode::kConflict, "unstage the rename of " + ToDisplayUtf8(at.path) + ": " +
-                                                 ToDisplayUtf8(from) + " is in the way, remove it first");
-        }
-        STAGEFS_RETURN_IF_ERROR(overlay.Withdraw(*home).WithoutValue());
-      } else if (entry.kind == EntryKind::kRemoved) {
-        STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, overlay.LookUpBase(at.slot));
-        if (base && base->kind == EntryKind::kFolder) {
-          STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> moved,
-                                   overlay.index().PlaceInStaged(id_, base->child));
-          // The source of a rename: undoing it takes the target's row away too.
-          if (moved) STAGEFS_RETURN_IF_ERROR(overlay.Withdraw(*moved).WithoutValue());
-          counts = moved.has_value();
-        }
-      }
-      STAGEFS_ASSIGN_OR_RETURN(const bool withdrawn, overlay.Withdraw(at.slot));
-      count += withdrawn && counts;
-      restored = restored || withdrawn;
-    }
-    for (auto at = covering.rbegin(); at != covering.rend(); ++at) {
-      STAGEFS_ASSIGN_OR_RETURN(const bool empty, HasFoldersOnly(overlay, at->staged.entry.child));
-      if (!empty) {
-        return Error(ErrorCode::kConflict, "unstage what was at " + ToDisplayUtf8(at->path) +
-                                               ": there is a folder with something in it, move it away first");
-      }
-      STAGEFS_ASSIGN_OR_RETURN(const bool withdrawn, overlay.Withdraw(at->slot));
-      count += withdrawn;
-    }
-    if (restored || count > 0) {
-      for (const StagedAt& at : removed_above) {
-        STAGEFS_RETURN_IF_ERROR(overlay.Withdraw(at.slot).WithoutValue());
-      }
-    } else if (!path.is_root()) {
-      return Error(ErrorCode::kNotFound, "nothing is staged at " + ToDisplayUtf8(path.str()));
-    }
-    return count;
-  });
-}
-
-Result<int64_t> Workspace::UnstageAll() { return Unstage(RepoPath()); }
 
 }  // namespace stagefs

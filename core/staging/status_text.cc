@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "stagefs/status.h"
 #include "stagefs/working_copy.h"
 
 namespace stagefs {
@@ -55,7 +56,7 @@ std::string TextLine(const StatusLine& line, bool raw) {
 }
 
 Status ForEachLine(Workspace& workspace, bool expand, const std::function<Status(const StatusLine&)>& visit) {
-  return expand ? workspace.ForEachChange(visit) : workspace.ForEachStatus(visit);
+  return expand ? ForEachChange(workspace, visit) : ForEachStatus(workspace, visit);
 }
 
 // Writes the items of one JSON list.

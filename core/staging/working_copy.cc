@@ -10,14 +10,12 @@
 #include <filesystem>
 #include <map>
 
-#include "tree/overlay.h"
+#include "durable/durable_change.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/workspace.h"
 
 namespace stagefs {
 namespace {
-
-constexpr char kPlaces[] = "/places";
 
 std::string Escape(std::string_view path) {
   std::string escaped;
@@ -50,7 +48,7 @@ int64_t ParseInt(std::string_view text) {
 // The last line of each file counts. A torn last line, or one of a file that is gone, is passed over.
 std::map<std::string, WorkingCopyPlace> ReadPlaces(const std::string& instance) {
   std::map<std::string, WorkingCopyPlace> places;
-  const auto text = ReadWholeFile(instance + kPlaces);
+  const auto text = ReadWholeFile(instance + kWorkingCopyPlaces);
   if (!text) return places;
   std::string_view rest = *text;
   for (size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
@@ -102,7 +100,7 @@ Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const st
   reader.reset();
   if (!info) return false;
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info->uid));
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, workspace->LookUp(row.slot.folder, row.slot.name));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, workspace->tree().LookUp(row.slot));
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
   STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
   if (now && now->version != 0) {
@@ -115,7 +113,7 @@ Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const st
     }
   }
   const bool unchanged = row.base_version ? now && now->version == *row.base_version : !now;
-  if (!unchanged || !workspace->PathOf(row.slot.folder)) return false;
+  if (!unchanged || !workspace->tree().PathOf(row.slot.folder)) return false;
   StageHow how;
   how.origin = Origin::kWritten;
   STAGEFS_RETURN_IF_ERROR(
@@ -155,16 +153,17 @@ Status RecoverInstance(Repository& repository, const std::string& instance,
     } else if (place != places.end() && entry.file_size(error) > 0) {
       STAGEFS_RETURN_IF_ERROR(MoveToRecovered(repository, place->second));
       ++report->recovered;
-    } else if (!file.ends_with(kPlaces)) {
+    } else if (!file.ends_with(kWorkingCopyPlaces)) {
       STAGEFS_RETURN_IF_ERROR(RemoveFile(file));
     }
     if (row != kept.end()) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
-      STAGEFS_RETURN_IF_ERROR(transaction->EraseWorkingCopy(row->first));
-      STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+      STAGEFS_ASSIGN_OR_RETURN(
+          const auto change, DurableChange::Begin(repository, Durability::kPowerLoss, Turn::Everything()));
+      STAGEFS_RETURN_IF_ERROR(change->index().EraseWorkingCopy(row->first));
+      STAGEFS_RETURN_IF_ERROR(change->Commit());
     }
   }
-  unlink((instance + kPlaces).c_str());
+  unlink((instance + kWorkingCopyPlaces).c_str());
   rmdir(instance.c_str());
   return {};
 }
@@ -173,7 +172,7 @@ Status RecoverInstance(Repository& repository, const std::string& instance,
 
 Result<std::unique_ptr<WorkingCopies>> WorkingCopies::Open(Repository& repository) {
   auto copies = std::unique_ptr<WorkingCopies>(new WorkingCopies(repository));
-  const std::string path = repository.incoming() + kPlaces;
+  const std::string path = repository.incoming() + kWorkingCopyPlaces;
   copies->places_fd_ = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (copies->places_fd_ < 0) return ErrnoError("create " + path);
   return copies;
@@ -200,25 +199,24 @@ Status WorkingCopies::Note(const WorkingCopyPlace& place) {
 }
 
 Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version) {
-  // What was acknowledged earlier survives what survives this.
-  STAGEFS_RETURN_IF_ERROR(repository_.SyncVersions());
   STAGEFS_RETURN_IF_ERROR(SyncFolder(repository_.incoming()));
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
-                           repository_.index().Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  // What was acknowledged earlier survives what survives this.
+  STAGEFS_ASSIGN_OR_RETURN(const auto change, DurableChange::Begin(repository_, Durability::kPowerLoss,
+                                                                   Turn::NothingElse(), Earlier::kSynced));
   const std::string& file = place.file;
   const std::string key = file.substr(file.rfind('/', file.rfind('/') - 1) + 1);
-  STAGEFS_RETURN_IF_ERROR(transaction->PutWorkingCopy({key, place.workspace, place.slot, base_version}));
-  return transaction->Commit();
+  STAGEFS_RETURN_IF_ERROR(change->index().PutWorkingCopy({key, place.workspace, place.slot, base_version}));
+  return change->Commit();
 }
 
 Status WorkingCopies::Forget(const WorkingCopyPlace& place, bool kept) {
   if (kept) {
     const std::string& file = place.file;
-    STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
-                             repository_.index().Begin(Durability::kProcessDeath, Turn::NothingElse()));
+    STAGEFS_ASSIGN_OR_RETURN(const auto change,
+                           DurableChange::Begin(repository_, Durability::kProcessDeath, Turn::NothingElse()));
     STAGEFS_RETURN_IF_ERROR(
-        transaction->EraseWorkingCopy(file.substr(file.rfind('/', file.rfind('/') - 1) + 1)));
-    STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+        change->index().EraseWorkingCopy(file.substr(file.rfind('/', file.rfind('/') - 1) + 1)));
+    STAGEFS_RETURN_IF_ERROR(change->Commit());
   }
   // With nothing left to place, the file can start afresh instead of growing for ever.
   if (live_.fetch_sub(1) == 1 && lseek(places_fd_, 0, SEEK_END) > (1 << 20)) {
@@ -285,17 +283,16 @@ Status RetryRecovered(Repository& repository, const WorkspaceInfo& info, const s
   STAGEFS_ASSIGN_OR_RETURN(IncomingFile copy, repository.NewIncoming());
   STAGEFS_RETURN_IF_ERROR(CopyBytes(fd->get(), copy.fd(), hashed.size_bytes));
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info.uid));
-  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, [&]() -> Result<VersionInfo> {
-    STAGEFS_RETURN_IF_ERROR(SyncFd(copy.fd(), copy.path()));
-    STAGEFS_RETURN_IF_ERROR(repository.versions().Send(hashed.id.sha256, copy.path()));
-    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
-    STAGEFS_ASSIGN_OR_RETURN(VersionInfo taken, repository.TakeInto(*transaction, copy.path(), hashed.id,
-                                                                    hashed.size_bytes, true));
+  STAGEFS_RETURN_IF_ERROR(SyncFd(copy.fd(), copy.path()));
+  STAGEFS_RETURN_IF_ERROR(repository.versions().Send(hashed.id.sha256, copy.path()));
+  VersionInfo version;
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto change,
+                             DurableChange::Begin(repository, Durability::kPowerLoss, Turn::Everything()));
+    STAGEFS_ASSIGN_OR_RETURN(version, change->Take(copy.path(), hashed.id, hashed.size_bytes, /*synced=*/true));
+    STAGEFS_RETURN_IF_ERROR(change->Commit());
     copy.Release();
-    STAGEFS_RETURN_IF_ERROR(repository.versions().Sync({hashed.id.sha256}));
-    STAGEFS_RETURN_IF_ERROR(transaction->Commit());
-    return taken;
-  }());
+  }
   STAGEFS_RETURN_IF_ERROR(workspace->StagePath(target, ToHex(version.content.sha256), {}).WithoutValue());
   return DismissRecovered(repository, info, path);
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "stagefs/posix_env.h"
-#include "workspace_impl.h"
+#include "inbox_queue.h"
+#include "stagefs/scratch_names.h"
+#include "workspace_change.h"
 
 namespace stagefs {
 namespace {
@@ -44,6 +46,50 @@ std::optional<std::string> ResolveInside(std::string_view directory, std::string
 
 }  // namespace
 
+// Asks the workspace, or its base, as it is at each question.
+class Workspace::NewestTree : public Tree {
+ public:
+  enum class Of { kWorkspace, kBase };
+  NewestTree(Workspace& workspace, Of of) : workspace_(workspace), of_(of) {}
+
+  Result<std::optional<Entry>> LookUp(const Slot& slot) override {
+    STAGEFS_ASSIGN_OR_RETURN(Moment now, workspace_.Glance());
+    return TreeOf(now).LookUp(slot);
+  }
+  Result<std::vector<Named<Entry>>> List(FolderId folder, std::string_view after, size_t limit) override {
+    STAGEFS_ASSIGN_OR_RETURN(Moment now, workspace_.Read());
+    return TreeOf(now).List(folder, after, limit);
+  }
+  Result<std::optional<Slot>> PlaceOf(FolderId folder) override {
+    STAGEFS_ASSIGN_OR_RETURN(Moment now, workspace_.Glance());
+    return TreeOf(now).PlaceOf(folder);
+  }
+  Result<std::string> PathOf(FolderId folder) override {
+    STAGEFS_ASSIGN_OR_RETURN(Moment now, workspace_.Glance());
+    return TreeOf(now).PathOf(folder);
+  }
+  Result<Located> Find(const RepoPath& path) override {
+    STAGEFS_ASSIGN_OR_RETURN(Moment now, workspace_.Read());
+    return TreeOf(now).Find(path);
+  }
+
+ private:
+  Tree& TreeOf(Moment& now) const {
+    if (of_ == Of::kBase) return now.tree.base();
+    return now.tree;
+  }
+
+  Workspace& workspace_;
+  const Of of_;
+};
+
+Workspace::Workspace(Repository& repository, WorkspaceId id, WriterId writer)
+    : repository_(repository),
+      id_(id),
+      writer_(writer),
+      tree_(std::make_unique<NewestTree>(*this, NewestTree::Of::kWorkspace)),
+      base_(std::make_unique<NewestTree>(*this, NewestTree::Of::kBase)) {}
+
 Result<std::unique_ptr<Workspace>> Workspace::Open(Repository& repository, const std::string& id_or_name,
                                                    WriterId writer) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
@@ -70,41 +116,20 @@ Result<TreeView> Workspace::ViewOf(IndexReader& index, CommitSeq seq) {
   return view;
 }
 
-Result<Workspace::Snapshot> Workspace::Read() { return SnapshotOf(repository_.index().Read()); }
+Result<Workspace::Moment> Workspace::Read() { return MomentOf(repository_.index().Read()); }
+Result<Workspace::Moment> Workspace::Glance() { return MomentOf(repository_.index().Glance()); }
 
-Result<Workspace::Snapshot> Workspace::SnapshotOf(Result<std::unique_ptr<IndexReader>> opened) {
+Result<Workspace::Moment> Workspace::MomentOf(Result<std::unique_ptr<IndexReader>> opened) {
   STAGEFS_ASSIGN_OR_RETURN(auto reader, std::move(opened));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<WorkspaceInfo> info, reader->GetWorkspace(id_));
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(*reader, info->base));
-  OverlayReader tree(*reader, std::move(*info), std::move(view));
-  return Snapshot{std::move(reader), std::move(tree)};
-}
-
-Result<std::optional<Entry>> Workspace::LookUp(FolderId folder, std::string_view name, Tree tree) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, SnapshotOf(repository_.index().Glance()));
-  const Slot slot{folder, std::string(name)};
-  return tree == Tree::kBase ? now.tree.LookUpBase(slot) : now.tree.LookUp(slot);
-}
-
-Result<std::vector<Named<Entry>>> Workspace::List(FolderId folder, std::string_view after, size_t limit,
-                                                  Tree tree) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
-  return tree == Tree::kBase ? now.tree.ListBase(folder, after, limit) : now.tree.List(folder, after, limit);
-}
-
-Result<Located> Workspace::Find(const RepoPath& path, Tree tree) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
-  return now.tree.Find(path, tree);
-}
-
-Result<std::string> Workspace::PathOf(FolderId folder) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, SnapshotOf(repository_.index().Glance()));
-  return now.tree.PathOf(folder);
+  WorkspaceTree tree(*reader, std::move(*info), std::move(view));
+  return Moment{std::move(reader), std::move(tree)};
 }
 
 Result<std::string> Workspace::StatusOf(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(Snapshot now, Read());
+  STAGEFS_ASSIGN_OR_RETURN(Moment now, Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, now.tree.LookUpStaged(slot));
   if (!staged) return std::string("unchanged");
   if (staged->entry.scratch) return std::string("scratch");
@@ -132,19 +157,16 @@ Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, 
 Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& file, const ContentId& content,
                                         uint64_t size_bytes, const StageHow& how) {
   STAGEFS_RETURN_IF_ERROR(repository_.versions().Send(content.sha256, file));
-  auto staged = Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
     // The file moves last but one: every refusal that can come has come by then.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
     if (existing && existing->kind == EntryKind::kFolder) {
       return Error(ErrorCode::kIsDirectory, "'" + ToDisplayUtf8(slot.name) + "' is a folder");
     }
-    STAGEFS_ASSIGN_OR_RETURN(
-        const VersionInfo version,
-        repository_.TakeInto(overlay.transaction(), file, content, size_bytes, /*synced=*/false));
+    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version,
+                             overlay.change().Take(file, content, size_bytes, /*synced=*/false));
     return overlay.StageVersion(slot, version, how);
   });
-  if (!staged) (void)repository_.TakeBack(file, content.sha256);
-  return staged;
 }
 
 Status Workspace::Remove(const Slot& slot) {
@@ -168,11 +190,6 @@ Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
                 });
 }
 
-Result<Entry> Workspace::MakeSymlink(const Slot& slot, const std::string& target) {
-  return Mutate(Durability::kProcessDeath,
-                [&](Overlay& overlay) { return overlay.MakeSymlink(slot, target); });
-}
-
 Result<Workspace::Linked> Workspace::Link(const Slot& slot, const std::string& target,
                                           std::string_view mountpoint) {
   return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Linked> {
@@ -189,7 +206,7 @@ Result<Workspace::Linked> Workspace::Link(const Slot& slot, const std::string& t
     STAGEFS_ASSIGN_OR_RETURN(const std::string directory, overlay.PathOf(slot.folder));
     if (const auto inside = ResolveInside(directory, target, mountpoint); !version && inside) {
       if (const auto path = RepoPath::Parse(*inside)) {
-        const auto located = overlay.Find(*path, Tree::kWorkspace);
+        const auto located = overlay.Find(*path);
         if (located && located->entry.kind == EntryKind::kFile) {
           STAGEFS_ASSIGN_OR_RETURN(version, overlay.index().GetVersion(located->entry.version));
           how.mtime_ns = located->entry.mtime_ns;
@@ -247,7 +264,7 @@ Result<std::vector<Status>> Workspace::StageVersions(const std::vector<NamedVers
 
 Status Workspace::MovePath(const RepoPath& from, const RepoPath& to) {
   return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(from, Tree::kWorkspace));
+    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(from));
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay.EnsureFolders(to.parent()));
     return overlay.Rename(located.slot, {folder, std::string(to.name())}, RenameMode::kNoReplace);
   });
@@ -255,7 +272,7 @@ Status Workspace::MovePath(const RepoPath& from, const RepoPath& to) {
 
 Status Workspace::RemovePath(const RepoPath& path) {
   return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(path, Tree::kWorkspace));
+    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(path));
     return overlay.RemoveRecursively(located.slot, located.entry);
   });
 }

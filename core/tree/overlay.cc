@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/scratch_names.h"
 
 namespace stagefs {
 namespace {
@@ -42,112 +43,6 @@ StagedState StateOver(const std::optional<Entry>& base, const Entry& entry) {
 
 }  // namespace
 
-Result<std::optional<StagedEntry>> OverlayReader::LookUpStaged(const Slot& slot) {
-  return index_.LookUpStaged(workspace_.id, slot.folder, slot.name);
-}
-
-// A manifest asks about thousands of names of a folder that no commit ever touched.
-Result<bool> OverlayReader::HasBaseRows(FolderId folder) {
-  if (const auto known = has_base_rows_.find(folder); known != has_base_rows_.end()) return known->second;
-  STAGEFS_ASSIGN_OR_RETURN(const bool has, index_.HasBaseRows(folder));
-  has_base_rows_.emplace(folder, has);
-  return has;
-}
-
-Result<std::optional<Entry>> OverlayReader::LookUpBase(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(const bool has_rows, HasBaseRows(slot.folder));
-  if (!has_rows) return std::optional<Entry>();
-  return index_.LookUpBase(base_, slot.folder, slot.name);
-}
-
-Result<std::optional<Entry>> OverlayReader::LookUp(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> staged, LookUpStaged(slot));
-  if (!staged) return LookUpBase(slot);
-  if (staged->entry.kind == EntryKind::kRemoved) return std::optional<Entry>();
-  return std::optional<Entry>(std::move(staged->entry));
-}
-
-Result<std::vector<Named<Entry>>> OverlayReader::ListBase(FolderId folder, std::string_view after,
-                                                          size_t limit) {
-  return index_.ListBase(base_, folder, after, limit);
-}
-
-// Two sorted ranges are merged; where both have a name the staged row wins, and a removal shows nothing.
-Result<std::vector<Named<Entry>>> OverlayReader::List(FolderId folder, std::string_view after, size_t limit) {
-  std::vector<Named<Entry>> merged;
-  std::string cursor(after);
-  // Grows, as all of a page may be removed.
-  for (size_t page = limit; merged.size() < limit; page = std::max(page, std::min(2 * page, kListPage))) {
-    STAGEFS_ASSIGN_OR_RETURN(auto base, index_.ListBase(base_, folder, cursor, page));
-    STAGEFS_ASSIGN_OR_RETURN(auto staged, index_.ListStaged(workspace_.id, folder, cursor, page));
-    // A full page may be cut: only names up to the smaller of the two last ones are decided.
-    std::optional<std::string> horizon;
-    if (base.size() == page) horizon = base.back().name;
-    if (staged.size() == page && (!horizon || staged.back().name < *horizon)) horizon = staged.back().name;
-    size_t b = 0, s = 0;
-    while ((b < base.size() || s < staged.size()) && merged.size() < limit) {
-      const bool take_staged = s < staged.size() && (b == base.size() || staged[s].name <= base[b].name);
-      const std::string& name = take_staged ? staged[s].name : base[b].name;
-      if (horizon && name > *horizon) break;
-      if (take_staged && b < base.size() && base[b].name == name) ++b;
-      cursor = name;
-      if (!take_staged) {
-        merged.push_back(std::move(base[b++]));
-      } else {
-        if (staged[s].value.entry.kind != EntryKind::kRemoved) {
-          merged.push_back({staged[s].name, std::move(staged[s].value.entry)});
-        }
-        ++s;
-      }
-    }
-    if (!horizon) break;
-  }
-  return merged;
-}
-
-Result<bool> OverlayReader::IsEmpty(FolderId folder) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto first, List(folder, "", 1));
-  return first.empty();
-}
-
-Result<std::optional<Slot>> OverlayReader::PlaceOf(FolderId folder) {
-  if (folder == kRootFolder) return std::optional<Slot>();
-  STAGEFS_ASSIGN_OR_RETURN(std::optional<Slot> place, index_.PlaceInStaged(workspace_.id, folder));
-  if (place) return place;
-  return index_.PlaceInBase(base_, folder);
-}
-
-Result<std::string> OverlayReader::PathOf(FolderId folder) {
-  if (folder == kRootFolder) return std::string();
-  if (const auto known = paths_.find(folder); known != paths_.end()) return known->second;
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, PlaceOf(folder));
-  if (!place) return Error(ErrorCode::kStale, "the folder is gone");
-  STAGEFS_ASSIGN_OR_RETURN(std::string path, PathOf(*place));
-  paths_[folder] = path;
-  return path;
-}
-
-Result<std::string> OverlayReader::PathOf(const Slot& slot) {
-  STAGEFS_ASSIGN_OR_RETURN(const std::string path, PathOf(slot.folder));
-  return JoinPath(path, slot.name);
-}
-
-Result<Located> OverlayReader::Find(const RepoPath& path, Workspace::Tree tree) {
-  Located at;
-  at.entry = Entry::OfFolder(kRootFolder);
-  for (const std::string_view name : path.components()) {
-    if (at.entry.kind != EntryKind::kFolder) {
-      return Error(ErrorCode::kNotDirectory, "'" + ToDisplayUtf8(at.slot.name) + "' is not a folder");
-    }
-    at.slot = Slot{at.entry.child, std::string(name)};
-    STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry,
-                             tree == Workspace::Tree::kBase ? LookUpBase(at.slot) : LookUp(at.slot));
-    if (!entry) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
-    at.entry = std::move(*entry);
-  }
-  return at;
-}
-
 Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
   NoteChange(slot.folder);
   const Entry& entry = staged.entry;
@@ -157,10 +52,10 @@ Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
     if (!version->synced) {
       STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> previous, LookUpStaged(slot));
       STAGEFS_RETURN_IF_ERROR(
-          transaction_.PutUnsyncedEntry({workspace().id, slot, entry.version, std::move(previous)}));
+          transaction().PutUnsyncedEntry({workspace().id, slot, entry.version, std::move(previous)}));
     }
   }
-  return transaction_.PutStaged(workspace().id, slot, staged);
+  return transaction().PutStaged(workspace().id, slot, staged);
 }
 
 Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
@@ -181,7 +76,7 @@ Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
       STAGEFS_RETURN_IF_ERROR(Withdraw(slot).WithoutValue());
       return StagedState::kKept;
     }
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, index().PlaceInBase(this->base(), entry.child));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, this->base().PlaceOf(entry.child));
     state = home ? StagedState::kModified : StateOver(base, entry);  // A folder of the base, renamed; a new one.
   } else if (entry.kind == EntryKind::kSymlink) {
     state = StateOver(base, entry);
@@ -204,9 +99,9 @@ Result<bool> Overlay::Withdraw(const Slot& slot) {
   NoteChange(slot.folder);
   // Whoever takes something back may want it again: gc leaves it alone for a while.
   if (staged->entry.version != 0) {
-    STAGEFS_RETURN_IF_ERROR(transaction_.RenewVersion(staged->entry.version, NowNs()));
+    STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(staged->entry.version, NowNs()));
   }
-  STAGEFS_RETURN_IF_ERROR(transaction_.EraseStaged(workspace().id, slot));
+  STAGEFS_RETURN_IF_ERROR(transaction().EraseStaged(workspace().id, slot));
   return true;
 }
 
@@ -214,11 +109,11 @@ Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& ve
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
   if (version.synced) known_synced_ = version.id;
   // Most often the name is new: then one statement finds that out and stages it.
-  STAGEFS_ASSIGN_OR_RETURN(const bool has_base_rows, HasBaseRows(slot.folder));
+  STAGEFS_ASSIGN_OR_RETURN(const bool has_base_rows, base().HasRows(slot.folder));
   if (!has_base_rows && version.synced) {
     const Entry entry = NewEntry(slot, version, how, nullptr, nullptr);
     const StagedState state = entry.scratch ? StagedState::kKept : StagedState::kAdded;
-    STAGEFS_ASSIGN_OR_RETURN(const bool added, transaction_.AddStaged(workspace().id, slot, {entry, state}));
+    STAGEFS_ASSIGN_OR_RETURN(const bool added, transaction().AddStaged(workspace().id, slot, {entry, state}));
     if (added) {
       NoteChange(slot.folder);
       return StagedFile{entry.scratch ? StageOutcome::kScratch : StageOutcome::kAdded, entry};
@@ -282,7 +177,7 @@ Result<Entry> Overlay::MakeFolder(const Slot& slot) {
     if (!elsewhere) folder.child = base->child;
   }
   if (folder.child == 0) {
-    STAGEFS_ASSIGN_OR_RETURN(folder.child, transaction_.NewFolder());
+    STAGEFS_ASSIGN_OR_RETURN(folder.child, transaction().NewFolder());
   }
   STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {folder, StateOver(base, folder)}));
   return folder;
@@ -402,7 +297,7 @@ Status Overlay::Finish() {
   STAGEFS_ASSIGN_OR_RETURN(const bool watched, index().IsMounted(workspace().id, writer_));
   if (!watched) changed_.clear();
   for (const FolderId folder : changed_) {
-    STAGEFS_RETURN_IF_ERROR(transaction_.NoteChange(workspace().id, folder, writer_));
+    STAGEFS_RETURN_IF_ERROR(transaction().NoteChange(workspace().id, folder, writer_));
   }
   changed_.clear();
   return {};

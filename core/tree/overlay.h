@@ -1,64 +1,24 @@
-// A workspace's tree inside one reader or transaction: what a row means is decided here.
+// Changes of a workspace inside one transaction: what a row means is decided here.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <set>
-#include <string>
-#include <string_view>
 
-#include "stagefs/staging_index.h"
-#include "stagefs/workspace.h"
+#include "durable/durable_change.h"
+#include "stagefs/changes.h"
+#include "workspace_tree.h"
 
 namespace stagefs {
 
-// Reads: base commit with the staged entries applied. For one thread at a time; lives within its reader.
-class OverlayReader {
+// Finish() must be called before the change commits: it notes which folders changed.
+class Overlay : public WorkspaceTree {
  public:
-  OverlayReader(IndexReader& index, WorkspaceInfo workspace, TreeView base)
-      : index_(index), workspace_(std::move(workspace)), base_(std::move(base)) {}
+  Overlay(DurableChange& change, WorkspaceInfo workspace, TreeView base, WriterId writer)
+      : WorkspaceTree(change.index(), std::move(workspace), std::move(base)), change_(change), writer_(writer) {}
 
-  const WorkspaceInfo& workspace() const { return workspace_; }
-  const TreeView& base() const { return base_; }
-  IndexReader& index() { return index_; }
-
-  Result<std::optional<Entry>> LookUp(const Slot& slot);
-  Result<std::optional<Entry>> LookUpBase(const Slot& slot);
-  Result<std::optional<StagedEntry>> LookUpStaged(const Slot& slot);
-  Result<std::vector<Named<Entry>>> List(FolderId folder, std::string_view after, size_t limit);
-  Result<std::vector<Named<Entry>>> ListBase(FolderId folder, std::string_view after, size_t limit);
-  Result<bool> IsEmpty(FolderId folder);
-  // Whether any commit ever put a row into `folder`; remembered while this lives.
-  Result<bool> HasBaseRows(FolderId folder);
-
-  // The slot that shows `folder` in the workspace, else the one in the base. std::nullopt: the root, or none.
-  Result<std::optional<Slot>> PlaceOf(FolderId folder);
-  // Remembered while this lives. The path of a slot in the root is its name.
-  Result<std::string> PathOf(FolderId folder);
-  Result<std::string> PathOf(const Slot& slot);
-
-  // The entry at `path`. kNotFound, kNotDirectory where a file is on the way.
-  Result<Located> Find(const RepoPath& path, Workspace::Tree tree);
-
- private:
-  IndexReader& index_;
-  const WorkspaceInfo workspace_;
-  const TreeView base_;
-  std::map<FolderId, std::string> paths_;
-  std::map<FolderId, bool> has_base_rows_;
-};
-
-// Changes. Finish() must be called before the transaction commits: it notes which folders changed.
-class Overlay : public OverlayReader {
- public:
-  Overlay(IndexTransaction& transaction, WorkspaceInfo workspace, TreeView base, WriterId writer)
-      : OverlayReader(transaction, std::move(workspace), std::move(base)),
-        transaction_(transaction),
-        writer_(writer) {}
-
-  IndexTransaction& transaction() { return transaction_; }
+  DurableChange& change() { return change_; }
+  IndexTransaction& transaction() { return change_.index(); }
   // Where the caller is about to look and to stage files; see IndexTransaction::Expect().
-  Status Expect(const std::vector<Slot>& slots) { return transaction_.Expect(workspace().id, base(), slots); }
+  Status Expect(const std::vector<Slot>& slots) { return transaction().Expect(workspace().id, base().view(), slots); }
   WriterId writer() const { return writer_; }
 
   Result<StagedFile> StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how);
@@ -87,7 +47,7 @@ class Overlay : public OverlayReader {
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
   Status CheckNotBelow(FolderId folder, FolderId moving);
 
-  IndexTransaction& transaction_;
+  DurableChange& change_;
   const WriterId writer_;
   std::set<FolderId> changed_;
   VersionId known_synced_ = 0;  // Saves asking again for the version just found.

@@ -1,6 +1,7 @@
 #include "walk.h"
 
 #include <algorithm>
+#include <set>
 
 namespace stagefs {
 namespace {
@@ -9,7 +10,7 @@ constexpr size_t kPage = 1024;
 
 }  // namespace
 
-Result<StagedFolders> CollectStagedFolders(OverlayReader& tree) {
+Result<StagedFolders> CollectStagedFolders(WorkspaceTree& tree) {
   std::set<FolderId> with_rows;
   std::map<FolderId, Slot> staged;  // The folders that are staged themselves.
   std::optional<Slot> after;
@@ -30,7 +31,7 @@ Result<StagedFolders> CollectStagedFolders(OverlayReader& tree) {
       if (const auto at = staged.find(folder); at != staged.end()) {
         place = at->second;
       } else {
-        STAGEFS_ASSIGN_OR_RETURN(place, tree.index().PlaceInBase(tree.base(), folder));
+        STAGEFS_ASSIGN_OR_RETURN(place, tree.base().PlaceOf(folder));
       }
       if (!place) break;  // Rows of a folder that no tree shows any more.
       children[place->folder].emplace(place->name, folder);
@@ -44,7 +45,7 @@ namespace {
 
 class Walker {
  public:
-  Walker(OverlayReader& tree, StagedFolders children, const std::function<Status(const StagedAt&)>& visit)
+  Walker(WorkspaceTree& tree, StagedFolders children, const std::function<Status(const StagedAt&)>& visit)
       : tree_(tree), children_(std::move(children)), visit_(visit) {}
 
   Status Walk(FolderId folder, const std::string& path) {
@@ -74,19 +75,19 @@ class Walker {
   }
 
  private:
-  OverlayReader& tree_;
+  WorkspaceTree& tree_;
   StagedFolders children_;
   const std::function<Status(const StagedAt&)>& visit_;
 };
 
 }  // namespace
 
-Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit) {
+Status WalkStaged(WorkspaceTree& tree, const std::function<Status(const StagedAt&)>& visit) {
   STAGEFS_ASSIGN_OR_RETURN(StagedFolders folders, CollectStagedFolders(tree));
   return WalkStaged(tree, std::move(folders), visit);
 }
 
-Status WalkStaged(OverlayReader& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit) {
+Status WalkStaged(WorkspaceTree& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit) {
   return Walker(tree, std::move(folders), visit).Walk(kRootFolder, "");
 }
 
@@ -106,17 +107,6 @@ Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,
     newer = commit->parent;
   }
   return true;
-}
-
-Result<std::string> BasePathOf(OverlayReader& tree, FolderId folder) {
-  std::string path;
-  while (folder != kRootFolder) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, tree.index().PlaceInBase(tree.base(), folder));
-    if (!place) return Error(ErrorCode::kStale, "the folder is not in the base");
-    path = path.empty() ? place->name : place->name + '/' + path;
-    folder = place->folder;
-  }
-  return path;
 }
 
 }  // namespace stagefs

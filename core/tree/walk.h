@@ -1,7 +1,11 @@
 // Visits what is staged, in path order and in time proportional to what is staged; and what commits changed.
 #pragma once
 
-#include "overlay.h"
+#include <functional>
+#include <map>
+#include <string>
+
+#include "workspace_tree.h"
 
 namespace stagefs {
 
@@ -15,19 +19,16 @@ struct StagedAt {
 // A folder that was removed is at its path in the base.
 // Another folder may be there by now.
 using StagedFolders = std::map<FolderId, std::multimap<std::string, FolderId>>;
-Result<StagedFolders> CollectStagedFolders(OverlayReader& tree);
+Result<StagedFolders> CollectStagedFolders(WorkspaceTree& tree);
 
 // Rows below a folder that was removed are visited at their path in the base.
-Status WalkStaged(OverlayReader& tree, const std::function<Status(const StagedAt&)>& visit);
+Status WalkStaged(WorkspaceTree& tree, const std::function<Status(const StagedAt&)>& visit);
 // The same where the folders were collected already.
-Status WalkStaged(OverlayReader& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit);
+Status WalkStaged(WorkspaceTree& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit);
 
 // The slots in which the trees of two commits may differ, some of them twice: what either line of first parents changed
 // since they met. False as soon as `visit` returned false.
 Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,
                                const std::function<bool(const Slot&)>& visit);
-
-// A folder's path in the base tree.
-Result<std::string> BasePathOf(OverlayReader& tree, FolderId folder);
 
 }  // namespace stagefs

@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "durable/repository_places.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/repositories.h"
+#include "stagefs/upkeep.h"
 #include "stagefs/working_copy.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs {
 namespace {
@@ -16,7 +18,7 @@ constexpr uint64_t kDiskLowBytes = 1ULL << 30;
 
 std::string Milliseconds(int64_t ns) { return std::to_string(ns / 1'000'000) + " ms"; }
 
-void ExamineIndex(Repository& repository, std::vector<Finding>* findings) {
+void LookAtIndex(Repository& repository, std::vector<Finding>* findings) {
   const int64_t begun_ns = NowNs();
   const auto reader = repository.index().Read();
   const auto clock_ns = reader ? (*reader)->ClockNs() : reader.error();
@@ -45,7 +47,7 @@ void ExamineIndex(Repository& repository, std::vector<Finding>* findings) {
   }
 }
 
-void ExamineVersions(Repository& repository, std::vector<Finding>* findings) {
+void LookAtVersions(Repository& repository, std::vector<Finding>* findings) {
   // Written, read back from where it went, and left: the empty version is in every store.
   const int64_t begun_ns = NowNs();
   const auto there = repository.versions().OpenToCheck(EmptyContent().sha256);
@@ -58,7 +60,7 @@ void ExamineVersions(Repository& repository, std::vector<Finding>* findings) {
 
 }  // namespace
 
-Result<std::vector<Finding>> Examine(const std::string& root, const RepositoryName& name,
+Result<std::vector<Finding>> Diagnose(const std::string& root, const RepositoryName& name,
                                      const RepositoryPlaces& places) {
   std::vector<Finding> findings;
   if (access("/dev/fuse", R_OK | W_OK) != 0) {
@@ -68,7 +70,7 @@ Result<std::vector<Finding>> Examine(const std::string& root, const RepositoryNa
   if (const auto space = SpaceOf(root); space && space->blocks_available * space->block_bytes < kDiskLowBytes) {
     findings.push_back({false, root + ": less than 1 GiB is free: files on their way in may not fit"});
   }
-  const auto repository = Repository::Open(root, name, places);
+  const auto repository = OpenRepository(root, name, places);
   if (!repository) {
     findings.push_back({false, repository.error().message()});
     return findings;
@@ -82,12 +84,11 @@ Result<std::vector<Finding>> Examine(const std::string& root, const RepositoryNa
     findings.push_back({false, "versions: in a folder of this machine, while the index is shared: no other machine can"
                                " read them; stagefs migrate them to S3"});
   }
-  ExamineIndex(**repository, &findings);
-  ExamineVersions(**repository, &findings);
-  const auto mounts = (*repository)->LiveMounts();
+  LookAtIndex(**repository, &findings);
+  LookAtVersions(**repository, &findings);
+  const auto mounts = Workspaces(**repository).LiveMounts();
   if (mounts) findings.push_back({true, std::to_string(mounts->size()) + " mounts"});
-  const auto reader = (*repository)->index().Read();
-  const auto workspaces = reader ? (*reader)->ListWorkspaces() : reader.error();
+  const auto workspaces = Workspaces(**repository).List();
   for (const WorkspaceInfo& workspace : workspaces ? *workspaces : std::vector<WorkspaceInfo>()) {
     const auto recovered = ListRecovered(**repository, workspace);
     if (recovered && !recovered->empty()) {

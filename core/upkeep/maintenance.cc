@@ -1,9 +1,9 @@
 // fsck and gc.
-#include "stagefs/posix_env.h"
-
 #include <algorithm>
+
 #include "stagefs/parallel.h"
-#include "stagefs/repository.h"
+#include "stagefs/posix_env.h"
+#include "stagefs/upkeep.h"
 #include "stagefs/uploads.h"
 
 namespace stagefs {
@@ -15,7 +15,7 @@ constexpr int64_t kDayNs = 24 * kHourNs;
 
 enum class Health { kGood, kMissing, kDamaged };
 
-Result<Health> Examine(const VersionStore& store, const VersionInfo& version) {
+Result<Health> HealthOf(const VersionStore& store, const VersionInfo& version) {
   const auto reader = store.OpenToCheck(version.content.sha256);
   if (!reader) {
     if (reader.error().code() == ErrorCode::kNotFound) return Health::kMissing;
@@ -36,19 +36,19 @@ Result<Health> Examine(const VersionStore& store, const VersionInfo& version) {
 
 }  // namespace
 
-Result<FsckReport> Repository::Fsck(const std::function<void(int64_t)>& progress) {
+Result<FsckReport> Fsck(Repository& repository, const std::function<void(int64_t)>& progress) {
   FsckReport report;
   std::optional<Sha256> after;
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
+    STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto page, reader->ListVersions(after, kPage));
     reader.reset();
     if (page.empty()) break;
     std::vector<Health> health(page.size());
     Guarded<int64_t> checked(report.checked);
     STAGEFS_RETURN_IF_ERROR(
-        InParallel(page.size(), versions_->TakesDurably() ? kRequestsAtOnce : 1, [&](uint64_t i) -> Status {
-          STAGEFS_ASSIGN_OR_RETURN(health[i], Examine(*versions_, page[i]));
+        InParallel(page.size(), repository.versions().TakesDurably() ? kRequestsAtOnce : 1, [&](uint64_t i) -> Status {
+          STAGEFS_ASSIGN_OR_RETURN(health[i], HealthOf(repository.versions(), page[i]));
           auto done = checked.Lock();
           ++*done;
           if (progress) progress(*done);
@@ -61,10 +61,10 @@ Result<FsckReport> Repository::Fsck(const std::function<void(int64_t)>& progress
     }
     after = page.back().content.sha256;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
   STAGEFS_ASSIGN_OR_RETURN(report.entries_without_version, reader->CountDangling());
   Status trouble;
-  STAGEFS_RETURN_IF_ERROR(versions_->List([&](const Sha256& hash) {
+  STAGEFS_RETURN_IF_ERROR(repository.versions().List([&](const Sha256& hash) {
     const auto known = reader->FindVersion(HashRef(hash));
     if (!known) trouble = known.error();
     else if (!*known) report.orphaned.push_back(hash);
@@ -74,26 +74,26 @@ Result<FsckReport> Repository::Fsck(const std::function<void(int64_t)>& progress
   return report;
 }
 
-Status Repository::SetAside(const std::vector<Sha256>& damaged) {
-  const std::string folder = folder_ + "/damaged";
+Status SetAside(Repository& repository, const std::vector<Sha256>& damaged) {
+  const std::string folder = repository.folder() + "/damaged";
   if (!damaged.empty()) STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
   for (const Sha256& hash : damaged) {
     // In the writer's turn, so that nobody stores the same content meanwhile.
-    STAGEFS_ASSIGN_OR_RETURN(const auto turn, index_->Begin(Durability::kProcessDeath));
-    STAGEFS_RETURN_IF_ERROR(versions_->GiveBack(hash, folder + '/' + ToHex(hash)));
+    STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.index().Begin(Durability::kProcessDeath));
+    STAGEFS_RETURN_IF_ERROR(repository.versions().GiveBack(hash, folder + '/' + ToHex(hash)));
   }
   return {};
 }
 
-Result<GcReport> Repository::Gc(int64_t keep_days) {
+Result<GcReport> Gc(Repository& repository, int64_t keep_days) {
   if (keep_days < 0) return Error(ErrorCode::kInvalidArgument, "gc: --keep counts days from 0");
-  STAGEFS_RETURN_IF_ERROR(SyncAll());
-  STAGEFS_RETURN_IF_ERROR(Uploads(*this).RemoveStale(NowNs() - kUploadKeepHours * kHourNs).WithoutValue());
-  STAGEFS_RETURN_IF_ERROR(versions_->RemoveUnfinished(NowNs() - kUploadKeepHours * kHourNs).WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(repository.SyncAll());
+  STAGEFS_RETURN_IF_ERROR(Uploads(repository).RemoveStale(NowNs() - kUploadKeepHours * kHourNs).WithoutValue());
+  STAGEFS_RETURN_IF_ERROR(repository.versions().RemoveUnfinished(NowNs() - kUploadKeepHours * kHourNs).WithoutValue());
   GcReport report;
   const int64_t before_ns = NowNs() - keep_days * kDayNs;
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kPowerLoss));
+    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, repository.index().Begin(Durability::kPowerLoss));
     STAGEFS_ASSIGN_OR_RETURN(const auto unused, transaction->ListUnused(before_ns, kPage));
     if (unused.empty()) break;
     for (const VersionInfo& version : unused) {
@@ -106,19 +106,19 @@ Result<GcReport> Repository::Gc(int64_t keep_days) {
   // Bytes go only now that no durable row names them. Each removal holds the writer's turn, in which every
   // put moves its bytes and adds its row: nobody gets a row for bytes that are about to go.
   std::vector<Sha256> orphans;
-  STAGEFS_RETURN_IF_ERROR(versions_->List([&](const Sha256& hash) {
+  STAGEFS_RETURN_IF_ERROR(repository.versions().List([&](const Sha256& hash) {
     orphans.push_back(hash);
     return true;
   }));
   for (const Sha256& hash : orphans) {
-    STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
+    STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known, reader->FindVersion(HashRef(hash)));
     reader.reset();
     if (known) continue;
-    STAGEFS_ASSIGN_OR_RETURN(const auto turn, index_->Begin(Durability::kProcessDeath));
+    STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.index().Begin(Durability::kProcessDeath));
     STAGEFS_ASSIGN_OR_RETURN(known, turn->FindVersion(HashRef(hash)));
     if (known) continue;
-    STAGEFS_RETURN_IF_ERROR(versions_->Remove(hash));
+    STAGEFS_RETURN_IF_ERROR(repository.versions().Remove(hash));
     ++report.orphans;
   }
   report.orphans -= std::min(report.orphans, report.versions);

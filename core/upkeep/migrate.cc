@@ -5,9 +5,9 @@
 #include <set>
 
 #include "durable/repository_places.h"
-#include "stagefs/manifest.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/repositories.h"
 
 namespace stagefs {
 namespace {
@@ -141,7 +141,7 @@ Status Switch(const std::string& folder, const RepositoryPlaces& to) {
 Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& name,
                               std::optional<RepositoryPlaces> places,
                               const std::function<void(int64_t, int64_t)>& progress) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto source, Repository::Open(root, name));
+  STAGEFS_ASSIGN_OR_RETURN(const auto source, OpenRepository(root, name));
   const std::string& folder = source->folder();
   STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces at, RepositoryPlaces::Read(folder));
   RepositoryPlaces to = places.value_or(RepositoryPlaces());

@@ -5,11 +5,7 @@
 
 namespace stagefs {
 
-// The first commit, the default branch, and the empty version, which every store has.
-Status LayOutRepository(Repository& repository);
-
-// After another boot, contents that were closed and not synced yet may be gone or cut short: each is hashed
-// again, and the entries of a lost one fall back to what they were before.
-Status RecoverUnsyncedVersions(Repository& repository, RecoveryReport* report);
+// Lays out a repository that is new, and recovers what a crash left of another.
+Result<RecoveryReport> Recover(Repository& repository);
 
 }  // namespace stagefs

@@ -2,9 +2,12 @@
 #include <sys/stat.h>
 
 #include <condition_variable>
+#include <map>
+#include <mutex>
 #include <set>
 
-#include "stagefs/repository.h"
+#include "stagefs/repositories.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs {
 namespace {
@@ -54,7 +57,7 @@ Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
     gone = std::move(known->second.repository);
     state_->open.erase(known);
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto opened, Repository::Open(folder_, name, places_));
+  STAGEFS_ASSIGN_OR_RETURN(auto opened, OpenRepository(folder_, name, places_));
   if (!file) file = IndexFileOf(folder_, name);  // Made elsewhere, and known here only now.
   ++state_->handles[key];
   std::shared_ptr<Repository> repository(opened.release(), [state = state_.get(), key](Repository* closing) {
@@ -75,7 +78,7 @@ std::vector<std::shared_ptr<Repository>> Root::Opened() {
 }
 
 Result<std::shared_ptr<Repository>> Root::Create(const RepositoryName& name) {
-  STAGEFS_RETURN_IF_ERROR(Repository::Create(folder_, name, places_));
+  STAGEFS_RETURN_IF_ERROR(CreateRepository(folder_, name, places_));
   return Open(name);
 }
 
@@ -83,7 +86,7 @@ Status Root::Delete(const RepositoryName& name) {
   const std::string key = name.ToString();
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto repository, Open(name));
-    STAGEFS_ASSIGN_OR_RETURN(const auto mounts, repository->LiveMounts());
+    STAGEFS_ASSIGN_OR_RETURN(const auto mounts, Workspaces(*repository).LiveMounts());
     if (!mounts.empty()) {
       return Error(ErrorCode::kBusy, "repository " + key + " is mounted: unmount it first");
     }
@@ -102,7 +105,7 @@ Status Root::Delete(const RepositoryName& name) {
   const bool free = state_->closed.wait_for(lock, kDeleteWait, [&] { return state_->handles[key] == 0; });
   lock.unlock();
   const Status deleted =
-      free ? Repository::Delete(folder_, name)
+      free ? DeleteRepository(folder_, name)
            : Status(Error(ErrorCode::kBusy, "repository " + key + " is in use: try again in a moment"));
   lock.lock();
   state_->deleting.erase(key);

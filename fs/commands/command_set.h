@@ -11,6 +11,9 @@
 
 #include "commands.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
+#include "stagefs/upkeep.h"
 
 namespace stagefs {
 

@@ -7,6 +7,8 @@
 
 #include "command_set.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
 
 namespace stagefs {
 Status PrintOut(std::string_view text) {
@@ -96,7 +98,7 @@ Result<Target> OpenTarget(const GlobalOptions& options, const std::string& text,
     return Error(ErrorCode::kInvalidArgument, "name the workspace: " + text + ":WORKSPACE");
   }
   Target target;
-  auto repository = Repository::Open(options.root, name.repository, options.places);
+  auto repository = OpenRepository(options.root, name.repository, options.places);
   if (!repository) {
     if (repository.error().code() != ErrorCode::kNotFound) return repository.error();
     return Error(ErrorCode::kNotFound, "no repository " + name.repository.ToString() + " in " + options.root +

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "stagefs/workspace.h"
+#include "stagefs/repository_places.h"
 
 namespace CLI {
 class App;

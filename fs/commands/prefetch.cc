@@ -27,7 +27,7 @@ Status FetchAll(Workspace& workspace, const std::vector<VersionId>& versions, Gu
 Status FetchBelow(Workspace& workspace, FolderId folder, Guarded<PrefetchReport>* report,
                   const std::function<void(int64_t)>& progress) {
   for (std::string after;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, workspace.List(folder, after, kPage));
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, workspace.tree().List(folder, after, kPage));
     std::vector<VersionId> versions;
     for (const auto& [name, entry] : page) {
       if (entry.kind == EntryKind::kFile) versions.push_back(entry.version);
@@ -47,7 +47,7 @@ Status FetchBelow(Workspace& workspace, FolderId folder, Guarded<PrefetchReport>
 
 Result<PrefetchReport> Prefetch(Workspace& workspace, const RepoPath& path,
                                 const std::function<void(int64_t)>& progress) {
-  STAGEFS_ASSIGN_OR_RETURN(const Located at, workspace.Find(path));
+  STAGEFS_ASSIGN_OR_RETURN(const Located at, workspace.tree().Find(path));
   Guarded<PrefetchReport> report;
   if (at.entry.kind == EntryKind::kFolder) {
     STAGEFS_RETURN_IF_ERROR(FetchBelow(workspace, at.entry.child, &report, progress));

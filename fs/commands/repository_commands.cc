@@ -9,6 +9,10 @@
 #include "put_files.h"
 #include "stagefs/migrate.h"
 #include "stagefs/stage_report.h"
+#include "stagefs/history.h"
+#include "stagefs/revision.h"
+#include "stagefs/repositories.h"
+#include "stagefs/upkeep.h"
 
 namespace stagefs {
 namespace {
@@ -33,12 +37,12 @@ void Commands::AddRepositories() {
 
 ExitStatus Commands::Create() {
   const auto name = RepositoryName::Parse(args_->target);
-  return name ? Done(Repository::Create(options_.root, *name, options_.places)) : Report(name.error());
+  return name ? Done(CreateRepository(options_.root, *name, options_.places)) : Report(name.error());
 }
 
 ExitStatus Commands::Delete() {
   const auto name = RepositoryName::Parse(args_->target);
-  return name ? Done(Repository::Delete(options_.root, *name)) : Report(name.error());
+  return name ? Done(DeleteRepository(options_.root, *name)) : Report(name.error());
 }
 
 ExitStatus Commands::MoveRepository() {
@@ -57,7 +61,7 @@ ExitStatus Commands::MoveRepository() {
 }
 
 ExitStatus Commands::ListRepositories() {
-  const auto names = Repository::List(options_.root);
+  const auto names = stagefs::ListRepositories(options_.root);
   if (!names) return Report(names.error());
   for (const RepositoryName& name : *names) {
     (void)PrintOut((options_.json ? "{\"repository\":" + JsonText(name.ToString()) + "}" : name.ToString()) +
@@ -106,19 +110,19 @@ ExitStatus Commands::ListBranches() {
 }
 
 ExitStatus Commands::CreateBranch() {
-  return WithRepository([&](Repository& r) { return Done(r.CreateBranch(args_->name, args_->from)); });
+  return WithRepository([&](Repository& r) { return Done(History(r).CreateBranch(args_->name, args_->from)); });
 }
 
 ExitStatus Commands::MergeBranch() {
   return WithRepository([&](Repository& repository) {
     if (args_->message.empty()) args_->message = MergeMessage(args_->branch, args_->name);
-    const auto merged = repository.Merge(args_->branch, args_->name, args_->message, DefaultAuthor());
+    const auto merged = History(repository).Merge(args_->branch, args_->name, args_->message, DefaultAuthor());
     return merged ? Done(PrintOut(merged->merge.id + "\n")) : Report(merged.error());
   });
 }
 
 ExitStatus Commands::DeleteBranch() {
-  return WithRepository([&](Repository& r) { return Done(r.DeleteBranch(args_->name)); });
+  return WithRepository([&](Repository& r) { return Done(History(r).DeleteBranch(args_->name)); });
 }
 
 void Commands::AddPut() {
@@ -179,18 +183,22 @@ ExitStatus Commands::List() {
   if (!target) return Report(target.error());
   const auto path = RepoPath::ParseDirectory(args_->path);
   if (!path) return Report(path.error());
+  std::unique_ptr<Tree> of_commit;
+  if (!target->workspace) {
+    const auto commit = History(*target->repository).Resolve(args_->from);
+    if (!commit) return Report(commit.error());
+    auto opened = OpenTree(*target->repository, *commit);
+    if (!opened) return Report(opened.error());
+    of_commit = std::move(*opened);
+  }
+  Tree& tree = of_commit ? *of_commit : target->workspace->tree();
+  const auto at = tree.Find(*path);
+  if (!at) return Report(at.error());
   const auto reader = target->repository->index().Read();
   if (!reader) return Report(reader.error());
-  FolderId folder = kRootFolder;
-  if (target->workspace) {
-    const auto at = target->workspace->Find(*path);
-    if (!at) return Report(at.error());
-    if (at->entry.kind != EntryKind::kFolder) return PrintEntry(**reader, {at->slot.name, at->entry});
-    folder = at->entry.child;
-  }
+  if (at->entry.kind != EntryKind::kFolder) return PrintEntry(**reader, {at->slot.name, at->entry});
   for (std::string after;;) {
-    const auto page = target->workspace ? target->workspace->List(folder, after, kPage)
-                                        : target->repository->ListTree(args_->from, *path, after, kPage);
+    const auto page = tree.List(at->entry.child, after, kPage);
     if (!page) return Report(page.error());
     for (const auto& entry : *page) {
       if (const ExitStatus status = PrintEntry(**reader, entry); status != kExitOk) return status;
@@ -234,7 +242,7 @@ ExitStatus Commands::Log() {
     revision = info->branch;
   }
   const auto log =
-      target->repository->Log(revision, 0, static_cast<size_t>(std::max<int64_t>(args_->limit, 0)));
+      History(*target->repository).Log(revision, 0, static_cast<size_t>(std::max<int64_t>(args_->limit, 0)));
   if (!log) return Report(log.error());
   for (const CommitInfo& commit : log->commits) {
     (void)PrintOut(options_.json
@@ -264,7 +272,7 @@ void Commands::AddMaintenance() {
 ExitStatus Commands::Doctor() {
   const auto name = RepositoryName::Parse(args_->target);
   if (!name) return Report(name.error());
-  const auto findings = Examine(options_.root, *name, options_.places);
+  const auto findings = Diagnose(options_.root, *name, options_.places);
   if (!findings) return Report(findings.error());
   bool good = true;
   for (const Finding& finding : *findings) {
@@ -279,7 +287,7 @@ ExitStatus Commands::Doctor() {
 ExitStatus Commands::Fsck() {
   return WithRepository([&](Repository& repository) {
     Progress progress("fsck", "versions");
-    const auto report = repository.Fsck([&](int64_t done) { progress.Show(done); });
+    const auto report = stagefs::Fsck(repository, [&](int64_t done) { progress.Show(done); });
     if (!report) return Report(report.error());
     for (const auto& [what, hashes] :
          {std::pair("missing", &report->missing), std::pair("damaged", &report->damaged),
@@ -297,7 +305,7 @@ ExitStatus Commands::Fsck() {
 
 ExitStatus Commands::Gc() {
   return WithRepository([&](Repository& repository) {
-    const auto report = repository.Gc(args_->keep_days);
+    const auto report = stagefs::Gc(repository, args_->keep_days);
     if (!report) return Report(report.error());
     return Done(PrintOut(std::to_string(report->versions) + " versions removed (" +
                          std::to_string(report->bytes) + " bytes), " + std::to_string(report->orphans) +

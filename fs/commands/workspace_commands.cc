@@ -11,6 +11,11 @@
 #include "progress.h"
 #include "stagefs/status_text.h"
 #include "stagefs/working_copy.h"
+#include "stagefs/commit.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
+#include "stagefs/status.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs {
 
@@ -33,9 +38,9 @@ void Commands::AddWorkspaces() {
 ExitStatus Commands::CreateWorkspace() {
   const auto name = TargetName::Parse(args_->target);
   if (!name) return Report(name.error());
-  auto repository = Repository::Open(options_.root, name->repository, options_.places);
+  auto repository = OpenRepository(options_.root, name->repository, options_.places);
   if (!repository) return Report(repository.error());
-  const auto info = (*repository)->CreateWorkspace(args_->from, name->workspace, std::nullopt);
+  const auto info = Workspaces(**repository).Create(args_->from, name->workspace, std::nullopt);
   if (!info) return Report(info.error());
   return Done(PrintOut(info->uid + "\n"));
 }
@@ -60,9 +65,9 @@ ExitStatus Commands::DeleteWorkspace() {
   const auto name = TargetName::Parse(args_->target);
   if (!name) return Report(name.error());
   if (!name->workspace) return Report({ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE"});
-  auto repository = Repository::Open(options_.root, name->repository, options_.places);
+  auto repository = OpenRepository(options_.root, name->repository, options_.places);
   if (!repository) return Report(repository.error());
-  return Done((*repository)->DeleteWorkspace(*name->workspace, args_->force));
+  return Done(Workspaces(**repository).Delete(*name->workspace, args_->force));
 }
 
 void Commands::AddStage() {
@@ -196,7 +201,7 @@ ExitStatus Commands::Diff() {
       return PrintOut(std::string(1, "AMD"[static_cast<int>(line.kind)]) + "  " + from + "  " + to + "  " +
                       ToDisplayUtf8(line.path) + "\n");
     };
-    return Done(workspace.ForEachChange(print));
+    return Done(ForEachChange(workspace, print));
   });
 }
 
@@ -256,7 +261,7 @@ ExitStatus Commands::Commit() {
     Author author = DefaultAuthor();
     if (!args_->author.empty()) author.name = args_->author;
     if (!args_->email.empty()) author.email = args_->email;
-    const auto result = workspace.Commit(args_->message, author,
+    const auto result = CommitStaged(workspace, args_->message, author,
                                          args_->branch.empty() ? std::nullopt : std::optional(args_->branch));
     if (!result) return Report(result.error());
     if (options_.json) {
@@ -286,7 +291,7 @@ ExitStatus Commands::Commit() {
 
 ExitStatus Commands::Rebase() {
   return WithWorkspace([&](Workspace& workspace) {
-    const auto commits = workspace.Rebase();
+    const auto commits = stagefs::Rebase(workspace);
     if (!commits) return Report(commits.error());
     return Done(PrintOut(std::to_string(*commits) + " commits newer than before\n"));
   });
@@ -342,7 +347,7 @@ ExitStatus Commands::RetryOrDismiss() {
 }
 
 Status Commands::ThroughMount(Workspace& workspace, const std::string& line) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, workspace.repository().LiveMounts());
+  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, Workspaces(workspace.repository()).LiveMounts());
   for (const MountRow& mount : mounts) {
     if (mount.workspace != workspace.id()) continue;
     STAGEFS_ASSIGN_OR_RETURN(

@@ -11,6 +11,8 @@
 
 #include "stagefs/posix_env.h"
 #include "stagefs/process.h"
+#include "stagefs/inbox.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs {
 namespace {
@@ -60,7 +62,7 @@ void StageFs::StageQueuedManifests() {
     if (stopped_) return;
     queued_ = false;
     lock.unlock();
-    (void)behind_->StageQueued();
+    (void)Inbox(*behind_).StageQueued();
     lock.lock();
   }
 }
@@ -217,7 +219,7 @@ void StageFs::Refresh(const Notify& notify) {
       if (!node->attached || node->open()) continue;
       slot = node->slot;
     }
-    const auto now = workspace_->LookUp(slot.folder, slot.name);
+    const auto now = workspace_->tree().LookUp(slot);
     if (!now) {
       all_looked_at = false;
       continue;
@@ -256,7 +258,7 @@ Result<std::vector<Named<Entry>>> StageFs::Unseen(FolderId folder, size_t limit)
   std::string after;
   const int64_t lately = NowNs() - kFoundLatelyNs;
   while (unseen.size() < limit) {
-    STAGEFS_ASSIGN_OR_RETURN(auto page, workspace_->List(folder, after, kUnseenPage));
+    STAGEFS_ASSIGN_OR_RETURN(auto page, workspace_->tree().List(folder, after, kUnseenPage));
     if (page.empty()) break;
     after = page.back().name;
     auto table = table_.Lock();
@@ -416,9 +418,9 @@ Result<std::optional<Entry>> StageFs::LookUpAhead(const Slot& slot, int64_t gene
     goes_on = !here.last.empty() && slot.name > here.last;
     here.last = slot.name;
   }
-  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, workspace_->tree().LookUp(slot));
   if (!goes_on) return entry;
-  STAGEFS_ASSIGN_OR_RETURN(auto page, workspace_->List(slot.folder, slot.name, kLookAhead));
+  STAGEFS_ASSIGN_OR_RETURN(auto page, workspace_->tree().List(slot.folder, slot.name, kLookAhead));
   Ahead next{*heard, generation, slot.name, slot.name, std::nullopt, {}};
   if (page.size() == kLookAhead) next.up_to = page.back().name;
   for (auto& [name, value] : page) next.entries.emplace(std::move(name), std::move(value));
@@ -439,7 +441,7 @@ Status StageFs::CheckCurrent(const std::shared_ptr<Node>& node, bool only_reads)
     if (heard && *heard == seen_heard_ && !node->passed_over) return {};
     slot = node->slot;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, slot.name));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->tree().LookUp(slot));
   auto table = table_.Lock();
   if (!node->attached || node->slot != slot) return Error(ErrorCode::kStale, "replaced");
   if (node->open()) return {};

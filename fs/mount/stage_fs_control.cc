@@ -11,6 +11,7 @@
 #include "stagefs/counters.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
+#include "stagefs/inbox.h"
 
 namespace stagefs {
 namespace {
@@ -70,7 +71,7 @@ Result<std::shared_ptr<Node>> StageFs::ControlChild(const Node& parent, const st
     }
     case NodeKind::kInboxFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(parent.extra().path));
-      STAGEFS_ASSIGN_OR_RETURN(const auto file, behind_->LookUpInbox(directory, name));
+      STAGEFS_ASSIGN_OR_RETURN(const auto file, Inbox(*behind_).LookUp(directory, name));
       const ControlKey file_key = "i:" + parent.extra().path + '\0' + name;
       {
         auto table = table_.Lock();
@@ -86,7 +87,7 @@ Result<std::shared_ptr<Node>> StageFs::ControlChild(const Node& parent, const st
         }
       }
       STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(JoinPath(parent.extra().path, name)));
-      const auto in_tree = workspace_->Find(path);
+      const auto in_tree = workspace_->tree().Find(path);
       const bool folder = in_tree ? in_tree->entry.kind == EntryKind::kFolder : !LooksLikeManifest(name);
       auto table = table_.Lock();
       if (!folder && !made_inbox_folders_.Lock()->contains(path.str())) return missing();
@@ -96,7 +97,7 @@ Result<std::shared_ptr<Node>> StageFs::ControlChild(const Node& parent, const st
     }
     case NodeKind::kBaseFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry,
-                               workspace_->LookUp(parent.folder(), name, Workspace::Tree::kBase));
+                               workspace_->base().LookUp({parent.folder(), name}));
       if (!entry) return missing();
       auto table = table_.Lock();
       const bool folder = entry->kind == EntryKind::kFolder;
@@ -167,13 +168,13 @@ Result<std::vector<Handle::Listed>> StageFs::ListControl(const Node& node, const
     }
     case NodeKind::kInboxFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node.extra().path));
-      STAGEFS_ASSIGN_OR_RETURN(const auto files, behind_->ListInbox(directory));
+      STAGEFS_ASSIGN_OR_RETURN(const auto files, Inbox(*behind_).List(directory));
       for (const InboxFile& file : files) add(file.name, NodeKind::kInboxFile);
       break;
     }
     case NodeKind::kBaseFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const auto entries,
-                               workspace_->List(node.folder(), after, kListPage, Workspace::Tree::kBase));
+                               workspace_->base().List(node.folder(), after, kListPage));
       for (const auto& [name, entry] : entries) {
         add(name, entry.kind == EntryKind::kFolder ? NodeKind::kBaseFolder : NodeKind::kBaseFile, entry);
       }
@@ -296,7 +297,7 @@ Status StageFs::RenameInInbox(const Node& from, const std::string& name, const N
     std::lock_guard lock(file->mutex());
     STAGEFS_RETURN_IF_ERROR(StageIfWaiting(node, *file));
   }
-  STAGEFS_RETURN_IF_ERROR(behind_->RenameInbox(directory, name, target, new_name));
+  STAGEFS_RETURN_IF_ERROR(Inbox(*behind_).Rename(directory, name, target, new_name));
   {
     auto table = table_.Lock();
     if (node) table->Rekey(node, "i:" + to.extra().path + '\0' + new_name);

@@ -4,6 +4,7 @@
 
 #include "stage_fs.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/inbox.h"
 
 namespace stagefs {
 namespace {
@@ -57,7 +58,7 @@ Result<std::pair<std::vector<Handle::Listed>, bool>> StageFs::ListPage(const Nod
       open.push_back({child->slot.name, child->kind, child->entry()});
     }
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto entries, workspace_->List(node.folder(), after, kListPage));
+  STAGEFS_ASSIGN_OR_RETURN(const auto entries, workspace_->tree().List(node.folder(), after, kListPage));
   const bool end = entries.size() < kListPage;
   const auto is_in_page = [&](const std::string& name) {
     return name > after && (end || name < entries.back().name);
@@ -244,7 +245,7 @@ Status StageFs::RemoveFolder(NodeId parent, const std::string& name) {
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetFolder(parent));
   const Slot slot{folder->folder(), name};
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->LookUp(slot.folder, name));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_->tree().LookUp({slot.folder, name}));
   if (entry && entry->kind == EntryKind::kFolder) {
     STAGEFS_RETURN_IF_ERROR(CheckNothingIsWrittenIn(entry->child));
   }
@@ -260,7 +261,7 @@ Status StageFs::Remove(NodeId parent, const std::string& name) {
   if (any->kind == NodeKind::kInboxFolder) {
     STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(any->extra().path));
     const auto node = table_.Lock()->FindControl("i:" + any->extra().path + '\0' + name);
-    return RemoveNode(node, [&] { return workspace_->RemoveInbox(directory, name); });
+    return RemoveNode(node, [&] { return Inbox(*workspace_).Remove(directory, name); });
   }
   if (any->kind == NodeKind::kRecoveredFolder) {
     STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
@@ -307,7 +308,7 @@ Status StageFs::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file
 // After a rename the kernel shows the inode it knows at the new name. One that was replaced behind its back
 // must not stay there.
 void StageFs::Arrive(const std::shared_ptr<Node>& node, const Slot& slot) {
-  const auto now = workspace_->LookUp(slot.folder, slot.name);
+  const auto now = workspace_->tree().LookUp(slot);
   {
     auto table = table_.Lock();
     if (node && (node->open() || (now && *now && SameContent(**now, node->entry())))) {

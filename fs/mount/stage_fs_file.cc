@@ -8,6 +8,8 @@
 
 #include "stage_fs.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/inbox.h"
+#include "stagefs/scratch_names.h"
 
 namespace stagefs {
 namespace {
@@ -31,7 +33,7 @@ Result<WorkingCopyPlace> StageFs::PlaceOf(const Node& node) {
     place.path = std::string(kControlFolder) + "/inbox/" + JoinPath(node.extra().path, place.slot.name);
     return place;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const std::string folder, workspace_->PathOf(place.slot.folder));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string folder, workspace_->tree().PathOf(place.slot.folder));
   place.path = JoinPath(folder, place.slot.name);
   return place;
 }
@@ -54,7 +56,7 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
           const StageHow& how) -> Result<Entry> {
         if (inbox) {
           STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->extra().path));
-          return behind_->StoreInInbox(directory, name, path, content, size_bytes);
+          return Inbox(*behind_).Store(directory, name, path, content, size_bytes);
         }
         STAGEFS_ASSIGN_OR_RETURN(const StagedFile done,
                                  workspace_->StageFile(slot, path, content, size_bytes, how));
@@ -63,7 +65,7 @@ Status StageFs::StageNode(const std::shared_ptr<Node>& node, OpenFile& file) {
       [&](VersionId version, const StageHow& how) -> Result<Entry> {
         if (inbox) {
           STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(node->extra().path));
-          return behind_->StoreInInbox(directory, name, version);
+          return Inbox(*behind_).Store(directory, name, version);
         }
         STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, workspace_->StageVersion(slot, version, how));
         cloned_.fetch_add(1, std::memory_order_relaxed);
@@ -89,9 +91,9 @@ Status StageFs::StageManifestOf(const Node& node) {
     slot = node.slot;
     path = node.extra().path;
   }
-  if (node.kind != NodeKind::kInboxFile) return behind_->StageDropped(slot);
+  if (node.kind != NodeKind::kInboxFile) return Inbox(*behind_).StageDropped(slot);
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(path));
-  return behind_->StageFromInbox(directory, slot.name);
+  return Inbox(*behind_).Stage(directory, slot.name);
 }
 
 bool StageFs::IsManifestNode(const Node& node) {
@@ -132,7 +134,7 @@ Result<StageFs::Created> StageFs::CreateFile(NodeId parent, const std::string& n
   } else {
     STAGEFS_RETURN_IF_ERROR(GetFolder(parent).WithoutValue());
     STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, workspace_->LookUp(folder->folder(), name));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, workspace_->tree().LookUp({folder->folder(), name}));
     if (existing) return Error(ErrorCode::kExists, name);
     auto table = table_.Lock();
     node = table->Add(NodeKind::kFile);

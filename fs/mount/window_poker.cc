@@ -104,7 +104,7 @@ void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
   }
   for (size_t begin = 0; begin < pokes.size() && !shared_.stop; begin += kBatch) {
     if (begin > 0) std::this_thread::sleep_for(kPause);
-    const auto path = fs_.workspace().PathOf(folder);
+    const auto path = fs_.workspace().tree().PathOf(folder);
     if (!path) return;
     const auto batch = std::span(pokes).subspan(begin, std::min(kBatch, pokes.size() - begin));
     const pid_t asker = fork();

@@ -10,6 +10,7 @@
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/repositories.h"
 
 namespace stagefs::test {
 namespace {

@@ -12,6 +12,9 @@
 #include "core/index/sqlite/sqlite.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/workspace.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs {
 namespace {
@@ -97,7 +100,7 @@ void Rows(const std::string& folder, const std::string& manifest) {
 
 void Batch(Repository& repository, const std::string& manifest) {
   const WorkspaceInfo info =
-      OrDie(repository.CreateWorkspace(std::string(kDefaultBranch), std::nullopt, std::nullopt));
+      OrDie(Workspaces(repository).Create(std::string(kDefaultBranch), std::nullopt, std::nullopt));
   const auto workspace = OrDie(Workspace::Open(repository, info.uid));
   const UniqueFd fd = OrDie(OpenFd(manifest, O_RDONLY));
   const auto source = NewFileSource(fd.get());
@@ -121,7 +124,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: see the head of stage_bench.cc\n");
     return 2;
   }
-  const auto repository = OrDie(Repository::Open(argv[2], OrDie(RepositoryName::Parse(argv[3]))));
+  const auto repository = OrDie(OpenRepository(argv[2], OrDie(RepositoryName::Parse(argv[3]))));
   if (work == "know") Know(*repository, std::atoll(argv[4]));
   else Batch(*repository, argv[4]);
   return 0;

@@ -5,6 +5,11 @@
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "stagefs/working_copy.h"
+#include "stagefs/commit.h"
+#include "stagefs/history.h"
+#include "stagefs/status.h"
+#include "stagefs/workspaces.h"
+#include "stagefs/revision.h"
 
 namespace stagefs::test {
 namespace {
@@ -12,7 +17,7 @@ namespace {
 using Files = std::map<std::string, std::string>;
 
 Result<CommitResult> CommitOf(Workspace& workspace, const std::string& message = "theirs") {
-  return workspace.Commit(message, {"Bob", "bob@example.org"}, std::nullopt);
+  return CommitStaged(workspace, message, {"Bob", "bob@example.org"}, std::nullopt);
 }
 
 void StageIn(Scene& scene, Workspace& workspace, const std::string& path, const std::string& text) {
@@ -22,7 +27,7 @@ void StageIn(Scene& scene, Workspace& workspace, const std::string& path, const 
 // The paths that differ, as `status --expand` tells of them.
 Lines Changes(Scene& scene) {
   Lines lines;
-  Ok(scene.workspace().ForEachChange([&](const StatusLine& line) -> Status {
+  Ok(ForEachChange(scene.workspace(), [&](const StatusLine& line) -> Status {
     lines.push_back(std::string(ToString(line.kind)) + ' ' + line.path);
     return {};
   }));
@@ -46,18 +51,18 @@ TEST_CASE("Commit: the tree becomes what the workspace shows", "[core][commit]")
   scene.Stage("a", "1");
   scene.Stage("d/b", "2");
   const std::string id = scene.Commit("first");
-  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"a", "1"}, {"d/b", "2"}});
+  CHECK(scene.BaseFiles() == Files{{"a", "1"}, {"d/b", "2"}});
   CHECK(scene.StatusLines().empty());
   scene.Remove("a");
   scene.Stage("d/b", "3");
   scene.Commit("second");
-  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"d/b", "3"}});
-  const auto log = Value(scene.repository().Log("main", 0, 10)).commits;
+  CHECK(scene.BaseFiles() == Files{{"d/b", "3"}});
+  const auto log = Value(History(scene.repository()).Log("main", 0, 10)).commits;
   REQUIRE(log.size() == 3);
   CHECK(log[0].message == "second");
   CHECK(log[0].author == "Ann");
   CHECK(log[1].id == id);
-  CHECK(Value(scene.repository().ListTree(id, RepoPath(), "", 10)).size() == 2);
+  CHECK(Value(OpenTree(scene.repository(), log[1]))->List(kRootFolder, "", 10)->size() == 2);
 }
 
 TEST_CASE("Commit: nothing staged is refused", "[core][commit]") {
@@ -67,14 +72,14 @@ TEST_CASE("Commit: nothing staged is refused", "[core][commit]") {
   CHECK(result.error().code() == ErrorCode::kInvalidArgument);
   scene.Write(".DS_Store", "scratch alone is nothing");
   CHECK_FALSE(CommitOf(scene.workspace()));
-  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 1);
+  CHECK(Value(History(scene.repository()).Log("main", 0, 10)).total == 1);
 }
 
 TEST_CASE("Commit: what is left out is named", "[core][commit]") {
   Scene scene;
   scene.Stage("a", "1");
   scene.Write(".a.swp", "s");
-  Ok(scene.workspace().MakeSymlink({kRootFolder, "link"}, "elsewhere").WithoutValue());
+  Ok(scene.workspace().Link({kRootFolder, "link"}, "elsewhere", "/mnt").WithoutValue());
   const auto result = Value(CommitOf(scene.workspace()));
   CHECK(result.entries == 1);
   CHECK(result.left_out == std::vector<std::string>{".a.swp", "link"});
@@ -87,12 +92,12 @@ TEST_CASE("Commit: an unnamed workspace goes with its commit, a named one contin
   StageIn(scene, *other, "x", "1");
   CHECK(Value(CommitOf(*other)).workspace_deleted);
   CHECK_FALSE(Workspace::Open(scene.repository(), uid));
-  CHECK(other->LookUp(kRootFolder, "x").error().code() == ErrorCode::kStale);
+  CHECK(other->tree().LookUp({kRootFolder, "x"}).error().code() == ErrorCode::kStale);
   scene.Stage("y", "2");
   scene.Commit();
   scene.Stage("z", "3");
   scene.Commit();
-  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"x", "1"}, {"y", "2"}, {"z", "3"}});
+  CHECK(scene.BaseFiles() == Files{{"x", "1"}, {"y", "2"}, {"z", "3"}});
 }
 
 TEST_CASE("Commit: work of others is replayed upon", "[core][commit]") {
@@ -110,7 +115,7 @@ TEST_CASE("Commit: work of others is replayed upon", "[core][commit]") {
   CHECK(result.others == 1);
   const Files all{
       {"both/base", "0"}, {"both/ours", "3"}, {"both/theirs", "1"}, {"new/ours", "4"}, {"new/theirs", "2"}};
-  CHECK(scene.Tree(Workspace::Tree::kBase) == all);
+  CHECK(scene.BaseFiles() == all);
   CHECK(scene.Read(".x.swp") == "scratch");
 }
 
@@ -128,13 +133,13 @@ TEST_CASE("Commit: a path changed on both sides is a conflict that changes nothi
   scene.Stage("c", "ours");
   scene.Stage("d", "ours");
   const Lines before = scene.StatusLines();
-  for (const auto& error : {CommitOf(scene.workspace()).error(), scene.workspace().Rebase().error()}) {
+  for (const auto& error : {CommitOf(scene.workspace()).error(), Rebase(scene.workspace()).error()}) {
     CHECK(error.code() == ErrorCode::kConflict);
     CHECK(error.message().find(" a, c:") != std::string::npos);
     CHECK(error.message().find("d") != std::string::npos);
   }
   CHECK(scene.StatusLines() == before);
-  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 3);
+  CHECK(Value(History(scene.repository()).Log("main", 0, 10)).total == 3);
 }
 
 TEST_CASE("Commit: the same change on both sides is none", "[core][commit]") {
@@ -159,29 +164,29 @@ TEST_CASE("Rebase: what others did to the folders of what is staged", "[core][co
     StageIn(scene, *other, "gone/y", "theirs");
     scene.Remove("gone");
     Value(CommitOf(*other));
-    CHECK(Value(scene.workspace().Rebase()) == 1);
-    CHECK(scene.Tree() == Files{{"d/a", "0"}, {"gone/y", "theirs"}});
+    CHECK(Value(Rebase(scene.workspace())) == 1);
+    CHECK(scene.AllFiles() == Files{{"d/a", "0"}, {"gone/y", "theirs"}});
   }
   SECTION("removed it with what was in it: it is made again") {
     Ok(other->RemovePath(Value(RepoPath::Parse("d"))));
     scene.Stage("d/b", "ours");
     Value(CommitOf(*other));
-    CHECK(Value(scene.workspace().Rebase()) == 1);
-    CHECK(scene.Tree() == Files{{"d/b", "ours"}, {"gone/x", "0"}});
+    CHECK(Value(Rebase(scene.workspace())) == 1);
+    CHECK(scene.AllFiles() == Files{{"d/b", "ours"}, {"gone/x", "0"}});
   }
   SECTION("much more than is staged here") {
     for (int i = 0; i < 1100; ++i) StageIn(scene, *other, "many/" + std::to_string(i), "0");
     StageIn(scene, *other, "zz", "theirs");
     scene.Stage("zz", "ours");
     Value(CommitOf(*other));
-    CHECK(scene.workspace().Rebase().error().code() == ErrorCode::kConflict);
+    CHECK(Rebase(scene.workspace()).error().code() == ErrorCode::kConflict);
     scene.Remove("zz");
     scene.Stage("d/b", "ours");
-    CHECK(Value(scene.workspace().Rebase()) == 1);
-    CHECK(scene.Tree().size() == 1104);
+    CHECK(Value(Rebase(scene.workspace())) == 1);
+    CHECK(scene.AllFiles().size() == 1104);
   }
   scene.Commit();
-  CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+  CHECK(scene.BaseFiles() == scene.AllFiles());
 }
 
 TEST_CASE("Rebase: the newer base shows and what is staged stays", "[core][commit]") {
@@ -199,25 +204,25 @@ TEST_CASE("Rebase: the newer base shows and what is staged stays", "[core][commi
   scene.Rename("old", "renamed");
   scene.MakeFolder("empty");
   const Lines before = scene.StatusLines();
-  CHECK(Value(scene.workspace().Rebase()) == 1);
+  CHECK(Value(Rebase(scene.workspace())) == 1);
   CHECK(scene.StatusLines() == before);
   CHECK(scene.Read("d/b") == "theirs");
-  CHECK(scene.Tree() == Files{{"d/a", "ours"}, {"d/b", "theirs"}, {"n/e/w", "ours"}, {"renamed/f", "0"}});
-  CHECK(Value(scene.workspace().Rebase()) == 0);
+  CHECK(scene.AllFiles() == Files{{"d/a", "ours"}, {"d/b", "theirs"}, {"n/e/w", "ours"}, {"renamed/f", "0"}});
+  CHECK(Value(Rebase(scene.workspace())) == 0);
   scene.Commit();
-  CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+  CHECK(scene.BaseFiles() == scene.AllFiles());
 }
 
 TEST_CASE("Branches: commits on one do not show on the other", "[core][commit]") {
   Scene scene;
   scene.Stage("a", "0");
   scene.Commit();
-  Ok(scene.repository().CreateBranch("side", "main"));
-  CHECK(scene.repository().CreateBranch("side", "main").error().code() == ErrorCode::kExists);
-  CHECK(scene.repository().CreateBranch("x", "nope").error().code() == ErrorCode::kNotFound);
-  CHECK(scene.repository().CreateBranch("a b", "main").error().code() == ErrorCode::kInvalidArgument);
+  Ok(History(scene.repository()).CreateBranch("side", "main"));
+  CHECK(History(scene.repository()).CreateBranch("side", "main").error().code() == ErrorCode::kExists);
+  CHECK(History(scene.repository()).CreateBranch("x", "nope").error().code() == ErrorCode::kNotFound);
+  CHECK(History(scene.repository()).CreateBranch("a b", "main").error().code() == ErrorCode::kInvalidArgument);
   const WorkspaceInfo info =
-      Value(scene.repository().CreateWorkspace("side", std::string("s"), std::nullopt));
+      Value(Workspaces(scene.repository()).Create("side", std::string("s"), std::nullopt));
   const auto side = Value(Workspace::Open(scene.repository(), info.uid));
   StageIn(scene, *side, "a", "side");
   StageIn(scene, *side, "d/b", "side");
@@ -225,14 +230,14 @@ TEST_CASE("Branches: commits on one do not show on the other", "[core][commit]")
   scene.Stage("a", "main");
   scene.Stage("d/c", "main");
   scene.Commit();
-  CHECK(scene.Tree(Workspace::Tree::kBase) == Files{{"a", "main"}, {"d/c", "main"}});
-  CHECK(scene.ReadFrom(*side, "a", Workspace::Tree::kBase) == "side");
-  CHECK(scene.ReadFrom(*side, "d/b", Workspace::Tree::kBase) == "side");
-  CHECK_FALSE(side->Find(Value(RepoPath::Parse("d/c"))));
-  CHECK(scene.repository().DeleteBranch("side").error().code() == ErrorCode::kBusy);
-  Ok(scene.repository().DeleteWorkspace("s", false));
-  Ok(scene.repository().DeleteBranch("side"));
-  CHECK(scene.repository().DeleteBranch("side").error().code() == ErrorCode::kNotFound);
+  CHECK(scene.BaseFiles() == Files{{"a", "main"}, {"d/c", "main"}});
+  CHECK(scene.ReadFrom(side->base(), "a") == "side");
+  CHECK(scene.ReadFrom(side->base(), "d/b") == "side");
+  CHECK_FALSE(side->tree().Find(Value(RepoPath::Parse("d/c"))));
+  CHECK(History(scene.repository()).DeleteBranch("side").error().code() == ErrorCode::kBusy);
+  Ok(Workspaces(scene.repository()).Delete("s", false));
+  Ok(History(scene.repository()).DeleteBranch("side"));
+  CHECK(History(scene.repository()).DeleteBranch("side").error().code() == ErrorCode::kNotFound);
 }
 
 TEST_CASE("Unstage: each kind of change is taken back", "[core][commit]") {
@@ -240,7 +245,7 @@ TEST_CASE("Unstage: each kind of change is taken back", "[core][commit]") {
   scene.Stage("a", "0");
   scene.Stage("d/b", "0");
   scene.Commit();
-  const Files before = scene.Tree();
+  const Files before = scene.AllFiles();
   scene.Stage("a", "1");
   scene.Stage("new/x", "1");
   scene.Remove("d");
@@ -250,7 +255,7 @@ TEST_CASE("Unstage: each kind of change is taken back", "[core][commit]") {
   scene.Unstage("a");
   CHECK(scene.StatusLines() == Lines{"A  new/x"});
   CHECK(Value(scene.workspace().UnstageAll()) == 1);
-  CHECK(scene.Tree() == before);
+  CHECK(scene.AllFiles() == before);
 }
 
 TEST_CASE("Commit: waits for a file whose close is on its way", "[core][commit]") {
@@ -334,18 +339,18 @@ TEST_CASE("Commit: what lies where the base had something else does not bring th
   }
   CHECK(scene.StatusLines() == status);
   CHECK(Changes(scene) == changes);
-  const auto tree = scene.Tree();
+  const auto tree = scene.AllFiles();
   if (onto_others) {
     const auto other = scene.Other();
     StageIn(scene, *other, "theirs", "5");
     Value(CommitOf(*other));
   }
   scene.Commit();
-  auto files = scene.Tree();
+  auto files = scene.AllFiles();
   CHECK(files.erase("theirs") == (onto_others ? 1 : 0));
   CHECK(files == tree);
   std::erase_if(files, [](const auto& file) { return file.second.starts_with("-> "); });
-  auto base = scene.Tree(Workspace::Tree::kBase);
+  auto base = scene.BaseFiles();
   base.erase("theirs");
   CHECK(base == files);
   const Lines left = scene.StatusLines();
@@ -398,12 +403,12 @@ TEST_CASE("Rebase: names that are free only after something else went", "[core][
   // The two folders change places, and one of them loses what the other side does not touch.
   Ok(scene.workspace().Rename(scene.SlotOf("folder"), scene.SlotOf("other"), RenameMode::kExchange));
   scene.Remove("other/x");
-  const auto tree = scene.Tree();
+  const auto tree = scene.AllFiles();
   const auto other = scene.Other();
   StageIn(scene, *other, "theirs", "5");
   Value(CommitOf(*other));
-  CHECK(Value(scene.workspace().Rebase()) == 1);
-  auto files = scene.Tree();
+  CHECK(Value(Rebase(scene.workspace())) == 1);
+  auto files = scene.AllFiles();
   CHECK(files.erase("theirs") == 1);
   CHECK(files == tree);
 }
@@ -418,7 +423,7 @@ TEST_CASE("Rebase: a file that a folder lies over here and that others changed i
   StageIn(scene, *other, "file", "5");
   Value(CommitOf(*other));
   const Lines before = scene.StatusLines();
-  const auto rebased = scene.workspace().Rebase();
+  const auto rebased = Rebase(scene.workspace());
   REQUIRE_FALSE(rebased);
   CHECK(rebased.error().code() == ErrorCode::kConflict);
   CHECK(scene.StatusLines() == before);

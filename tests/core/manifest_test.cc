@@ -1,4 +1,6 @@
 #include "stagefs/manifest.h"
+#include "stagefs/inbox.h"
+#include "stagefs/status.h"
 
 #include "tests/catch.h"
 #include "tests/scene.h"
@@ -179,7 +181,7 @@ TEST_CASE("Batch: atomic stages nothing if anything is refused", "[core][batch]"
   const auto report = scene.StageManifest(bad, "", {.atomic = true, .update_timestamp = false});
   CHECK(report.Withdrawn());
   CHECK(report.refused.size() == 1);
-  CHECK(scene.Tree().empty());
+  CHECK(scene.AllFiles().empty());
   CHECK_FALSE(
       scene.StageManifest(a + "  one\n", "", {.atomic = true, .update_timestamp = false}).Withdrawn());
   CHECK(scene.Read("one") == "a");
@@ -211,7 +213,7 @@ TEST_CASE("Batch: a malformed manifest stages nothing, however late the fault", 
   Workspace::ManifestRequest request;
   request.source = source.get();
   CHECK(scene.workspace().StageManifest(request).error().code() == ErrorCode::kInvalidArgument);
-  CHECK(scene.Tree().empty());
+  CHECK(scene.AllFiles().empty());
 }
 
 TEST_CASE("Batch: many refused entries are all reported", "[core][batch]") {
@@ -249,18 +251,18 @@ TEST_CASE("Inbox: one renamed into place waits to be staged, also across a crash
     return Value(scene.repository().PutBytes(a + "  " + path + "\n")).id;
   };
   const RepoPath directory = Value(RepoPath::Parse("data"));
-  Ok(scene.workspace().StoreInInbox(directory, ".tmp.Ab12Cd", put("x")).WithoutValue());
-  Ok(scene.workspace().RenameInbox(directory, ".tmp.Ab12Cd", directory, "m.sum"));
+  Ok(Inbox(scene.workspace()).Store(directory, ".tmp.Ab12Cd", put("x")).WithoutValue());
+  Ok(Inbox(scene.workspace()).Rename(directory, ".tmp.Ab12Cd", directory, "m.sum"));
   scene.Write("tmp", a + "  y\n");
   scene.Rename("tmp", "m.stage.sum");
   CHECK_FALSE(scene.Exists("data/x"));
   scene.Reopen();
-  Ok(scene.workspace().StageQueued());
+  Ok(Inbox(scene.workspace()).StageQueued());
   CHECK(scene.Read("data/x") == "a");
   CHECK(scene.Read("y") == "a");
-  CHECK(Value(scene.workspace().LookUpInbox(directory, "m.sum.result.json")));
+  CHECK(Value(Inbox(scene.workspace()).LookUp(directory, "m.sum.result.json")));
   scene.Remove("y");
-  Ok(scene.workspace().StageQueued());
+  Ok(Inbox(scene.workspace()).StageQueued());
   CHECK_FALSE(scene.Exists("y"));
 }
 
@@ -269,10 +271,10 @@ TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][ba
   const std::string a = scene.Put("a");
   const RepoPath directory = Value(RepoPath::Parse("data"));
   const auto store = [&](const std::string& name, const std::string& text) {
-    Ok(scene.workspace()
-           .StoreInInbox(directory, name, Value(scene.repository().PutBytes(text)).id)
+    Ok(Inbox(scene.workspace())
+           .Store(directory, name, Value(scene.repository().PutBytes(text)).id)
            .WithoutValue());
-    return scene.workspace().StageFromInbox(directory, name);
+    return Inbox(scene.workspace()).Stage(directory, name);
   };
   Ok(store("m.sum", a + "  x\n"));
   CHECK(scene.Read("data/x") == "a");
@@ -280,7 +282,7 @@ TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][ba
   REQUIRE_FALSE(bad);
   CHECK(bad.error().code() == ErrorCode::kInvalidArgument);
   Lines names;
-  for (const InboxFile& file : Value(scene.workspace().ListInbox(directory))) names.push_back(file.name);
+  for (const InboxFile& file : Value(Inbox(scene.workspace()).List(directory))) names.push_back(file.name);
   CHECK(names == Lines{"bad.json", "bad.json.result.json", "m.sum", "m.sum.result.json"});
   CHECK(scene.StatusLines() == Lines{"A  data/x"});
   Ok(store("m.atomic.sum", a + "  y\n00  z\n"));

@@ -3,6 +3,12 @@
 
 #include "tests/catch.h"
 #include "tests/scene.h"
+#include "stagefs/commit.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
+#include "stagefs/status.h"
+#include "stagefs/revision.h"
+#include "stagefs/workspaces.h"
 
 namespace stagefs::test {
 namespace {
@@ -15,29 +21,29 @@ struct Branches : Scene {
     Stage("both", "0");
     Stage("d/kept", "0");
     Scene::Commit("base");
-    Ok(repository().CreateBranch("side", "main"));
-    Value(repository().CreateWorkspace("side", "s", std::nullopt));
+    Ok(History(repository()).CreateBranch("side", "main"));
+    Value(Workspaces(repository()).Create("side", "s", std::nullopt));
     side = Value(Workspace::Open(repository(), "s"));
   }
   void StageOnSide(const std::string& path, const std::string& text) {
     Ok(side->StagePath(Value(RepoPath::Parse(path)), Put(text), {}).WithoutValue());
   }
   CommitInfo CommitSide() {
-    return Value(side->Commit("side", {"Bob", "bob@example.org"}, std::nullopt)).commit;
+    return Value(CommitStaged(*side, "side", {"Bob", "bob@example.org"}, std::nullopt)).commit;
   }
   Result<MergeResult> Merge(const std::string& base, const std::string& head) {
-    return repository().Merge(base, head, "merge", {"Ann", "ann@example.org"});
+    return History(repository()).Merge(base, head, "merge", {"Ann", "ann@example.org"});
   }
   // What a new workspace of `branch` shows.
   Files TreeOf(const std::string& branch) {
-    Value(repository().CreateWorkspace(branch, "look", std::nullopt));
+    Value(Workspaces(repository()).Create(branch, "look", std::nullopt));
     auto mine = std::move(look);
     look = Value(Workspace::Open(repository(), "look"));
     Files files;
     for (const char* path : {"both", "d/kept", "d/new", "e/kept", "ours", "theirs", "deep/er/file"}) {
-      if (look->Find(Value(RepoPath::Parse(path)))) files[path] = ReadFrom(*look, path);
+      if (look->tree().Find(Value(RepoPath::Parse(path)))) files[path] = ReadFrom(*look, path);
     }
-    Ok(repository().DeleteWorkspace("look", false));
+    Ok(Workspaces(repository()).Delete("look", false));
     return files;
   }
   std::unique_ptr<Workspace> side, look;
@@ -53,7 +59,7 @@ TEST_CASE("Merge: both sides' changes are in the merge, which has two parents", 
   const CommitInfo theirs = scene.CommitSide();
   scene.Stage("ours", "2");
   const std::string ours = scene.Commit("ours");
-  const auto preview = Value(scene.repository().PreviewMerge("main", "side"));
+  const auto preview = Value(History(scene.repository()).PreviewMerge("main", "side"));
   CHECK(preview.conflicts.empty());
   REQUIRE(preview.commits.size() == 1);
   CHECK(preview.commits[0].id == theirs.id);
@@ -61,11 +67,11 @@ TEST_CASE("Merge: both sides' changes are in the merge, which has two parents", 
 
   const auto merged = Value(scene.Merge("main", "side"));
   CHECK(merged.base.id == ours);
-  CHECK(Value(scene.repository().ParentsOf(merged.merge)) == std::vector<std::string>{ours, theirs.id});
+  CHECK(Value(History(scene.repository()).ParentsOf(merged.merge)) == std::vector<std::string>{ours, theirs.id});
   CHECK(scene.TreeOf("main") ==
         Files{{"d/kept", "0"}, {"deep/er/file", "1"}, {"ours", "2"}, {"theirs", "1"}});
   CHECK(scene.TreeOf("side") == Files{{"d/kept", "0"}, {"deep/er/file", "1"}, {"theirs", "1"}});
-  const auto log = Value(scene.repository().Log("main", 0, 10));
+  const auto log = Value(History(scene.repository()).Log("main", 0, 10));
   CHECK(log.total == 5);  // The first, base, theirs, ours, the merge.
   CHECK(log.commits[0].id == merged.merge.id);
   // The other way there is nothing left but to move forward.
@@ -83,7 +89,7 @@ TEST_CASE("Merge: after a merge only what came since is merged", "[core][merge]"
   Value(scene.Merge("main", "side"));
   scene.StageOnSide("theirs", "3");
   scene.CommitSide();
-  CHECK(Value(scene.repository().PreviewMerge("main", "side")).commits.size() == 1);
+  CHECK(Value(History(scene.repository()).PreviewMerge("main", "side")).commits.size() == 1);
   Value(scene.Merge("main", "side"));
   CHECK(scene.TreeOf("main")["theirs"] == "3");
   // And back: side's own line never had `ours`.
@@ -107,12 +113,12 @@ TEST_CASE("Merge: a path changed on both sides is a conflict that changes nothin
   scene.CommitSide();
   scene.Stage("both", "ours");
   scene.Commit();
-  CHECK(Value(scene.repository().PreviewMerge("main", "side")).conflicts == std::vector<std::string>{"both"});
+  CHECK(Value(History(scene.repository()).PreviewMerge("main", "side")).conflicts == std::vector<std::string>{"both"});
   const auto refused = scene.Merge("main", "side");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == ErrorCode::kConflict);
   CHECK(scene.TreeOf("main")["both"] == "ours");
-  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 3);
+  CHECK(Value(History(scene.repository()).Log("main", 0, 10)).total == 3);
 }
 
 TEST_CASE("Merge: the same change on both sides merges", "[core][merge]") {
@@ -121,7 +127,7 @@ TEST_CASE("Merge: the same change on both sides merges", "[core][merge]") {
   scene.CommitSide();
   scene.Stage("both", "same");
   scene.Commit();
-  CHECK(Value(scene.repository().ParentsOf(Value(scene.Merge("main", "side")).merge)).size() == 2);
+  CHECK(Value(History(scene.repository()).ParentsOf(Value(scene.Merge("main", "side")).merge)).size() == 2);
 }
 
 TEST_CASE("Workspace: conflicts with a branch are listed", "[core][merge]") {
@@ -130,8 +136,8 @@ TEST_CASE("Workspace: conflicts with a branch are listed", "[core][merge]") {
   scene.CommitSide();
   scene.Stage("both", "ours");
   scene.Stage("ours", "ours");
-  CHECK(Value(scene.workspace().Conflicts("side")) == std::vector<std::string>{"both"});
-  CHECK(Value(scene.workspace().Conflicts("main")).empty());
+  CHECK(Value(FindConflicts(scene.workspace(), "side")) == std::vector<std::string>{"both"});
+  CHECK(Value(FindConflicts(scene.workspace(), "main")).empty());
   CHECK(scene.StatusLines().size() == 2);
 }
 
@@ -146,7 +152,7 @@ TEST_CASE("History: a path's commits are those that changed it or what is below 
   const auto history = [&](const std::string& path) {
     std::vector<std::string> messages;
     for (const auto& commit :
-         Value(scene.repository().History("main", Value(RepoPath::ParseDirectory(path)), 0, 10)).commits) {
+         Value(History(scene.repository()).LogOf("main", Value(RepoPath::ParseDirectory(path)), 0, 10)).commits) {
       messages.push_back(commit.message);
     }
     return messages;
@@ -156,20 +162,20 @@ TEST_CASE("History: a path's commits are those that changed it or what is below 
   CHECK(history("d/new") == Lines{"moved", "second"});
   CHECK(history("e/new") == Lines{"moved"});
   CHECK(history("").size() == 5);
-  CHECK(Value(scene.repository().History("main", RepoPath(), 1, 2)).commits.size() == 2);
+  CHECK(Value(History(scene.repository()).LogOf("main", RepoPath(), 1, 2)).commits.size() == 2);
 }
 
 TEST_CASE("Seed: files go into the first commit, and only there", "[core][merge]") {
   Scene scene;
   const VersionInfo readme = Value(scene.repository().PutBytes("# hello"));
   const RepoPath path = Value(RepoPath::Parse("docs/README.md"));
-  const CommitInfo first = Value(scene.repository().Seed({{path, readme.id}}));
-  CHECK(Value(scene.repository().Log("main", 0, 10)).total == 1);
-  CHECK(Value(scene.repository().ListTree(first.id, Value(RepoPath::Parse("docs")), "", 10)).size() == 1);
+  const CommitInfo first = Value(History(scene.repository()).Seed({{path, readme.id}}));
+  CHECK(Value(History(scene.repository()).Log("main", 0, 10)).total == 1);
+  CHECK(Value(OpenTree(scene.repository(), first))->Find(path));
   CHECK(scene.Read("docs/README.md") == "# hello");
   scene.Stage("x", "1");
   scene.Commit();
-  CHECK(scene.repository().Seed({{path, readme.id}}).error().code() == ErrorCode::kConflict);
+  CHECK(History(scene.repository()).Seed({{path, readme.id}}).error().code() == ErrorCode::kConflict);
 }
 
 TEST_CASE("StageVersions: one that cannot be staged leaves the others", "[core][workspace]") {
@@ -184,7 +190,7 @@ TEST_CASE("StageVersions: one that cannot be staged leaves the others", "[core][
   CHECK(outcomes[0]);
   CHECK(outcomes[1].error().code() == ErrorCode::kNotDirectory);
   CHECK(outcomes[2]);
-  CHECK(scene.Tree() == Files{{"a/b", "x"}, {"c", "x"}, {"file", "0"}});
+  CHECK(scene.AllFiles() == Files{{"a/b", "x"}, {"c", "x"}, {"file", "0"}});
 }
 
 TEST_CASE("Root: a repository that was deleted and made again is another one", "[core][root]") {
@@ -202,11 +208,11 @@ TEST_CASE("Root: a repository that was deleted and made again is another one", "
   });
   Ok(root.Delete(name));
   CHECK(root.Open(name).error().code() == ErrorCode::kNotFound);
-  Ok(Repository::Create(folder.path(), name));
+  Ok(CreateRepository(folder.path(), name));
   const auto second = Value(root.Open(name));
   CHECK_FALSE(second->FindVersion(ToHex(HashOf("kept").sha256)));
   // By another process, as far as this one can tell.
-  Ok(Repository::Delete(folder.path(), name));
+  Ok(DeleteRepository(folder.path(), name));
   CHECK(root.Open(name).error().code() == ErrorCode::kNotFound);
 }
 

@@ -11,6 +11,9 @@
 #include "tests/scene.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/working_copy.h"
+#include "stagefs/repositories.h"
+#include "stagefs/status.h"
+#include "stagefs/upkeep.h"
 
 namespace stagefs::test {
 namespace {
@@ -59,7 +62,7 @@ void InKilledProcess(const std::function<void()>& body) {
 // A working copy of another process, which then dies.
 void LeaveWorkingCopy(const std::string& root, const std::string& path, const std::string& text, bool kept) {
   InKilledProcess([&] {
-    auto repository = Repository::Open(root, {"t", "r"});
+    auto repository = OpenRepository(root, {"t", "r"});
     if (!repository) _exit(1);
     auto workspace = Workspace::Open(**repository, "w");
     auto copies = WorkingCopies::Open(**repository);
@@ -68,7 +71,7 @@ void LeaveWorkingCopy(const std::string& root, const std::string& path, const st
     place.workspace = (*workspace)->id();
     place.slot = {kRootFolder, path};
     place.path = path;
-    const auto base = (*workspace)->LookUp(kRootFolder, path);
+    const auto base = (*workspace)->tree().LookUp({kRootFolder, path});
     if (!(*copies)->Create(&place)) _exit(3);
     const auto fd = OpenFd(place.file, O_WRONLY);
     if (!fd || !WriteAll(fd->get(), text.data(), text.size())) _exit(4);
@@ -126,7 +129,7 @@ TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core
   place.slot = {kRootFolder, "busy"};
   place.path = "busy";
   Ok(copies->Create(&place).WithoutValue());
-  const auto second = Value(Repository::Open(scene.root(), scene.name()));
+  const auto second = Value(OpenRepository(scene.root(), scene.name()));
   CHECK(second->recovery().recovered == 0);
   CHECK(std::filesystem::exists(place.file));
   CHECK(scene.StatusLines() == Lines{"W  busy (being written)"});
@@ -150,7 +153,7 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
   InKilledProcess([&] {
     auto store = OpenLocalVersionStore(folder + "/versions", folder + "/incoming");
     auto index = OpenSqliteStagingIndex(folder + "/stagefs.db");
-    auto repository = Repository::Assemble(folder, {"t", "r"}, std::move(*index),
+    auto repository = AssembleRepository(folder, {"t", "r"}, std::move(*index),
                                            std::make_unique<UnsyncedStore>(std::move(*store)));
     auto workspace = Workspace::Open(**repository, "w");
     for (const auto& [name, text] :
@@ -191,20 +194,20 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
   CHECK(scene.Read("whole") == "whole");
   CHECK_FALSE(scene.Exists("twice"));
   CHECK(scene.Read("back") == "whole");
-  CHECK(Value(scene.repository().Fsck({})).Clean());
+  CHECK(Value(Fsck(scene.repository(), {})).Clean());
 }
 
 TEST_CASE("Fsck: finds missing, damaged and orphaned versions", "[core][embedded][recovery]") {
   Scene scene;
   const std::string missing = scene.Put("missing"), damaged = scene.Put("damaged");
   scene.Put("good");
-  CHECK(Value(scene.repository().Fsck({})).Clean());
+  CHECK(Value(Fsck(scene.repository(), {})).Clean());
   std::filesystem::remove(PathOfVersion(scene, missing));
   chmod(PathOfVersion(scene, damaged).c_str(), 0600);
   WriteFile(PathOfVersion(scene, damaged), "demaged");
   const std::string orphan(62, 'a');
   WriteFile(scene.repository().folder() + "/versions/aa/" + orphan, "orphan");
-  const auto report = Value(scene.repository().Fsck({}));
+  const auto report = Value(Fsck(scene.repository(), {}));
   CHECK_FALSE(report.Clean());
   REQUIRE(report.missing.size() == 1);
   CHECK(ToHex(report.missing[0]) == missing);
@@ -214,7 +217,7 @@ TEST_CASE("Fsck: finds missing, damaged and orphaned versions", "[core][embedded
   CHECK(ToHex(report.orphaned[0]) == "aa" + orphan);
   // Putting the content again heals what is missing.
   scene.Put("missing");
-  CHECK(Value(scene.repository().Fsck({})).missing.empty());
+  CHECK(Value(Fsck(scene.repository(), {})).missing.empty());
 }
 
 TEST_CASE("Gc: removes what nothing names and nothing else", "[core][embedded][recovery]") {
@@ -225,19 +228,19 @@ TEST_CASE("Gc: removes what nothing names and nothing else", "[core][embedded][r
   scene.Write(".scratch.swp", "scratch");
   const std::string unused = scene.Put("unused");
   WriteFile(scene.repository().folder() + "/versions/aa/" + std::string(62, 'a'), "orphan");
-  CHECK(Value(scene.repository().Gc(14)).versions == 0);
+  CHECK(Value(Gc(scene.repository(), 14)).versions == 0);
   CHECK(std::filesystem::exists(PathOfVersion(scene, unused)));
-  const auto report = Value(scene.repository().Gc(0));
+  const auto report = Value(Gc(scene.repository(), 0));
   CHECK(report.versions == 1);
   CHECK_FALSE(std::filesystem::exists(PathOfVersion(scene, unused)));
   CHECK(scene.repository().FindVersion(unused).error().code() == ErrorCode::kNotFound);
-  const auto after = Value(scene.repository().Fsck({}));
+  const auto after = Value(Fsck(scene.repository(), {}));
   CHECK(after.Clean());
   CHECK(after.orphaned.empty());
   CHECK(scene.Read("committed") == "staged");
-  CHECK(scene.ReadFrom(scene.workspace(), "committed", Workspace::Tree::kBase) == "committed");
+  CHECK(scene.ReadFrom(scene.workspace().base(), "committed") == "committed");
   CHECK(Value(scene.repository().FindVersion(ToHex(EmptyContent().sha256))).size_bytes == 0);
-  CHECK(scene.repository().Gc(-1).error().code() == ErrorCode::kInvalidArgument);
+  CHECK(Gc(scene.repository(), -1).error().code() == ErrorCode::kInvalidArgument);
 }
 
 TEST_CASE("Staging: a file whose staging fails stays where it was", "[core][recovery]") {
@@ -251,7 +254,7 @@ TEST_CASE("Staging: a file whose staging fails stays where it was", "[core][reco
   const auto staged = scene.workspace().StageFile({kRootFolder, std::string(300, 'n')}, file, content, 8, {});
   REQUIRE_FALSE(staged);
   CHECK(ReadFile(file) == "precious");
-  CHECK(Value(scene.repository().Fsck({})).orphaned.empty());
+  CHECK(Value(Fsck(scene.repository(), {})).orphaned.empty());
   std::filesystem::remove(file);
 }
 
@@ -277,13 +280,13 @@ TEST_CASE("Repository: names, creation and deletion", "[core][repository]") {
   }
   CHECK(RepositoryName::Parse(std::string(101, 'a') + "/b").error().code() == ErrorCode::kInvalidArgument);
   const RepositoryName name = Value(RepositoryName::Parse("team/images-1.0"));
-  CHECK(Repository::Open(root.path(), name).error().code() == ErrorCode::kNotFound);
-  Ok(Repository::Create(root.path(), name));
-  CHECK(Repository::Create(root.path(), name).error().code() == ErrorCode::kExists);
-  REQUIRE(Value(Repository::List(root.path())).size() == 1);
-  CHECK(Value(Repository::List(root.path()))[0].ToString() == "team/images-1.0");
-  Ok(Repository::Delete(root.path(), name));
-  CHECK(Value(Repository::List(root.path())).empty());
+  CHECK(OpenRepository(root.path(), name).error().code() == ErrorCode::kNotFound);
+  Ok(CreateRepository(root.path(), name));
+  CHECK(CreateRepository(root.path(), name).error().code() == ErrorCode::kExists);
+  REQUIRE(Value(ListRepositories(root.path())).size() == 1);
+  CHECK(Value(ListRepositories(root.path()))[0].ToString() == "team/images-1.0");
+  Ok(DeleteRepository(root.path(), name));
+  CHECK(Value(ListRepositories(root.path())).empty());
 }
 
 TEST_CASE("Repository: a clean end leaves nothing in incoming", "[core][repository]") {

@@ -7,6 +7,7 @@
 #include "tests/scene.h"
 #include "tests/servers.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/history.h"
 
 namespace stagefs::test {
 namespace {

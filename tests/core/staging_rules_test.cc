@@ -1,6 +1,8 @@
 // What staging one path means: every row of the rules.
 #include "tests/catch.h"
 #include "tests/scene.h"
+#include "stagefs/scratch_names.h"
+#include "stagefs/status.h"
 
 namespace stagefs::test {
 
@@ -40,9 +42,9 @@ TEST_CASE("Staging: update_timestamp stages the base's own content as modified, 
   Scene scene;
   scene.Stage("a", "1");
   scene.Commit();
-  const int64_t before = Value(scene.workspace().LookUp(kRootFolder, "a"))->mtime_ns;
+  const int64_t before = Value(scene.workspace().tree().LookUp({kRootFolder, "a"}))->mtime_ns;
   CHECK(scene.Stage("a", "1", true) == StageOutcome::kModified);
-  CHECK(Value(scene.workspace().LookUp(kRootFolder, "a"))->mtime_ns > before);
+  CHECK(Value(scene.workspace().tree().LookUp({kRootFolder, "a"}))->mtime_ns > before);
   CHECK(scene.StatusLines() == Lines{"M  a"});
   scene.Commit();
   CHECK(scene.StatusLines().empty());
@@ -54,7 +56,7 @@ TEST_CASE("Staging: without update_timestamp a path has its version's time", "[c
   Ok(scene.workspace()
          .StagePath(Value(RepoPath::Parse("a")), ToHex(version.content.xxh3), {})
          .WithoutValue());
-  CHECK(Value(scene.workspace().LookUp(kRootFolder, "a"))->mtime_ns == version.stored_ns);
+  CHECK(Value(scene.workspace().tree().LookUp({kRootFolder, "a"}))->mtime_ns == version.stored_ns);
 }
 
 TEST_CASE("Staging: an unknown version is refused by name and changes nothing", "[core][staging]") {
@@ -75,7 +77,7 @@ TEST_CASE("Staging: a file cannot be where a folder is, nor the reverse", "[core
         ErrorCode::kIsDirectory);
   CHECK(scene.workspace().StagePath(Value(RepoPath::Parse("folder/file/below")), hash, {}).error().code() ==
         ErrorCode::kNotDirectory);
-  CHECK(scene.Tree() == std::map<std::string, std::string>{{"folder/file", "1"}});
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"folder/file", "1"}});
 }
 
 TEST_CASE("Staging: removing a staged addition unstages it", "[core][staging]") {
@@ -95,7 +97,7 @@ TEST_CASE("Staging: removing a folder removes its files and nothing else", "[cor
   scene.Stage("d/new", "4");
   scene.Remove("d");
   CHECK(scene.StatusLines() == Lines{"D  d/a", "D  d/e/b"});
-  CHECK(scene.Tree() == std::map<std::string, std::string>{{"keep", "3"}});
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"keep", "3"}});
   scene.MakeFolder("d");
   CHECK(scene.Stage("d/a", "1") == StageOutcome::kUnchanged);
   CHECK(scene.StatusLines() == Lines{"D  d/e/b"});
@@ -157,8 +159,8 @@ TEST_CASE("Rename: a folder of any size costs a constant number of rows", "[core
   SECTION("and is committed as it is") {
     scene.Commit();
     CHECK(scene.StatusLines().empty());
-    CHECK(scene.Tree(Workspace::Tree::kBase).size() == 50);
-    CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+    CHECK(scene.BaseFiles().size() == 50);
+    CHECK(scene.BaseFiles() == scene.AllFiles());
   }
   SECTION("and keeps what is changed inside it apart") {
     scene.Stage("new/sub/7", "changed");
@@ -166,7 +168,7 @@ TEST_CASE("Rename: a folder of any size costs a constant number of rows", "[core
     CHECK(scene.StatusLines() == Lines{"R  old -> new (51 files)", "A  new/added", "M  new/sub/7"});
     scene.Commit();
     CHECK(scene.Read("new/sub/7") == "changed");
-    CHECK(scene.Tree(Workspace::Tree::kBase) == scene.Tree());
+    CHECK(scene.BaseFiles() == scene.AllFiles());
   }
 }
 
@@ -202,7 +204,7 @@ TEST_CASE("Rename: NOREPLACE refuses and EXCHANGE swaps", "[core][staging]") {
   CHECK(scene.Read("d") == "1");
   CHECK(scene.Read("a/b") == "2");
   scene.Commit();
-  CHECK(scene.Tree(Workspace::Tree::kBase) == std::map<std::string, std::string>{{"a/b", "2"}, {"d", "1"}});
+  CHECK(scene.BaseFiles() == std::map<std::string, std::string>{{"a/b", "2"}, {"d", "1"}});
 }
 
 TEST_CASE("Traits: a changed time is kept and not staged, a changed exec bit is a modification",
@@ -213,7 +215,7 @@ TEST_CASE("Traits: a changed time is kept and not staged, a changed exec bit is 
   const Slot slot = scene.SlotOf("a");
   Ok(scene.workspace().SetTraits(slot, 1'000'000'005, std::nullopt).WithoutValue());
   CHECK(scene.StatusLines().empty());
-  CHECK(Value(scene.workspace().LookUp(slot.folder, slot.name))->mtime_ns == 1'000'000'005);
+  CHECK(Value(scene.workspace().tree().LookUp(slot))->mtime_ns == 1'000'000'005);
   Ok(scene.workspace().SetTraits(slot, std::nullopt, true).WithoutValue());
   CHECK(scene.StatusLines() == Lines{"M  a"});
   Ok(scene.workspace().SetTraits(slot, std::nullopt, false).WithoutValue());
@@ -228,7 +230,7 @@ TEST_CASE("Scratch: written names are scratch, named ones are not", "[core][stag
   CHECK(scene.Stage("Thumbs.db", "meant") == StageOutcome::kAdded);
   CHECK(scene.StatusLines() == Lines{"?  .DS_Store (scratch, never staged)", "A  Thumbs.db"});
   scene.Commit();
-  CHECK(scene.Tree(Workspace::Tree::kBase).size() == 1);
+  CHECK(scene.BaseFiles().size() == 1);
   CHECK(scene.Read(".DS_Store") == "junk");
   CHECK(scene.Write("Thumbs.db", "in the base: ordinary") == StageOutcome::kModified);
 }
@@ -257,7 +259,7 @@ TEST_CASE("Link: a target that is content stages it, any other stays a link", "[
   const auto link = [&](const std::string& target) {
     const std::string name = "l" + std::to_string(std::hash<std::string>()(target));
     return Value(scene.workspace().Link(
-        {Value(scene.workspace().Find(Value(RepoPath::Parse("d")))).entry.child, name}, target, "/mnt/w"));
+        {Value(scene.workspace().tree().Find(Value(RepoPath::Parse("d")))).entry.child, name}, target, "/mnt/w"));
   };
   for (const std::string& target :
        {hash, "sha256:" + hash, "../.stagefs/versions/" + hash, "/elsewhere/" + hash, std::string("file"),
@@ -287,7 +289,7 @@ TEST_CASE("Listing: pages merge the base and what is staged", "[core][staging]")
   std::string after;
   const size_t limit = GENERATE(1, 2, 3, 100);
   for (;;) {
-    const auto page = Value(scene.workspace().List(kRootFolder, after, limit));
+    const auto page = Value(scene.workspace().tree().List(kRootFolder, after, limit));
     for (const auto& [name, entry] : page) names += name;
     if (page.size() < limit) break;
     after = page.back().name;
@@ -302,16 +304,16 @@ TEST_CASE("Folders: an empty one lives in the workspace, not in commits", "[core
   CHECK(scene.StatusLines() == Lines{"E  empty/ (empty folder, not in commits)", "A  full/a"});
   scene.Commit();
   CHECK(scene.Exists("empty"));
-  CHECK_FALSE(scene.workspace().Find(Value(RepoPath::Parse("empty")), Workspace::Tree::kBase));
+  CHECK_FALSE(scene.workspace().base().Find(Value(RepoPath::Parse("empty"))));
   scene.Remove("full/a");
   scene.Commit();
   CHECK(scene.Exists("full"));
-  CHECK_FALSE(scene.workspace().Find(Value(RepoPath::Parse("full")), Workspace::Tree::kBase));
+  CHECK_FALSE(scene.workspace().base().Find(Value(RepoPath::Parse("full"))));
   scene.Reopen();
   CHECK(scene.Exists("full"));
   scene.Stage("full/again", "2");
   scene.Commit();
-  CHECK(scene.Tree(Workspace::Tree::kBase) == std::map<std::string, std::string>{{"full/again", "2"}});
+  CHECK(scene.BaseFiles() == std::map<std::string, std::string>{{"full/again", "2"}});
 }
 
 }  // namespace stagefs::test

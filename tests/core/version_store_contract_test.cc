@@ -4,12 +4,14 @@
 
 #include <filesystem>
 
+#include "core/durable/durable_change.h"
 #include "core/versions/s3/s3_version_store.h"
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "tests/servers.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repository.h"
+#include "stagefs/repositories.h"
 
 namespace stagefs::test {
 namespace {
@@ -129,17 +131,17 @@ TEST_CASE("Repository: a file that was taken in vain comes back", "[core][versio
   const std::string folder = scene.folder / "repository", file = scene.folder / "file";
   Ok(MakeFolders(folder));
   const VersionStore& store = *scene.store;
-  const auto repository = Value(Repository::Assemble(
+  const auto repository = Value(AssembleRepository(
       folder, {"t", "r"}, Value(OpenSqliteStagingIndex(folder + "/stagefs.db")), std::move(scene.store)));
   const ContentId content = HashOf("written");
   WriteFile(file, "written");
   Ok(repository->versions().Send(content.sha256, file));
   {
-    const auto transaction = Value(repository->index().Begin(Durability::kProcessDeath));
-    Ok(repository->TakeInto(*transaction, file, content, 7, false).WithoutValue());
+    const auto change =
+        Value(DurableChange::Begin(*repository, Durability::kProcessDeath, Turn::Everything()));
+    Ok(change->Take(file, content, 7, /*synced=*/false).WithoutValue());
     CHECK_FALSE(std::filesystem::exists(file));
   }
-  Ok(repository->TakeBack(file, content.sha256));
   CHECK(ReadFile(file) == "written");
   CHECK_FALSE(store.Has(content.sha256));
 }

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "stagefs/workspace.h"
+#include "stagefs/repository.h"
+#include "stagefs/tree.h"
 
 namespace stagefs {
 
@@ -27,16 +28,22 @@ struct Resource {
 // Errors: kNotFound if no revision begins it; kInvalidArgument for a path that is none.
 Result<Resource> ResolveResource(Repository& repository, std::string_view text);
 
-// The tree of a revision: a moment of it, for a few questions on one thread. Outlived by the repository.
-class RevisionTree {
+// The whole tree of a commit, which never changes. For one thread at a time; outlived by the repository.
+Result<std::unique_ptr<Tree>> OpenTree(Repository& repository, const CommitInfo& commit);
+
+// The tree of a revision as clients see it: files and folders, without scratch and symbolic links. A moment of it, for
+// a few questions on one thread. Outlived by the repository.
+class RevisionTree : public Tree {
  public:
   static Result<std::unique_ptr<RevisionTree>> Open(Repository& repository, const Revision& revision);
-  ~RevisionTree();
+  ~RevisionTree() override;
 
-  // kNotFound, kNotDirectory.
-  Result<Located> Find(const RepoPath& path);
-  // Files and folders, in byte order of the name, after `after`; scratch and symbolic links are not shown.
-  Result<std::vector<Named<Entry>>> List(FolderId folder, std::string_view after, size_t limit);
+  using Tree::PathOf;
+  Result<std::optional<Entry>> LookUp(const Slot& slot) override;
+  Result<std::vector<Named<Entry>>> List(FolderId folder, std::string_view after, size_t limit) override;
+  Result<std::optional<Slot>> PlaceOf(FolderId folder) override;
+  Result<Located> Find(const RepoPath& path) override;
+
   Result<VersionInfo> VersionOf(const Entry& file);
   // The commit that gave a file its content; std::nullopt for what is only staged.
   Result<std::optional<CommitInfo>> LastCommitOf(const Slot& slot);
@@ -45,9 +52,9 @@ class RevisionTree {
   Result<std::unique_ptr<VersionReader>> OpenVersion(const VersionInfo& version);
 
  private:
-  struct State;
-  explicit RevisionTree(std::unique_ptr<State> state);
-  const std::unique_ptr<State> state_;
+  struct Moment;
+  explicit RevisionTree(std::unique_ptr<Moment> moment);
+  const std::unique_ptr<Moment> moment_;
 };
 
 }  // namespace stagefs

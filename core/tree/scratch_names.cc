@@ -1,7 +1,7 @@
+#include "stagefs/scratch_names.h"
+
 #include <algorithm>
 #include <array>
-
-#include "stagefs/workspace.h"
 
 namespace stagefs {
 namespace {

@@ -1,0 +1,78 @@
+#include "durable_change.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "flusher.h"
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+
+Result<std::unique_ptr<DurableChange>> DurableChange::Begin(Repository& repository, Durability durability, Turn turn,
+                                                            Earlier earlier) {
+  if (earlier == Earlier::kSynced) STAGEFS_RETURN_IF_ERROR(repository.SyncVersions());
+  STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository.index_->Begin(durability, turn));
+  return std::unique_ptr<DurableChange>(new DurableChange(repository, durability, std::move(transaction)));
+}
+
+DurableChange::~DurableChange() {
+  if (!transaction_) return;
+  transaction_.reset();
+  for (const Taken& file : taken_) (void)GiveBack(file.path, file.hash);
+}
+
+Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId& content, uint64_t size_bytes,
+                                        bool synced) {
+  taken_.push_back({path, content.sha256});
+  STAGEFS_RETURN_IF_ERROR(repository_.CheckVersionsAreHere(*transaction_));
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known,
+                           transaction_->FindVersion(HashRef(content.sha256)));
+  if (known && repository_.versions_->Has(content.sha256)) {
+    STAGEFS_RETURN_IF_ERROR(transaction_->RenewVersion(known->id, NowNs()));
+    STAGEFS_RETURN_IF_ERROR(RemoveFile(path));
+    return *known;
+  }
+  VersionInfo version;
+  if (known) {
+    version = *known;  // The bytes were lost: these heal it.
+  } else {
+    version.content = content;
+    version.size_bytes = size_bytes;
+    version.stored_ns = version.renewed_ns = NowNs();
+    version.synced = synced || repository_.versions_->TakesDurably();
+    STAGEFS_ASSIGN_OR_RETURN(version.id, transaction_->AddVersion(version));
+  }
+  STAGEFS_RETURN_IF_ERROR(repository_.versions_->Take(content.sha256, path));
+  repository_.NoteHashes({version});
+  return version;
+}
+
+Status DurableChange::GiveBack(const std::string& path, const Sha256& hash) {
+  if (access(path.c_str(), F_OK) == 0) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository_.index_->Begin(Durability::kProcessDeath));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> named, turn->FindVersion(HashRef(hash)));
+  if (!named && !repository_.versions_->TakesDurably()) return repository_.versions_->GiveBack(hash, path);
+  // From far away a copy: this machine's own, where it still is one, whether the store answers or not.
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.versions_->Open(hash));
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd copy, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
+  if (const Status copied = CopyBytes(reader->fd(), copy.get(), reader->size_bytes()); !copied) {
+    unlink(path.c_str());
+    return copied;
+  }
+  if (!named) (void)repository_.versions_->Remove(hash);  // Else gc does.
+  return {};
+}
+
+Status DurableChange::Commit() {
+  if (durability_ == Durability::kPowerLoss && !taken_.empty() && !repository_.versions_->TakesDurably()) {
+    std::vector<Sha256> hashes;
+    for (const Taken& file : taken_) hashes.push_back(file.hash);
+    STAGEFS_RETURN_IF_ERROR(repository_.versions_->Sync(hashes));
+  }
+  STAGEFS_RETURN_IF_ERROR(transaction_->Commit());
+  transaction_.reset();
+  if (durability_ == Durability::kProcessDeath) repository_.NoteUnsynced();
+  return {};
+}
+
+}  // namespace stagefs

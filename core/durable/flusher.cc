@@ -1,0 +1,50 @@
+#include "flusher.h"
+
+#include <chrono>
+
+namespace stagefs {
+namespace {
+
+// This long it waits for more before it syncs; the promise is one second.
+constexpr auto kFlushDelay = std::chrono::milliseconds(200);
+
+}  // namespace
+
+Flusher::~Flusher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void Flusher::Wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (work_) return;
+    work_ = true;
+  }
+  wake_.notify_all();
+}
+
+void Flusher::Run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return work_ || stop_; });
+    if (!work_) return;
+    wake_.wait_for(lock, kFlushDelay, [this] { return stop_; });
+    work_ = false;
+    lock.unlock();
+    const Status status = repository_.SyncAll();
+    lock.lock();
+    if (!status && !stop_) {
+      // A disk that cannot sync is tried again; the entries stay marked as not synced.
+      work_ = true;
+      wake_.wait_for(lock, std::chrono::seconds(1), [this] { return stop_; });
+    }
+    if (!status && stop_) return;
+  }
+}
+
+}  // namespace stagefs

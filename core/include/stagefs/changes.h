@@ -1,0 +1,35 @@
+// How one path is changed, and what came of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "stagefs/staging_index.h"
+
+namespace stagefs {
+
+enum class Origin {
+  kNamed,    // A manifest, link, HTTP or command named this path: taken literally.
+  kWritten,  // Something was written or renamed under this name: it may be scratch.
+};
+
+// How to stage one file.
+struct StageHow {
+  Origin origin = Origin::kNamed;
+  bool update_timestamp = false;
+  std::optional<int64_t> mtime_ns;  // Default: when the version was stored.
+  std::optional<bool> executable;   // Default: as the path has it.
+  bool exclusive = false;           // kExists if there is something at the path already.
+  bool keep_mtime = false;          // Content unchanged: keep `mtime_ns` in the workspace all the same.
+};
+
+enum class StageOutcome { kAdded, kModified, kUnchanged, kScratch };
+
+struct StagedFile {
+  StageOutcome outcome = StageOutcome::kUnchanged;
+  Entry entry;
+};
+
+enum class RenameMode { kReplace, kNoReplace, kExchange };
+
+}  // namespace stagefs

@@ -1,0 +1,49 @@
+// Manifests as files: those of .stagefs/inbox and those dropped into the tree.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stagefs/workspace.h"
+
+namespace stagefs {
+
+// The inbox of a workspace, which outlives it. Safe for concurrent use.
+//
+// Manifests in .stagefs/inbox/DIRECTORY are kept until removed and never part of the tree.
+class Inbox {
+ public:
+  explicit Inbox(Workspace& workspace) : workspace_(workspace) {}
+
+  Result<std::optional<InboxFile>> LookUp(const RepoPath& directory, const std::string& name);
+  Result<std::vector<InboxFile>> List(const RepoPath& directory);
+
+  // Takes `file` into the store, or names a stored version.
+  Result<Entry> Store(const RepoPath& directory, const std::string& name, const std::string& file,
+                      const ContentId& content, uint64_t size_bytes);
+  Result<Entry> Store(const RepoPath& directory, const std::string& name, VersionId version);
+  Status Rename(const RepoPath& from, const std::string& name, const RepoPath& to, const std::string& new_name);
+  Status Remove(const RepoPath& directory, const std::string& name);
+
+  // Stages what is there into DIRECTORY and puts the report beside it; its error says that nothing could be attempted
+  // (the report says why, too).
+  Status Stage(const RepoPath& directory, const std::string& name);
+  // The same for a manifest dropped into the tree at `slot`.
+  Status StageDropped(const Slot& slot);
+  // A manifest that is renamed into place is recorded with the rename and staged by this, which the mount calls from a
+  // thread of its own and once at its start: a crash in between loses nothing.
+  Status StageQueued();
+
+ private:
+  // A manifest that was attempted: its report, and why it came to nothing.
+  struct Processed {
+    VersionInfo report;
+    Status outcome;
+  };
+  Result<Processed> StageStored(const RepoPath& directory, const std::string& name, VersionId manifest);
+
+  Workspace& workspace_;
+};
+
+}  // namespace stagefs

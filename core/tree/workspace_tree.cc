@@ -1,0 +1,73 @@
+#include "workspace_tree.h"
+
+#include <algorithm>
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kListPage = 512;
+
+}  // namespace
+
+Result<std::optional<StagedEntry>> WorkspaceTree::LookUpStaged(const Slot& slot) {
+  return index_.LookUpStaged(workspace_.id, slot.folder, slot.name);
+}
+
+Result<std::optional<Entry>> WorkspaceTree::LookUp(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> staged, LookUpStaged(slot));
+  if (!staged) return base_.LookUp(slot);
+  if (staged->entry.kind == EntryKind::kRemoved) return std::optional<Entry>();
+  return std::optional<Entry>(std::move(staged->entry));
+}
+
+// Two sorted ranges are merged; where both have a name the staged row wins, and a removal shows nothing.
+Result<std::vector<Named<Entry>>> WorkspaceTree::List(FolderId folder, std::string_view after, size_t limit) {
+  std::vector<Named<Entry>> merged;
+  std::string cursor(after);
+  // Grows, as all of a page may be removed.
+  for (size_t page = limit; merged.size() < limit; page = std::max(page, std::min(2 * page, kListPage))) {
+    STAGEFS_ASSIGN_OR_RETURN(auto base, base_.List(folder, cursor, page));
+    STAGEFS_ASSIGN_OR_RETURN(auto staged, index_.ListStaged(workspace_.id, folder, cursor, page));
+    // A full page may be cut: only names up to the smaller of the two last ones are decided.
+    std::optional<std::string> horizon;
+    if (base.size() == page) horizon = base.back().name;
+    if (staged.size() == page && (!horizon || staged.back().name < *horizon)) horizon = staged.back().name;
+    size_t b = 0, s = 0;
+    while ((b < base.size() || s < staged.size()) && merged.size() < limit) {
+      const bool take_staged = s < staged.size() && (b == base.size() || staged[s].name <= base[b].name);
+      const std::string& name = take_staged ? staged[s].name : base[b].name;
+      if (horizon && name > *horizon) break;
+      if (take_staged && b < base.size() && base[b].name == name) ++b;
+      cursor = name;
+      if (!take_staged) {
+        merged.push_back(std::move(base[b++]));
+      } else {
+        if (staged[s].value.entry.kind != EntryKind::kRemoved) {
+          merged.push_back({staged[s].name, std::move(staged[s].value.entry)});
+        }
+        ++s;
+      }
+    }
+    if (!horizon) break;
+  }
+  return merged;
+}
+
+Result<std::optional<Slot>> WorkspaceTree::PlaceOf(FolderId folder) {
+  if (folder == kRootFolder) return std::optional<Slot>();
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Slot> place, index_.PlaceInStaged(workspace_.id, folder));
+  if (place) return place;
+  return base_.PlaceOf(folder);
+}
+
+Result<std::string> WorkspaceTree::PathOf(FolderId folder) {
+  if (folder == kRootFolder) return std::string();
+  if (const auto known = paths_.find(folder); known != paths_.end()) return known->second;
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, PlaceOf(folder));
+  if (!place) return Error(ErrorCode::kStale, "the folder is gone");
+  STAGEFS_ASSIGN_OR_RETURN(std::string path, Tree::PathOf(*place));
+  paths_[folder] = path;
+  return path;
+}
+
+}  // namespace stagefs
