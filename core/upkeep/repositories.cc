@@ -83,7 +83,8 @@ Status Join(const std::string& root, const RepositoryName& name, RepositoryPlace
   }
   STAGEFS_RETURN_IF_ERROR(AgreeOnVersions(*index, name, folder, &places));
   STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, places));
-  const auto made = AssembleRepository(folder, name, std::move(index), std::move(versions), VersionsMark(folder, places));
+  const std::string mark = VersionsMark(folder, places);
+  const auto made = AssembleRepository(folder, name, std::move(index), std::move(versions), mark);
   STAGEFS_RETURN_IF_ERROR(made.WithoutValue());
   if (!places.index.empty() || !places.versions.empty()) STAGEFS_RETURN_IF_ERROR(places.Write(folder));
   // The folders above are new too.
