@@ -7,12 +7,17 @@
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
+namespace {
+
+constexpr size_t kLatecomersMax = SIZE_MAX >> 1;
+
+}  // namespace
 
 Result<std::unique_ptr<DurableChange>> DurableChange::Begin(Repository& repository, Durability durability, Turn turn,
                                                             Earlier earlier) {
   if (earlier == Earlier::kSynced) STAGEFS_RETURN_IF_ERROR(repository.SyncVersions());
   STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository.index_->Begin(durability, turn));
-  return std::unique_ptr<DurableChange>(new DurableChange(repository, durability, std::move(transaction)));
+  return std::unique_ptr<DurableChange>(new DurableChange(repository, durability, earlier, std::move(transaction)));
 }
 
 DurableChange::~DurableChange() {
@@ -63,7 +68,16 @@ Status DurableChange::GiveBack(const std::string& path, const Sha256& hash) {
   return {};
 }
 
+Status DurableChange::SyncLatecomers() {
+  STAGEFS_ASSIGN_OR_RETURN(const auto waiting, transaction_->ListUnsynced(kLatecomersMax));
+  if (waiting.empty()) return {};
+  STAGEFS_RETURN_IF_ERROR(repository_.SyncBytes(waiting));
+  for (const VersionInfo& version : waiting) STAGEFS_RETURN_IF_ERROR(transaction_->SetSynced(version.id));
+  return {};
+}
+
 Status DurableChange::Commit() {
+  if (earlier_ == Earlier::kSynced) STAGEFS_RETURN_IF_ERROR(SyncLatecomers());
   if (durability_ == Durability::kPowerLoss && !taken_.empty() && !repository_.versions_->TakesDurably()) {
     std::vector<Sha256> hashes;
     for (const Taken& file : taken_) hashes.push_back(file.hash);

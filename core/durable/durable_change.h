@@ -12,7 +12,7 @@ namespace stagefs {
 // What a change that survives power loss does with versions that were acknowledged earlier and are not synced yet.
 enum class Earlier {
   kAsTheyAre,  // It names none of them.
-  kSynced,     // It may name them: they are synced before it begins.
+  kSynced,     // It may name them: they are synced before it begins, and those that came since before it commits.
 };
 
 // Everything or nothing. Destroyed without Commit() it rolls back, and the files it took are where they were.
@@ -36,8 +36,11 @@ class DurableChange {
   Status Commit();
 
  private:
-  DurableChange(Repository& repository, Durability durability, std::unique_ptr<IndexTransaction> transaction)
-      : repository_(repository), durability_(durability), transaction_(std::move(transaction)) {}
+  DurableChange(Repository& repository, Durability durability, Earlier earlier,
+                std::unique_ptr<IndexTransaction> transaction)
+      : repository_(repository), durability_(durability), earlier_(earlier), transaction_(std::move(transaction)) {}
+  // Syncs what was closed between the sync before this change and its turn: few, as its turn keeps others out.
+  Status SyncLatecomers();
   // Gets a file back, unless somebody else has named its content meanwhile: then a copy of it.
   Status GiveBack(const std::string& path, const Sha256& hash);
 
@@ -48,6 +51,7 @@ class DurableChange {
 
   Repository& repository_;
   const Durability durability_;
+  const Earlier earlier_;
   std::unique_ptr<IndexTransaction> transaction_;
   std::vector<Taken> taken_;
 };

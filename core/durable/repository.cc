@@ -225,17 +225,17 @@ Status Repository::SyncAll() {
   return index_->Sync();
 }
 
-// Bytes before the mark that says they are there.
+// Bytes before the mark that says they are there. What is closed meanwhile is left to whoever comes next: a page that is
+// not full was all there was.
 Status Repository::SyncVersions() {
   const std::lock_guard turn(syncing_);
-  for (;;) {
+  for (size_t found = kSyncGroupMax; found == kSyncGroupMax;) {
     STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto waiting, reader->ListUnsynced(kSyncGroupMax));
     reader.reset();
+    found = waiting.size();
     if (waiting.empty()) return {};
-    std::vector<Sha256> hashes;
-    for (const VersionInfo& version : waiting) hashes.push_back(version.content.sha256);
-    STAGEFS_RETURN_IF_ERROR(versions_->Sync(hashes));
+    STAGEFS_RETURN_IF_ERROR(SyncBytes(waiting));
     STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
     STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*transaction));
     for (const VersionInfo& version : waiting) {
@@ -243,6 +243,13 @@ Status Repository::SyncVersions() {
     }
     STAGEFS_RETURN_IF_ERROR(transaction->Commit());
   }
+  return {};
+}
+
+Status Repository::SyncBytes(const std::vector<VersionInfo>& versions) {
+  std::vector<Sha256> hashes;
+  for (const VersionInfo& version : versions) hashes.push_back(version.content.sha256);
+  return versions_->Sync(hashes);
 }
 
 void Repository::NoteUnsynced() {

@@ -78,7 +78,7 @@ class Repository {
 
   // Syncs everything acknowledged so far, bytes first.
   Status SyncAll();
-  // The bytes alone: what a transaction that is about to be synced itself must do first.
+  // The bytes alone of what was acknowledged before the call.
   Status SyncVersions();
   // Wakes the flusher; called after a transaction that added an unsynced version.
   void NoteUnsynced();
@@ -96,6 +96,7 @@ class Repository {
 
   Repository(std::string folder, RepositoryName name);
   Status ClaimIncoming();
+  Status SyncBytes(const std::vector<VersionInfo>& versions);
   Result<Sha256> HashOf(VersionId id);
   void NoteHashes(const std::vector<VersionInfo>& versions);
   // kConflict where they were moved since this was opened.
