@@ -225,8 +225,8 @@ Status Repository::SyncAll() {
   return index_->Sync();
 }
 
-// Bytes before the mark that says they are there. What is closed meanwhile is left to whoever comes next: a page that is
-// not full was all there was.
+// Bytes before the mark that says they are there. What is closed meanwhile is left to whoever comes next: a page that
+// is not full was all there was.
 Status Repository::SyncVersions() {
   const std::lock_guard turn(syncing_);
   for (size_t found = kSyncGroupMax; found == kSyncGroupMax;) {

@@ -1,6 +1,8 @@
 #include "stagefs/status.h"
 
+#include <memory>
 #include <set>
+#include <utility>
 
 #include "tree/walk.h"
 #include "workspace_change.h"
@@ -12,20 +14,11 @@ constexpr size_t kPage = 1024;
 
 Result<int64_t> CountFiles(Tree& tree, FolderId folder) {
   int64_t count = 0;
-  std::string after;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(folder, after, kPage));
-    if (page.empty()) return count;
-    for (const auto& [name, entry] : page) {
-      if (entry.kind == EntryKind::kFolder) {
-        STAGEFS_ASSIGN_OR_RETURN(const int64_t below, CountFiles(tree, entry.child));
-        count += below;
-      } else if (entry.kind == EntryKind::kFile && !entry.scratch) {
-        ++count;
-      }
-    }
-    after = page.back().name;
-  }
+  STAGEFS_RETURN_IF_ERROR(tree.Walk(folder, "", [&](const Tree::Walked& at) -> Status {
+    count += at.entry.kind == EntryKind::kFile && !at.entry.scratch;
+    return {};
+  }));
+  return count;
 }
 
 StatusLine FileLine(StatusLine::Kind kind, const std::string& path, const Entry& entry) {
@@ -101,6 +94,12 @@ class Names {
   size_t at_ = 0;
 };
 
+// Two folders at one path, in the base and now.
+struct FolderPair {
+  std::optional<FolderId> base, now;
+  std::string path;
+};
+
 // Compares the base with the workspace, path by path. A folder that is the same one at the same path in both differs
 // where something is staged in it; others are compared name by name.
 class Comparison {
@@ -109,50 +108,96 @@ class Comparison {
              const std::function<Status(const StatusLine&)>& visit)
       : tree_(tree), staged_folders_(staged_folders), visit_(visit) {}
 
-  Status Compare(std::optional<FolderId> base, std::optional<FolderId> now, const std::string& path) {
-    if (base == now) return now ? CompareStaged(*now, path) : Status();
-    Names before(tree_.base(), base), after(tree_, now);
-    for (;;) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto* const left, before.Get());
-      STAGEFS_ASSIGN_OR_RETURN(const auto* const right, after.Get());
-      if (left == nullptr && right == nullptr) return {};
+  Status Run() {
+    Open({kRootFolder, kRootFolder, ""});
+    while (!open_.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(const Step step, open_.back()->Next());
+      if (step == Step::kEnd) open_.pop_back();
+      else if (below_) Open(*std::exchange(below_, std::nullopt));
+    }
+    return {};
+  }
+
+ private:
+  enum class Step { kOneMore, kEnd };
+  // A pair of folders that is being compared, one name after the other.
+  class Folders {
+   public:
+    virtual ~Folders() = default;
+    virtual Result<Step> Next() = 0;
+  };
+
+  class ByName : public Folders {
+   public:
+    ByName(Comparison& all, FolderPair pair)
+        : all_(all), path_(std::move(pair.path)), before_(all.tree_.base(), pair.base), after_(all.tree_, pair.now) {}
+
+    Result<Step> Next() override {
+      STAGEFS_ASSIGN_OR_RETURN(const auto* const left, before_.Get());
+      STAGEFS_ASSIGN_OR_RETURN(const auto* const right, after_.Get());
+      if (left == nullptr && right == nullptr) return Step::kEnd;
       const bool has_left = left != nullptr && (right == nullptr || left->name <= right->name);
       const bool has_right = right != nullptr && (left == nullptr || right->name <= left->name);
       const auto entry_of = [](bool has, const Named<Entry>* named) {
         return has ? std::optional(named->value) : std::nullopt;
       };
-      STAGEFS_RETURN_IF_ERROR(CompareEntries(entry_of(has_left, left), entry_of(has_right, right),
-                                             JoinPath(path, has_left ? left->name : right->name), false));
-      if (has_left) before.Next();
-      if (has_right) after.Next();
+      STAGEFS_RETURN_IF_ERROR(all_.CompareEntries(entry_of(has_left, left), entry_of(has_right, right),
+                                                  JoinPath(path_, has_left ? left->name : right->name), false));
+      if (has_left) before_.Next();
+      if (has_right) after_.Next();
+      return Step::kOneMore;
     }
-  }
 
- private:
-  Status CompareStaged(FolderId folder, const std::string& path) {
-    std::set<std::string> names;  // Of folders in which something is staged, until their turn comes.
-    if (const auto found = staged_folders_.find(folder); found != staged_folders_.end()) {
-      for (const auto& [name, child] : found->second) names.insert(name);
+   private:
+    Comparison& all_;
+    const std::string path_;
+    Names before_, after_;
+  };
+
+  // What is staged in a folder, and the folders in which something is.
+  class Staged : public Folders {
+   public:
+    Staged(Comparison& all, FolderId folder, std::string path) : all_(all), folder_(folder), path_(std::move(path)) {
+      const auto found = all_.staged_folders_.find(folder);
+      if (found == all_.staged_folders_.end()) return;
+      for (const auto& [name, child] : found->second) folders_.insert(name);
     }
-    const auto compare_below = [&](const std::string* end) -> Status {
-      while (!names.empty() && (end == nullptr || *names.begin() < *end)) {
-        const std::string name = names.extract(names.begin()).value();
-        STAGEFS_RETURN_IF_ERROR(CompareSlot({folder, name}, path, false));
+
+    Result<Step> Next() override {
+      if (at_ == page_.size() && !end_) {
+        const std::string after = page_.empty() ? "" : page_.back().name;
+        STAGEFS_ASSIGN_OR_RETURN(
+            page_, all_.tree_.index().ListStaged(all_.tree_.workspace().id, folder_, after, kPage));
+        at_ = 0;
+        end_ = page_.empty();
       }
-      return {};
-    };
-    std::string after;
-    for (;;) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto page,
-                               tree_.index().ListStaged(tree_.workspace().id, folder, after, kPage));
-      if (page.empty()) return compare_below(nullptr);
-      for (const auto& [name, staged] : page) {
-        STAGEFS_RETURN_IF_ERROR(compare_below(&name));
-        names.erase(name);
-        STAGEFS_RETURN_IF_ERROR(CompareSlot({folder, name}, path, staged.state == StagedState::kModified));
+      const bool row = at_ < page_.size();
+      if (!row && folders_.empty()) return Step::kEnd;
+      if (!folders_.empty() && (!row || *folders_.begin() < page_[at_].name)) {
+        const std::string name = folders_.extract(folders_.begin()).value();
+        STAGEFS_RETURN_IF_ERROR(all_.CompareSlot({folder_, name}, path_, false));
+        return Step::kOneMore;
       }
-      after = page.back().name;
+      const auto& [name, staged] = page_[at_++];
+      folders_.erase(name);
+      STAGEFS_RETURN_IF_ERROR(
+          all_.CompareSlot({folder_, name}, path_, staged.state == StagedState::kModified));
+      return Step::kOneMore;
     }
+
+   private:
+    Comparison& all_;
+    const FolderId folder_;
+    const std::string path_;
+    std::set<std::string> folders_;  // Until their turn comes.
+    std::vector<Named<StagedEntry>> page_;
+    size_t at_ = 0;
+    bool end_ = false;
+  };
+
+  void Open(FolderPair pair) {
+    if (pair.base != pair.now) open_.push_back(std::make_unique<ByName>(*this, std::move(pair)));
+    else if (pair.now) open_.push_back(std::make_unique<Staged>(*this, *pair.now, std::move(pair.path)));
   }
 
   Status CompareSlot(const Slot& slot, const std::string& path, bool modified) {
@@ -161,43 +206,49 @@ class Comparison {
     return CompareEntries(base, now, JoinPath(path, slot.name), modified);
   }
 
-  // `modified`: staged as such even if the content is the same (a new time, asked for).
+  // `modified`: staged as such even if the content is the same (a new time, asked for). Folders are compared next.
   Status CompareEntries(const std::optional<Entry>& base, const std::optional<Entry>& now, const std::string& path,
                         bool modified) {
-    using Kind = StatusLine::Kind;
     const auto folder_of = [](const std::optional<Entry>& entry) {
       return entry && entry->kind == EntryKind::kFolder ? std::optional(entry->child) : std::nullopt;
     };
+    STAGEFS_RETURN_IF_ERROR(CompareFiles(base, now, path, modified));
+    if (folder_of(now) && !folder_of(base)) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool empty, tree_.IsEmpty(now->child));
+      StatusLine line;
+      line.kind = StatusLine::Kind::kEmptyFolder;
+      line.path = path;
+      if (empty) STAGEFS_RETURN_IF_ERROR(visit_(line));
+    }
+    if (folder_of(base) || folder_of(now)) below_ = {folder_of(base), folder_of(now), path};
+    return {};
+  }
+
+  Status CompareFiles(const std::optional<Entry>& base, const std::optional<Entry>& now, const std::string& path,
+                      bool modified) {
+    using Kind = StatusLine::Kind;
     const bool was_file = base && base->kind == EntryKind::kFile;
     if (now && now->kind == EntryKind::kFile) {
       const bool same = was_file && !modified && base->version == now->version && base->executable == now->executable;
-      const Kind kind = now->scratch ? Kind::kScratch : was_file ? Kind::kModified : Kind::kAdded;
-      if (!same) {
-        StatusLine line = FileLine(kind, path, *now);
-        if (was_file) line.base_version = base->version;
-        STAGEFS_RETURN_IF_ERROR(visit_(line));
-      }
-    } else if (was_file) {
+      if (same) return {};
+      StatusLine line = FileLine(now->scratch ? Kind::kScratch : was_file ? Kind::kModified : Kind::kAdded, path, *now);
+      if (was_file) line.base_version = base->version;
+      return visit_(line);
+    }
+    if (was_file) {
       StatusLine line = FileLine(Kind::kRemoved, path, *base);
       line.base_version = base->version;
       STAGEFS_RETURN_IF_ERROR(visit_(line));
     }
-    if (now && now->kind == EntryKind::kSymlink) {
-      STAGEFS_RETURN_IF_ERROR(visit_(FileLine(Kind::kSymlink, path, *now)));
-    }
-    if (folder_of(now) && !folder_of(base)) {
-      STAGEFS_ASSIGN_OR_RETURN(const bool empty, tree_.IsEmpty(now->child));
-      StatusLine line;
-      line.kind = Kind::kEmptyFolder;
-      line.path = path;
-      if (empty) STAGEFS_RETURN_IF_ERROR(visit_(line));
-    }
-    return Compare(folder_of(base), folder_of(now), path);
+    if (now && now->kind == EntryKind::kSymlink) return visit_(FileLine(Kind::kSymlink, path, *now));
+    return {};
   }
 
   WorkspaceTree& tree_;
   const StagedFolders& staged_folders_;
   const std::function<Status(const StatusLine&)>& visit_;
+  std::vector<std::unique_ptr<Folders>> open_;
+  std::optional<FolderPair> below_;  // What was compared last are folders: they come next.
 };
 
 }  // namespace
@@ -223,7 +274,7 @@ Status ForEachStatus(Workspace& workspace, const std::function<Status(const Stat
 Status ForEachChange(Workspace& workspace, const std::function<Status(const StatusLine&)>& visit) {
   STAGEFS_ASSIGN_OR_RETURN(Workspace::Moment now, workspace.Read());
   STAGEFS_ASSIGN_OR_RETURN(const StagedFolders staged_folders, CollectStagedFolders(now.tree));
-  return Comparison(now.tree, staged_folders, visit).Compare(kRootFolder, kRootFolder, "");
+  return Comparison(now.tree, staged_folders, visit).Run();
 }
 
 }  // namespace stagefs

@@ -4,21 +4,16 @@
 namespace stagefs {
 namespace {
 
-constexpr size_t kPage = 1024;
 constexpr size_t kWithdrawTogether = 4096;
 
 Result<bool> HasFoldersOnly(Tree& tree, FolderId folder) {
-  std::string after;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(folder, after, kPage));
-    if (page.empty()) return true;
-    for (const auto& [name, entry] : page) {
-      if (entry.kind != EntryKind::kFolder) return false;
-      STAGEFS_ASSIGN_OR_RETURN(const bool below, HasFoldersOnly(tree, entry.child));
-      if (!below) return false;
-    }
-    after = page.back().name;
-  }
+  bool only = true;
+  const Status walked = tree.Walk(folder, "", [&](const Tree::Walked& at) -> Status {
+    only = at.entry.kind == EntryKind::kFolder;
+    return only ? Status() : Error(ErrorCode::kNotEmpty, "");  // Ends the walk.
+  });
+  if (!walked && only) return walked.error();
+  return only;
 }
 
 // Takes back what is staged at and below a path.

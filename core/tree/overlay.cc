@@ -150,20 +150,48 @@ Status Overlay::Remove(const Slot& slot) {
 
 Status Overlay::RemoveRecursively(const Slot& slot, const Entry& entry) {
   if (entry.kind != EntryKind::kFolder) return Remove(slot);
-  std::string after;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, List(entry.child, after, kListPage));
+  struct Folder {
+    Slot slot;
+    FolderId id;
+    std::vector<Named<Entry>> page;
+    size_t at = 0;
+    bool end = false;
+  };
+  std::vector<Folder> open;
+  open.push_back({slot, entry.child, {}, 0, false});
+  while (!open.empty()) {
+    Folder& here = open.back();
+    if (here.at < here.page.size()) {
+      const auto& [name, child] = here.page[here.at++];
+      if (child.kind == EntryKind::kFolder) open.push_back({{here.id, name}, child.child, {}, 0, false});
+      else STAGEFS_RETURN_IF_ERROR(Remove({here.id, name}));
+      continue;
+    }
+    if (here.end) {
+      STAGEFS_RETURN_IF_ERROR(Vacate(here.slot));
+      open.pop_back();
+      continue;
+    }
+    const std::string after = here.page.empty() ? "" : here.page.back().name;
+    STAGEFS_ASSIGN_OR_RETURN(here.page, List(here.id, after, kListPage));
+    here.at = 0;
+    here.end = here.page.size() < kListPage;
     std::vector<Slot> slots;
-    for (const auto& [name, child] : page) slots.push_back({entry.child, name});
+    for (const auto& [name, child] : here.page) slots.push_back({here.id, name});
     STAGEFS_RETURN_IF_ERROR(Expect(slots));
-    for (size_t i = 0; i < page.size(); ++i) STAGEFS_RETURN_IF_ERROR(RemoveRecursively(slots[i], page[i].value));
-    if (page.size() < kListPage) return Vacate(slot);
-    after = page.back().name;
   }
+  return {};
+}
+
+Status Overlay::CheckPathFits(const Slot& slot) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::string path, PathOf(slot));
+  if (path.size() <= kPathBytesMax) return {};
+  return Refuse(ErrorCode::kNameTooLong, slot, "would have a path of more than 4096 bytes");
 }
 
 Result<Entry> Overlay::MakeFolder(const Slot& slot) {
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
+  STAGEFS_RETURN_IF_ERROR(CheckPathFits(slot));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
   if (existing) return Refuse(ErrorCode::kExists, slot, "exists");
   Entry folder;
@@ -223,6 +251,7 @@ Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
   STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> target, LookUp(to));
   if (!source) return NotFound(from);
   if (from == to) return {};
+  if (from.folder != to.folder || to.name.size() > from.name.size()) STAGEFS_RETURN_IF_ERROR(CheckPathFits(to));
   if (source->kind == EntryKind::kFolder) STAGEFS_RETURN_IF_ERROR(CheckNotBelow(to.folder, source->child));
   // What is renamed gets its meaning from its new name.
   const auto arrive = [&](const Slot& slot, Entry entry) -> Status {

@@ -46,6 +46,8 @@ class Overlay : public WorkspaceTree {
  private:
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
   Status CheckNotBelow(FolderId folder, FolderId moving);
+  // kNameTooLong if the path of `slot` would be.
+  Status CheckPathFits(const Slot& slot);
 
   DurableChange& change_;
   const WriterId writer_;

@@ -1,6 +1,20 @@
 #include "stagefs/tree.h"
 
 namespace stagefs {
+namespace {
+
+constexpr size_t kWalkPage = 1024;
+
+// A folder that a walk is in.
+struct WalkedFolder {
+  FolderId folder = 0;
+  size_t path_bytes = 0;
+  std::vector<Named<Entry>> page;
+  size_t at = 0;
+  bool end = false;
+};
+
+}  // namespace
 
 Tree::~Tree() = default;
 
@@ -33,6 +47,33 @@ Result<Located> Tree::Find(const RepoPath& path) {
     at.entry = std::move(*entry);
   }
   return at;
+}
+
+Status Tree::Walk(FolderId folder, const std::string& path, const std::function<Status(const Walked&)>& visit) {
+  std::string here = path;
+  std::vector<WalkedFolder> open;
+  open.push_back({folder, here.size(), {}, 0, false});
+  while (!open.empty()) {
+    WalkedFolder& top = open.back();
+    here.resize(top.path_bytes);
+    if (top.at == top.page.size()) {
+      if (top.end) {
+        open.pop_back();
+        continue;
+      }
+      const std::string after = top.page.empty() ? "" : top.page.back().name;
+      STAGEFS_ASSIGN_OR_RETURN(top.page, List(top.folder, after, kWalkPage));
+      top.at = 0;
+      top.end = top.page.size() < kWalkPage;
+      continue;
+    }
+    const Named<Entry>& named = top.page[top.at++];
+    here += (here.empty() ? "" : "/") + named.name;
+    STAGEFS_RETURN_IF_ERROR(visit({here, {top.folder, named.name}, named.value}));
+    if (named.value.kind != EntryKind::kFolder) continue;
+    open.push_back({named.value.child, here.size(), {}, 0, false});
+  }
+  return {};
 }
 
 Result<bool> Tree::IsEmpty(FolderId folder) {

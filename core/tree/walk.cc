@@ -48,36 +48,57 @@ class Walker {
   Walker(WorkspaceTree& tree, StagedFolders children, const std::function<Status(const StagedAt&)>& visit)
       : tree_(tree), children_(std::move(children)), visit_(visit) {}
 
-  Status Walk(FolderId folder, const std::string& path) {
-    const auto& below = children_[folder];
-    auto child = below.begin();
-    const auto walk_children_up_to = [&](const std::string* name) -> Status {
-      for (; child != below.end() && (name == nullptr || child->first <= *name); ++child) {
-        STAGEFS_RETURN_IF_ERROR(Walk(child->second, JoinPath(path, child->first)));
-      }
-      return {};
-    };
-    std::string after;
-    for (;;) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto page,
-                               tree_.index().ListStaged(tree_.workspace().id, folder, after, kPage));
-      for (const auto& [name, staged] : page) {
-        for (; child != below.end() && child->first < name; ++child) {
-          STAGEFS_RETURN_IF_ERROR(Walk(child->second, JoinPath(path, child->first)));
-        }
-        STAGEFS_RETURN_IF_ERROR(visit_({JoinPath(path, name), Slot{folder, name}, staged}));
-        STAGEFS_RETURN_IF_ERROR(walk_children_up_to(&name));
-        after = name;
-      }
-      if (page.size() < kPage) break;
-    }
-    return walk_children_up_to(nullptr);
+  Status Run() {
+    Open(kRootFolder, "");
+    while (!open_.empty()) STAGEFS_RETURN_IF_ERROR(Step());
+    return {};
   }
 
  private:
+  using Children = StagedFolders::mapped_type;
+  // A folder that the walk is in: rows and folders below, each in order of the names; a row comes before the folder of
+  // its name.
+  struct Folder {
+    FolderId id = 0;
+    std::string path;
+    Children::const_iterator child, end;
+    std::vector<Named<StagedEntry>> page;
+    size_t at = 0;
+    bool rows_end = false;
+  };
+
+  void Open(FolderId folder, std::string path) {
+    const Children& below = children_[folder];
+    open_.push_back({folder, std::move(path), below.begin(), below.end(), {}, 0, false});
+  }
+
+  Status Step() {
+    Folder& here = open_.back();
+    if (here.at == here.page.size() && !here.rows_end) {
+      const std::string after = here.page.empty() ? "" : here.page.back().name;
+      STAGEFS_ASSIGN_OR_RETURN(here.page, tree_.index().ListStaged(tree_.workspace().id, here.id, after, kPage));
+      here.at = 0;
+      here.rows_end = here.page.empty();
+      return {};
+    }
+    const bool row = here.at < here.page.size();
+    if (here.child != here.end && (!row || here.child->first < here.page[here.at].name)) {
+      const auto& [name, folder] = *here.child++;
+      Open(folder, JoinPath(here.path, name));  // `here` is no more.
+      return {};
+    }
+    if (!row) {
+      open_.pop_back();
+      return {};
+    }
+    const auto& [name, staged] = here.page[here.at++];
+    return visit_({JoinPath(here.path, name), Slot{here.id, name}, staged});
+  }
+
   WorkspaceTree& tree_;
   StagedFolders children_;
   const std::function<Status(const StagedAt&)>& visit_;
+  std::vector<Folder> open_;
 };
 
 }  // namespace
@@ -88,7 +109,7 @@ Status WalkStaged(WorkspaceTree& tree, const std::function<Status(const StagedAt
 }
 
 Status WalkStaged(WorkspaceTree& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit) {
-  return Walker(tree, std::move(folders), visit).Walk(kRootFolder, "");
+  return Walker(tree, std::move(folders), visit).Run();
 }
 
 Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,

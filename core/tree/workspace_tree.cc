@@ -61,12 +61,22 @@ Result<std::optional<Slot>> WorkspaceTree::PlaceOf(FolderId folder) {
 }
 
 Result<std::string> WorkspaceTree::PathOf(FolderId folder) {
-  if (folder == kRootFolder) return std::string();
-  if (const auto known = paths_.find(folder); known != paths_.end()) return known->second;
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, PlaceOf(folder));
-  if (!place) return Error(ErrorCode::kStale, "the folder is gone");
-  STAGEFS_ASSIGN_OR_RETURN(std::string path, Tree::PathOf(*place));
-  paths_[folder] = path;
+  std::vector<std::pair<FolderId, std::string>> names;  // From the folder up to one whose path is known.
+  std::string path;
+  for (FolderId at = folder; at != kRootFolder;) {
+    if (const auto known = paths_.find(at); known != paths_.end()) {
+      path = known->second;
+      break;
+    }
+    STAGEFS_ASSIGN_OR_RETURN(std::optional<Slot> place, PlaceOf(at));
+    if (!place) return Error(ErrorCode::kStale, "the folder is gone");
+    names.emplace_back(at, std::move(place->name));
+    at = place->folder;
+  }
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    path = JoinPath(path, name->second);
+    paths_[name->first] = path;
+  }
   return path;
 }
 

@@ -1,4 +1,6 @@
 // What staging one path means: every row of the rules.
+#include "core/tree/overlay.h"
+#include "stagefs/status.h"
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "stagefs/scratch_names.h"
@@ -314,6 +316,53 @@ TEST_CASE("Folders: an empty one lives in the workspace, not in commits", "[core
   scene.Stage("full/again", "2");
   scene.Commit();
   CHECK(scene.BaseFiles() == std::map<std::string, std::string>{{"full/again", "2"}});
+}
+
+TEST_CASE("Staging: folders nested deeper than any stack are listed, compared, committed and removed", "[core][deep]") {
+  Scene scene;
+  FolderId folder = kRootFolder;
+  // As an index may have them that was made before paths were limited in every door.
+  {
+    const auto change = Value(DurableChange::Begin(scene.repository(), Durability::kProcessDeath,
+                                                   Turn::Workspace(scene.workspace().id())));
+    const WorkspaceInfo info = Value(scene.workspace().Info());
+    Overlay overlay(*change, info, Value(change->index().ViewOf(info.base)), kNoMount);
+    for (int i = 0; i < 20'000; ++i) {
+      const FolderId below = Value(change->index().NewFolder());
+      Ok(overlay.Place({folder, "d"}, Entry::OfFolder(below)).WithoutValue());
+      folder = below;
+    }
+    const VersionInfo version = *Value(change->index().FindVersion(HashRef(EmptyContent().sha256)));
+    Ok(overlay.StageVersion({folder, "f"}, version, {}).WithoutValue());
+    Ok(change->Commit());
+  }
+  int lines = 0;
+  const auto count = [&](const StatusLine& line) -> Status {
+    ++lines;
+    CHECK(line.path.size() == 40'001);
+    return {};
+  };
+  Ok(ForEachStatus(scene.workspace(), count));
+  Ok(ForEachChange(scene.workspace(), count));
+  CHECK(lines == 2);
+  scene.Commit();
+  CHECK(Value(scene.workspace().tree().PathOf(folder)).size() == 39'999);
+  scene.Remove("d");
+  CHECK(scene.StatusLines().size() == 1);
+  Ok(scene.workspace().UnstageAll().WithoutValue());
+  CHECK(scene.StatusLines().empty());
+}
+
+TEST_CASE("Staging: no folder gets a path of more than 4,096 bytes, made or moved name by name", "[core][deep]") {
+  Scene scene;
+  const std::string name(255, 'n');
+  FolderId folder = kRootFolder;
+  for (int i = 0; i < 16; ++i) folder = Value(scene.workspace().MakeFolder({folder, name})).child;
+  CHECK(Value(scene.workspace().tree().PathOf(folder)).size() == 4'095);
+  CHECK(scene.workspace().MakeFolder({folder, "x"}).error().code() == ErrorCode::kNameTooLong);
+  Ok(scene.workspace().MakeFolder({kRootFolder, "x"}).WithoutValue());
+  const Status moved = scene.workspace().Rename({kRootFolder, "x"}, {folder, "x"}, RenameMode::kReplace);
+  CHECK(moved.error().code() == ErrorCode::kNameTooLong);
 }
 
 }  // namespace stagefs::test

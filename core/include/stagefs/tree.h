@@ -1,6 +1,7 @@
 // A tree: what a commit, a workspace or the base of a workspace shows, as folders with names in them.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +39,16 @@ class Tree {
 
   Result<std::string> PathOf(const Slot& slot);
   Result<bool> IsEmpty(FolderId folder);
+
+  // Calls `visit` for everything below `folder`, whose path is `path`: what is in a folder right after the folder, in
+  // byte order of the names. Its error ends the walk and is returned. However deep folders are nested, the stack does
+  // not grow with them.
+  struct Walked {
+    const std::string& path;
+    const Slot& slot;
+    const Entry& entry;
+  };
+  Status Walk(FolderId folder, const std::string& path, const std::function<Status(const Walked&)>& visit);
 };
 
 }  // namespace stagefs
