@@ -112,7 +112,7 @@ Result<CommitResult> CommitOnto(Overlay& overlay, const std::string& name, const
     STAGEFS_ASSIGN_OR_RETURN(result.others, CountCommits(transaction, branch->head, info.base));
     overlay.NoteChange(kEverything);
   }
-  CommitInfo commit = NewCommit(branch->head, message, author);
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, NewCommit(branch->head, message, author));
   STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit));
   STAGEFS_ASSIGN_OR_RETURN(result.entries, Committer(onto, result.commit).Run(&result.left_out));
   if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");

@@ -69,7 +69,12 @@ Status Committer::DropIfEmpty(FolderId folder) {
   return {};
 }
 
-CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author& author) {
+Result<CommitInfo> NewCommit(CommitSeq parent, const std::string& message, const Author& author) {
+  // What every database and every client can show again.
+  for (const std::string* text : {&message, &author.name, &author.email}) {
+    if (IsValidUtf8(*text) && text->find('\0') == std::string::npos) continue;
+    return Error(ErrorCode::kInvalidArgument, "a commit's message and author are UTF-8 text without NUL");
+  }
   CommitInfo commit;
   commit.id = RandomHex();
   commit.parent = parent;

@@ -31,8 +31,8 @@ class Committer {
   TreeView view_;
 };
 
-// Not added yet, and of this moment.
-CommitInfo NewCommit(CommitSeq parent, const std::string& message, const Author& author);
+// Not added yet, and of this moment. kInvalidArgument for what is not text.
+Result<CommitInfo> NewCommit(CommitSeq parent, const std::string& message, const Author& author);
 
 // A workspace that lives and dies in one transaction, which erases it before it ends.
 Result<Overlay> AddHiddenWorkspace(DurableChange& change, const std::string& branch, CommitSeq base);

@@ -33,7 +33,7 @@ Result<std::optional<CommitInfo>> History::CommitPaths(const std::string& branch
   if (!found) return Error(ErrorCode::kNotFound, "Branch '" + branch + "' not found");
   STAGEFS_ASSIGN_OR_RETURN(Overlay overlay, AddHiddenWorkspace(*change, branch, found->head));
   for (const PathChange& path : changes) STAGEFS_RETURN_IF_ERROR(Apply(overlay, path));
-  CommitInfo commit = NewCommit(found->head, message, author);
+  STAGEFS_ASSIGN_OR_RETURN(CommitInfo commit, NewCommit(found->head, message, author));
   STAGEFS_ASSIGN_OR_RETURN(commit, transaction.AddCommit(commit));
   std::vector<std::string> left_out;
   STAGEFS_ASSIGN_OR_RETURN(const int64_t entries, Committer(overlay, commit).Run(&left_out));

@@ -89,7 +89,7 @@ Result<MergeResult> History::Merge(const std::string& base, const std::string& h
     STAGEFS_ASSIGN_OR_RETURN(Overlay theirs, StageHead(*change, sides));
     STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(theirs, sides.base_head.seq));
     STAGEFS_RETURN_IF_ERROR(Rebaser(theirs, onto).Run());
-    CommitInfo commit = NewCommit(sides.base_head.seq, message, author);
+    STAGEFS_ASSIGN_OR_RETURN(CommitInfo commit, NewCommit(sides.base_head.seq, message, author));
     commit.merged = sides.head.seq;
     STAGEFS_ASSIGN_OR_RETURN(result.merge, transaction.AddCommit(commit));
     std::vector<std::string> left_out;

@@ -125,8 +125,31 @@ Status Rebaser::Clear(const StagedAt& at, std::vector<Slot>* emptied) {
   return {};
 }
 
+// Whether the other side made something of another kind where this row is, or a file of a folder above it.
+Result<bool> Rebaser::IsInTheWay(const StagedAt& at) {
+  const Entry& entry = at.staged.entry;
+  if (entry.kind == EntryKind::kRemoved) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(at.path));
+  const auto theirs = to_.base().Find(path);
+  if (!theirs) {
+    if (theirs.error().code() == ErrorCode::kNotDirectory) return true;
+    if (theirs.error().code() == ErrorCode::kNotFound) return false;
+    return theirs.error();
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_.base(), at.path));
+  if (entry.kind == EntryKind::kSymlink) return !SameFile(before, theirs->entry);
+  if (entry.kind != EntryKind::kFolder || theirs->entry.kind == EntryKind::kFolder) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const bool empty, from_.IsEmpty(entry.child));
+  return !empty && !SameFile(before, theirs->entry);
+}
+
 Status Rebaser::Check(const StagedAt& at) {
   const Entry& entry = at.staged.entry;
+  STAGEFS_ASSIGN_OR_RETURN(const bool in_the_way, IsInTheWay(at));
+  if (in_the_way) {
+    conflicts_.push_back(at.path);
+    return {};
+  }
   if (at.staged.state == StagedState::kKept) return {};
   if (IsRenamedFolder(at)) {
     // A renamed folder: where it was it must still be, and its new place must be free.
@@ -170,7 +193,12 @@ Status Rebaser::Lay(const StagedAt& at) {
     case EntryKind::kRemoved: return {};
     case EntryKind::kFolder: {
       STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
-      if (!IsRenamedFolder(at)) return to_.EnsureFolder(slot).WithoutValue();
+      if (!IsRenamedFolder(at)) {
+        // An empty one makes way for what the other side has there.
+        STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> theirs, to_.LookUp(slot));
+        if (theirs && theirs->kind != EntryKind::kFolder) return {};
+        return to_.EnsureFolder(slot).WithoutValue();
+      }
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> aside, to_.PlaceOf(entry.child));
       if (!aside) return Error(ErrorCode::kCorrupt, ToDisplayUtf8(at.path) + ": its folder is gone");
       return to_.Rename(*aside, slot, RenameMode::kReplace);

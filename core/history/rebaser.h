@@ -24,6 +24,7 @@ class Rebaser {
   // Whether the bases differ only beside the rows and the folders that hold them: then these mean the same on both.
   Result<bool> AreApart();
   Status Check(const StagedAt& at);
+  Result<bool> IsInTheWay(const StagedAt& at);
   Error Conflict() const;
   Result<Slot> SlotAt(const std::string& path);
   Status StepAside(const StagedAt& at);

@@ -60,13 +60,15 @@ std::string JsonString(const std::string& text) {
 }
 
 std::string FormatTime(int64_t time_ns) {
-  const time_t seconds = time_ns / 1'000'000'000;
+  // Rounded down, so that the fraction is one also before 1970.
+  const int64_t part_ns = (time_ns % 1'000'000'000 + 1'000'000'000) % 1'000'000'000;
+  const time_t seconds = (time_ns - part_ns) / 1'000'000'000;
   tm parts{};
   gmtime_r(&seconds, &parts);
   char text[64];
   snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1,
            parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-           static_cast<int>(time_ns % 1'000'000'000 / 1000));
+           static_cast<int>(part_ns / 1000));
   return text;
 }
 

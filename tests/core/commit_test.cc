@@ -75,6 +75,23 @@ TEST_CASE("Commit: nothing staged is refused", "[core][commit]") {
   CHECK(Value(History(scene.repository()).Log("main", 0, 10)).total == 1);
 }
 
+TEST_CASE("Commit: a message or an author that is not text is refused, and nothing is committed", "[core][commit]") {
+  Scene scene;
+  scene.Stage("a", "1");
+  const std::string bad = GENERATE(as<std::string>(), "\xff", "\xc3", std::string("a\0b", 3));
+  CHECK(CommitOf(scene.workspace(), bad).error().code() == ErrorCode::kInvalidArgument);
+  CHECK(CommitStaged(scene.workspace(), "m", {bad, "e"}, std::nullopt).error().code() == ErrorCode::kInvalidArgument);
+  CHECK(Value(History(scene.repository()).Log("main", 0, 10)).total == 1);
+  CHECK(Value(CommitOf(scene.workspace(), "Größe")).commit.message == "Größe");
+}
+
+TEST_CASE("Times: before 1970 they are told as they are", "[core][text]") {
+  CHECK(FormatTime(-1) == "1969-12-31T23:59:59.999999Z");
+  CHECK(FormatTime(-1'000'000'000) == "1969-12-31T23:59:59.000000Z");
+  CHECK(FormatTime(0) == "1970-01-01T00:00:00.000000Z");
+  CHECK(FormatTime(INT64_MAX) == "2262-04-11T23:47:16.854775Z");
+}
+
 TEST_CASE("Commit: what is left out is named", "[core][commit]") {
   Scene scene;
   scene.Stage("a", "1");

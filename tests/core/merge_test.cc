@@ -107,6 +107,52 @@ TEST_CASE("Merge: a renamed folder takes what the other side put into it", "[cor
   CHECK(scene.TreeOf("main") == Files{{"both", "0"}, {"e/kept", "0"}, {"ours", "2"}});
 }
 
+TEST_CASE("Merge: a folder here and a file there at one name is a conflict, told beforehand", "[core][merge]") {
+  Branches scene;
+  const auto conflicts = [&] { return Value(History(scene.repository()).PreviewMerge("main", "side")).conflicts; };
+  SECTION("their folder") {
+    scene.StageOnSide("new/file", "1");
+    scene.Stage("new", "2");
+  }
+  SECTION("our folder") {
+    scene.StageOnSide("new", "1");
+    scene.Stage("new/file", "2");
+  }
+  SECTION("a file below a folder that became a file") {
+    scene.StageOnSide("d/new", "1");
+    scene.Remove("d");
+    scene.Stage("d", "2");
+  }
+  scene.CommitSide();
+  scene.Commit();
+  CHECK_FALSE(conflicts().empty());
+  CHECK(scene.Merge("main", "side").error().code() == ErrorCode::kConflict);
+}
+
+TEST_CASE("Rebase: a new folder and a symbolic link never hide what the other side put there", "[core][merge]") {
+  Branches scene;
+  scene.StageOnSide("name", "theirs");
+  SECTION("an empty folder makes way") {
+    scene.MakeFolder("name");
+    scene.CommitSide();
+    Value(History(scene.repository()).Merge("main", "side", "forward", {"Ann", "a"}));
+    Value(Rebase(scene.workspace()));
+    CHECK(scene.Read("name") == "theirs");
+  }
+  SECTION("one with a file in it is a conflict") {
+    scene.Stage("name/file", "ours");
+    scene.CommitSide();
+    Value(History(scene.repository()).Merge("main", "side", "forward", {"Ann", "a"}));
+    CHECK(Rebase(scene.workspace()).error().code() == ErrorCode::kConflict);
+  }
+  SECTION("so is a link") {
+    Ok(scene.workspace().Link({kRootFolder, "name"}, "elsewhere", "/mnt").WithoutValue());
+    scene.CommitSide();
+    Value(History(scene.repository()).Merge("main", "side", "forward", {"Ann", "a"}));
+    CHECK(Rebase(scene.workspace()).error().code() == ErrorCode::kConflict);
+  }
+}
+
 TEST_CASE("Merge: a path changed on both sides is a conflict that changes nothing", "[core][merge]") {
   Branches scene;
   scene.StageOnSide("both", "theirs");
