@@ -23,6 +23,8 @@ constexpr size_t kRunBytesMax = 4 << 20;
 constexpr size_t kFarAwayRuns = 4;
 constexpr size_t kFindTogether = 512;
 constexpr size_t kFoldersKnownMax = 65'536;
+constexpr size_t kMd5Digits = 32;
+constexpr const char* kNoMd5 = " (128 bits are XXH3-128 here: MD5 names no version)";
 
 // Lets a map be asked for a std::string_view.
 struct TextHash {
@@ -52,6 +54,49 @@ bool IsTrouble(const Error& error) {
   }
 }
 
+// What became of the paths of a batch so far, by 62 bits of their hashes: 8 bytes for each of the first 4,194,304.
+class Outcomes {
+ public:
+  std::optional<StageOutcome> Find(const std::string& path) const {
+    if (slots_.empty()) return std::nullopt;
+    const uint64_t key = KeyOf(path);
+    for (size_t at = SlotOf(key); slots_[at] != 0; at = (at + 1) % slots_.size()) {
+      if (slots_[at] >> 2 == key >> 2) return static_cast<StageOutcome>(slots_[at] & 3);
+    }
+    return std::nullopt;
+  }
+  void Put(const std::string& path, StageOutcome outcome) {
+    if (used_ >= kPathsMax) return;
+    if (2 * (used_ + 1) > slots_.size()) Grow();
+    PutKey((KeyOf(path) & ~uint64_t{3}) | static_cast<uint64_t>(outcome));
+  }
+
+ private:
+  static constexpr size_t kPathsMax = 4 << 20;
+  static constexpr size_t kSlotsMin = 1 << 10;
+
+  // Never 0, which is an empty slot.
+  static uint64_t KeyOf(const std::string& path) { return std::hash<std::string>()(path) | 4; }
+  void PutKey(uint64_t key) {
+    size_t at = SlotOf(key);
+    while (slots_[at] != 0 && slots_[at] >> 2 != key >> 2) at = (at + 1) % slots_.size();
+    used_ += slots_[at] == 0;
+    slots_[at] = key;
+  }
+  size_t SlotOf(uint64_t key) const { return (key >> 2) % slots_.size(); }
+  void Grow() {
+    std::vector<uint64_t> before(std::max(kSlotsMin, 2 * slots_.size()));
+    std::swap(before, slots_);
+    used_ = 0;
+    for (const uint64_t key : before) {
+      if (key != 0) PutKey(key);
+    }
+  }
+
+  std::vector<uint64_t> slots_;
+  size_t used_ = 0;
+};
+
 // Two threads share a large manifest: the caller's reads it and sorts runs, the other one writes rows, and both find
 // the versions that a run names. The caller's looks them up through a reader of its own, which sees what the
 // transaction sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is staged
@@ -72,9 +117,9 @@ class Batch {
   Batch& operator=(const Batch&) = delete;
 
   Status Add(const ManifestOptions& options, ManifestEntry entry) {
-    run_->options = options;
+    if (run_->entries.empty()) run_->options = options;
     run_bytes_ += entry.hash.size() + entry.path.size() + sizeof(Waiting);
-    run_->entries.push_back({std::move(entry), run_->entries.size(), {}});
+    run_->entries.push_back({std::move(entry), run_->entries.size(), {}, {}, false});
     const size_t times = far_away_ ? kFarAwayRuns : 1;
     if (run_->entries.size() < times * kRunEntriesMax && run_bytes_ < times * kRunBytesMax) return {};
     return HandOver();
@@ -100,7 +145,11 @@ class Batch {
   struct Waiting {
     ManifestEntry entry;
     size_t position;
-    std::optional<Result<Found>> found;
+    std::optional<RepoPath> path;
+    std::optional<Result<Found>> found;  // An error before it was looked up: the path is none.
+    bool names_folder;                   // By a slash at its end.
+
+    const std::string& key() const { return path ? path->str() : entry.path; }
   };
   struct Run {
     ManifestOptions options;
@@ -165,15 +214,21 @@ class Batch {
     }
   }
 
-  static void Sort(Run* run) {
+  // Everything is decided on the path as it is normalised, however it was spelt.
+  void Sort(Run* run) const {
     std::vector<Waiting>& entries = run->entries;
-    std::stable_sort(entries.begin(), entries.end(), [](const Waiting& a, const Waiting& b) {
-      return ComesBefore(a.entry.path, b.entry.path);
-    });
+    for (Waiting& waiting : entries) {
+      auto path = PathOf(run->options, waiting.entry.path);
+      if (path) waiting.path = std::move(*path);
+      else waiting.found = path.error();
+      waiting.names_folder = waiting.entry.path.ends_with('/');
+    }
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const Waiting& a, const Waiting& b) { return ComesBefore(a.key(), b.key()); });
     // Where one path is a folder on the way to another, which of them is refused follows from their order.
     for (size_t i = 1; i < entries.size(); ++i) {
-      const std::string& above = entries[i - 1].entry.path;
-      const std::string& below = entries[i].entry.path;
+      const std::string& above = entries[i - 1].key();
+      const std::string& below = entries[i].key();
       if (below.size() > above.size() && below[above.size()] == '/' && below.starts_with(above)) {
         std::sort(entries.begin(), entries.end(),
                   [](const Waiting& a, const Waiting& b) { return a.position < b.position; });
@@ -203,10 +258,13 @@ class Batch {
     std::vector<Waiting*> asked;
     for (size_t i = begin; i < end; ++i) {
       Waiting& waiting = run->entries[i];
+      if (waiting.found) continue;
       const auto hash = HashRef::Parse(waiting.entry.hash);
-      waiting.found = PathOf(waiting.entry).map([](RepoPath path) { return Found{std::move(path), {}}; });
-      if (*waiting.found && !hash) waiting.found = hash.error();
-      if (!*waiting.found) continue;
+      if (!hash) {
+        waiting.found = hash.error();
+        continue;
+      }
+      waiting.found = Found{*waiting.path, {}};
       hashes.push_back(*hash);
       asked.push_back(&waiting);
     }
@@ -218,13 +276,23 @@ class Batch {
       } else if ((*found)[i]) {
         (*waiting.found)->version = *(*found)[i];
       } else {
-        waiting.found = Error(ErrorCode::kNotFound, "version " + waiting.entry.hash + ": no such version");
+        waiting.found = Error(ErrorCode::kNotFound, "version " + waiting.entry.hash + ": no such version" +
+                                                        (waiting.entry.hash.size() == kMd5Digits ? kNoMd5 : ""));
       }
     }
   }
 
-  Result<RepoPath> PathOf(const ManifestEntry& entry) const {
-    STAGEFS_ASSIGN_OR_RETURN(const RepoPath below, RepoPath::Parse(entry.path));
+  Result<RepoPath> PathOf(const ManifestOptions& options, std::string path) const {
+    if (options.backslash) std::replace(path.begin(), path.end(), '\\', '/');
+    if (!options.strip_prefix.empty()) {
+      if (!path.starts_with(options.strip_prefix)) {
+        return Error(ErrorCode::kInvalidArgument, "path '" + ToDisplayUtf8(path) + "' does not begin with '" +
+                                                      ToDisplayUtf8(options.strip_prefix) + "'");
+      }
+      path.erase(0, options.strip_prefix.size());
+      path.erase(0, path.find_first_not_of('/'));
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const RepoPath below, RepoPath::Parse(path));
     return request_.directory.Join(below);
   }
 
@@ -234,7 +302,7 @@ class Batch {
     if (far_away_ && !run->nested) STAGEFS_RETURN_IF_ERROR(Expect(*run));
     for (Waiting& waiting : run->entries) {
       ++report_.entries;
-      const auto staged = StageOne(run->options, *waiting.found);
+      const auto staged = StageOne(run->options, waiting);
       if (!staged) {
         if (IsTrouble(staged.error())) return staged.error();
         refused.emplace_back(waiting.position,
@@ -242,17 +310,28 @@ class Batch {
                                           staged.error().message()});
         continue;
       }
-      switch (*staged) {
-        case StageOutcome::kAdded: ++report_.added; break;
-        case StageOutcome::kModified: ++report_.modified; break;
-        case StageOutcome::kUnchanged:
-        case StageOutcome::kScratch: ++report_.unchanged; break;
+      const std::string& path = waiting.key();
+      if (const auto before = outcomes_.Find(path)) {
+        --*CountOf(*before);
+        STAGEFS_RETURN_IF_ERROR(report_.replaced.Append({"", path, "a later entry names the same path"}));
       }
+      outcomes_.Put(path, *staged);
+      ++*CountOf(*staged);
     }
     std::sort(refused.begin(), refused.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (const auto& [position, entry] : refused) STAGEFS_RETURN_IF_ERROR(report_.refused.Append(entry));
     if (request_.progress) request_.progress(report_.entries);
     return {};
+  }
+
+  int64_t* CountOf(StageOutcome outcome) {
+    switch (outcome) {
+      case StageOutcome::kAdded: return &report_.added;
+      case StageOutcome::kModified: return &report_.modified;
+      case StageOutcome::kUnchanged:
+      case StageOutcome::kScratch: break;
+    }
+    return &report_.unchanged;
   }
 
   static std::string_view DirectoryOf(const RepoPath& path) {
@@ -296,14 +375,20 @@ class Batch {
     else if (directory.empty()) slots->push_back({kRootFolder, std::string(path.name())});
   }
 
-  Result<StageOutcome> StageOne(const ManifestOptions& options, const Result<Found>& found) {
+  Result<StageOutcome> StageOne(const ManifestOptions& options, const Waiting& waiting) {
+    const Result<Found>& found = *waiting.found;
     if (!found) return found.error();
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderOf(found->path.parent()));
+    const Slot slot{folder, std::string(found->path.name())};
+    if (waiting.names_folder) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> there, overlay_.LookUp(slot));
+      if (!there || there->kind != EntryKind::kFile) {
+        return Error(ErrorCode::kInvalidArgument, "path '" + ToDisplayUtf8(waiting.entry.path) + "' names a folder");
+      }
+    }
     StageHow how;
     how.update_timestamp = request_.options.update_timestamp || options.update_timestamp;
-    STAGEFS_ASSIGN_OR_RETURN(
-        const StagedFile staged,
-        overlay_.StageVersion({folder, std::string(found->path.name())}, found->version, how));
+    STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, overlay_.StageVersion(slot, found->version, how));
     return staged.outcome;
   }
 
@@ -328,6 +413,7 @@ class Batch {
   Overlay& overlay_;
   StageReport& report_;
   std::unordered_map<std::string, FolderId, TextHash, std::equal_to<>> folders_;
+  Outcomes outcomes_;
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -347,13 +433,14 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
   const Status staged = Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
     Batch batch(repository_.index(), overlay, request, &report);
     STAGEFS_ASSIGN_OR_RETURN(const ManifestOptions own,
-                             ReadManifest(*request.source, request.format,
+                             ReadManifest(*request.source, request.format, request.options,
                                           [&](const ManifestOptions& options, ManifestEntry entry) {
                                             return batch.Add(options, std::move(entry));
                                           }));
     STAGEFS_RETURN_IF_ERROR(batch.Finish());
     report.atomic = request.options.atomic || own.atomic;
     report.update_timestamp = request.options.update_timestamp || own.update_timestamp;
+    report.columns = own.columns;
     withdrawn = report.Withdrawn();
     if (withdrawn) return Error(ErrorCode::kConflict, "withdrawn");  // Rolls back.
     return {};

@@ -73,8 +73,7 @@ Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std
   request.source = source.get();
   request.format = ManifestFormatOf(name);
   request.directory = directory;
-  // Line formats have no place for options, so their name carries this one.
-  request.options.atomic = name.find(".atomic.") != std::string::npos;
+  request.options.atomic = IsAtomicName(name);
   const Result<StageReport> report = workspace_.StageManifest(request);
   Processed processed;
   if (report) {

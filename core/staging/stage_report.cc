@@ -49,6 +49,18 @@ std::string Dump(const nlohmann::json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+Status WriteEntries(const RefusedEntries& entries, const std::function<Status(std::string_view)>& write) {
+  bool first = true;
+  return entries.ForEach([&](const RefusedEntry& entry) {
+    nlohmann::json item = {{"path", ToDisplayUtf8(entry.path)}, {"reason", ToDisplayUtf8(entry.reason)}};
+    if (!entry.hash.empty()) item["hash"] = ToDisplayUtf8(entry.hash);
+    if (!IsValidUtf8(entry.path)) item["path_base64"] = Base64(entry.path);
+    const std::string line = (first ? "\n" : ",\n") + Dump(item);
+    first = false;
+    return write(line);
+  });
+}
+
 }  // namespace
 
 RefusedEntries::RefusedEntries(std::string folder) : folder_(std::move(folder)) {}
@@ -116,20 +128,15 @@ Status WriteReportJson(const StageReport& report, const std::function<Status(std
                          {"added", report.added},
                          {"modified", report.modified},
                          {"unchanged", report.unchanged},
+                         {"replaced", report.replaced.size()},
                          {"refused", report.refused.size()}};
+  if (!report.columns.empty()) head["columns"] = ToDisplayUtf8(report.columns);
   std::string text = Dump(head);
   text.back() = ',';
   STAGEFS_RETURN_IF_ERROR(write(text + "\"refused_entries\":["));
-  bool first = true;
-  STAGEFS_RETURN_IF_ERROR(report.refused.ForEach([&](const RefusedEntry& entry) {
-    nlohmann::json item = {{"hash", ToDisplayUtf8(entry.hash)},
-                           {"path", ToDisplayUtf8(entry.path)},
-                           {"reason", ToDisplayUtf8(entry.reason)}};
-    if (!IsValidUtf8(entry.path)) item["path_base64"] = Base64(entry.path);
-    const std::string line = (first ? "\n" : ",\n") + Dump(item);
-    first = false;
-    return write(line);
-  }));
+  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.refused, write));
+  STAGEFS_RETURN_IF_ERROR(write("],\"replaced_entries\":["));
+  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.replaced, write));
   return write("]}\n");
 }
 

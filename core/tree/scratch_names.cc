@@ -54,12 +54,13 @@ std::string_view ScratchNamesHelp() {
 }
 
 bool IsStageManifestName(std::string_view name) {
-  static constexpr std::array<std::string_view, 5> kEndings = {".stage.json", ".stage.ndjson", ".stage.csv",
-                                                               ".stage.tsv", ".stage.sum"};
+  static constexpr std::array<std::string_view, 6> kEndings = {".stage.json", ".stage.ndjson", ".stage.jsonl",
+                                                               ".stage.csv", ".stage.tsv", ".stage.sum"};
   constexpr std::string_view kResult = ".result.json";
   if (name.ends_with(kResult)) name.remove_suffix(kResult.size());
+  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
   return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
-    return name.size() > ending.size() && name.ends_with(ending);
+    return name.size() > ending.size() && std::equal(name.end() - ending.size(), name.end(), ending.begin(), same);
   });
 }
 

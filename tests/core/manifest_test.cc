@@ -20,7 +20,7 @@ Reading Read(const std::string& text, ManifestFormat format = ManifestFormat::kS
   Reading reading;
   const auto source = NewStringSource(text);
   const auto options =
-      ReadManifest(*source, format, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
+      ReadManifest(*source, format, {}, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
         reading.entries.emplace_back(entry.hash, entry.path);
         return {};
       });
@@ -118,7 +118,6 @@ TEST_CASE("Manifest: what makes no sense is refused as a whole, saying where", "
       {"deep nesting",
        "[{\"hash\":\"aa\",\"path\":\"x\",\"y\":" + std::string(100, '[') + std::string(100, ']') + "}]"},
       {"line without end", "aa  x\nbb  y"},
-      {"ndjson line without end", "{\"hash\":\"aa\",\"path\":\"x\"}\n{\"hash\":\"bb\",\"path\":\"y\"}"},
       {"line without path", "aabb\n"},
       {"prose", "hello world, this is prose\n"},
       {"csv without header", "x,aa\ny,bb\n"},
@@ -147,6 +146,125 @@ TEST_CASE("Manifest: an explicit extension decides", "[core][manifest]") {
   CHECK(ManifestFormatOf("SHA256SUMS") == ManifestFormat::kSniff);
   CHECK_FALSE(Read("aa  x\n", ManifestFormat::kJson).error.empty());
   CHECK_FALSE(Read("[]", ManifestFormat::kSum).error.empty());
+}
+
+TEST_CASE("Manifest: quotes that are no RFC 4180 quotes are refused, naming the line", "[core][manifest]") {
+  const auto [text, line] = GENERATE(table<std::string, std::string>({
+      {"path,caption,hash\na,\"hello,aa\nb,ok,bb\nc,\"bye,cc\n", "line 2"},
+      {"path,hash\nx,aa\n\"a\"b,bb\n", "line 3"},
+      {"path,hash\na\"b,aa\n", "line 2"},
+      {"path,hash\nx,aa,\n", "line 2"},
+      {"path,note,hash\nx,aa\n", "line 2"},
+      {"path\thash\nx\taa\ty\n", "line 2"},
+      {"path\thash\n\"x \"\"y\"\"\"\taa\n", "line 2"},
+  }));
+  INFO(text);
+  CHECK(Read(text).error.find(line) != std::string::npos);
+}
+
+TEST_CASE("Manifest: a TSV whose header has no quotes has none at all", "[core][manifest]") {
+  CHECK(Read("id\tpath\tsaid\thash\n1\ta.mp3\t\"Hello, he said.\taa\n2\tb.mp3\tfine\tbb\n").entries ==
+        Entries{{"aa", "a.mp3"}, {"bb", "b.mp3"}});
+  CHECK(Read("path\thash\n\"x\" y\taa\n").entries == Entries{{"aa", "\"x\" y"}});
+  CHECK(Read("\"path\"\t\"hash\"\n\"x\ty\"\t\"aa\"\n").entries == Entries{{"aa", "x\ty"}});
+}
+
+TEST_CASE("Manifest: of several columns that fit the best known counts, and the others are told", "[core][manifest]") {
+  const auto [text, told] = GENERATE(table<std::string, std::string>({
+      {"path,name,sha256\nx,wrong,aa\n", "'path' is the path, not name"},
+      {"file,path,hash\nwrong,x,aa\n", "'path' is the path, not file"},
+      {"path,sha256,hash\nx,aa,wrong\n", "'sha256' is the hash, not hash"},
+      {"Algorithm,Hash,Path\nSHA256,aa,x\n", ""},
+      {"file_name,checksum\nx,aa\n", ""},
+      {"size (bytes),path,sha256\n9,x,aa\n", ""},
+      {"#,path,sha256\n1,x,aa\n", ""},
+      {"face id,path,sha256\n1,x,aa\n", ""},
+      {"\r\n\r\npath,hash\r\nx,aa\r\n", ""},
+      {"\xef\xbb\xbf\"path\",\"hash\"\r\n\"x\",\"aa\"\r\n", ""},
+  }));
+  INFO(text);
+  const Reading reading = Read(text);
+  CHECK(reading.error == "");
+  CHECK(reading.entries == Entries{{"aa", "x"}});
+  CHECK(reading.options.columns == told);
+  CHECK(Read("path,hash,Path\nx,aa,y\n").error.find("path, hash, Path") != std::string::npos);
+  CHECK(Read("where,digest\nx,aa\n", ManifestFormat::kCsv).error.find("where, digest") != std::string::npos);
+}
+
+TEST_CASE("Manifest: a CR belongs to the line's end only where each line has one", "[core][manifest]") {
+  CHECK(Read("aa  Icon\r\nbb  x\n").entries == Entries{{"aa", "Icon\r"}, {"bb", "x"}});
+  CHECK(Read("aa  y\r\nbb  x\r\n").entries == Entries{{"aa", "y"}, {"bb", "x"}});
+  CHECK(Read("hash,path\naa,Icon\r\n").entries == Entries{{"aa", "Icon\r"}});
+  CHECK(Read("path,hash\r\n\"a\r\nb\",aa\r\n").entries == Entries{{"aa", "a\r\nb"}});
+}
+
+TEST_CASE("Manifest: a last line without its end is taken where nothing of it can be missing", "[core][manifest]") {
+  const std::string whole(64, 'a'), part(40, 'a'), xxh3(32, 'b');
+  CHECK(Read("SHA256 (x) = " + whole).entries.size() == 1);
+  CHECK(Read("XXH128 (x) = " + xxh3).entries.size() == 1);
+  CHECK(Read("path,hash\nx," + whole).entries.size() == 1);
+  CHECK(Read("path,xxh3\nx," + xxh3).entries.size() == 1);
+  CHECK(Read("hash,path\n" + whole + ",\"x\"").entries.size() == 1);
+  CHECK(Read("{\"hash\":\"aa\",\"path\":\"x\"}\n{\"hash\":\"bb\",\"path\":\"y\"}").entries.size() == 2);
+  for (const std::string& text : {"SHA256 (x) = " + part, whole + "  x", "path,hash\nx," + part,
+                                  "path,hash\nx," + xxh3, "hash,path\n" + whole + ",x", std::string("path,ha")}) {
+    INFO(text);
+    CHECK_FALSE(Read(text).error.empty());
+  }
+}
+
+TEST_CASE("Manifest: in one entry a line every key is a column, whatever it is called", "[core][manifest]") {
+  CHECK(Read("{\"entries\":[1],\"atomic\":7,\"hash\":\"aa\",\"path\":\"x\"}\n").entries == Entries{{"aa", "x"}});
+  CHECK_FALSE(Read("{\"atomic\":true,\"hash\":\"aa\",\"path\":\"x\"}\n").options.atomic);
+}
+
+TEST_CASE("Manifest: what people take for one is told for what it is", "[core][manifest]") {
+  CHECK(Read("PK\x03\x04....").error.find("xlsx") != std::string::npos);
+  CHECK(Read("\xff\xfep\0a").error.find("UTF-16") != std::string::npos);
+  CHECK(Read("\x1f\x8b\x08").error.find("gzip") != std::string::npos);
+}
+
+TEST_CASE("Batch: of two spellings of a path the last wins, and the first is told as replaced", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a"), b = scene.Put("b");
+  const auto [first, second] =
+      GENERATE(table<std::string, std::string>({{"x", "./x"}, {"./x", "x"}, {"x", "x/"}, {"d//x", "d/./x"}}));
+  const auto report = scene.StageManifest(a + "  " + first + "\n" + b + "  " + second + "\n");
+  CHECK(report.added == 1);
+  CHECK(report.replaced.size() == 1);
+  REQUIRE(scene.AllFiles().size() == 1);
+  CHECK(scene.AllFiles().begin()->second == "b");
+}
+
+TEST_CASE("Batch: a slash at the end names a folder, and is no file that stands in its way", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  const auto report = scene.StageManifest(a + "  train/\n" + a + "  train/x\n");
+  CHECK(report.refused.size() == 1);
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"train/x", "a"}});
+}
+
+TEST_CASE("Batch: replaced entries are counted across runs, too", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a"), b = scene.Put("b");
+  std::string list;
+  for (int i = 0; i < 20'000; ++i) list += a + "  f" + std::to_string(i) + "\n";
+  for (int i = 0; i < 20'000; i += 2) list += b + "  f" + std::to_string(i) + "\n";
+  const auto report = scene.StageManifest(list);
+  CHECK(report.added == 20'000);
+  CHECK(report.replaced.size() == 10'000);
+  CHECK(report.entries == 30'000);
+}
+
+TEST_CASE("Batch: a prefix comes off, and backslashes separate where asked", "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  ManifestOptions options;
+  options.strip_prefix = "C:/data";
+  options.backslash = true;
+  const auto report = scene.StageManifest(a + "  C:\\data\\d\\x\n" + a + "  D:\\y\n", "", options);
+  CHECK(report.refused.size() == 1);
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"d/x", "a"}});
 }
 
 TEST_CASE("Batch: good entries are staged, refused ones are reported in order", "[core][batch]") {

@@ -31,7 +31,7 @@ void Require(bool good, const char* what) {
 void FuzzManifest(std::string_view bytes, ManifestFormat format) {
   const auto source = NewStringSource(bytes);
   size_t entries = 0, told = 0;
-  const auto read = ReadManifest(*source, format, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
+  const auto read = ReadManifest(*source, format, {}, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
     ++entries;
     told += entry.hash.size() + entry.path.size();
     return {};

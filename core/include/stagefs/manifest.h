@@ -8,12 +8,18 @@
 //   sum     HEX  PATH\n | HEX *PATH\n | \HEX  ESCAPED\n            sha256sum, xxhsum -H2 (GNU)
 //           SHA256 (PATH) = HEX\n | XXH128 (PATH) = HEX\n          the same with --tag (BSD)
 //           HEX  PATH\0                                             the same with -z
-//   csv/tsv path,hash\n data/a.jpg,9f2c…\n                          a header naming both; RFC 4180 quotes
+//   csv     path,hash\n data/a.jpg,9f2c…\n                          a header naming both; RFC 4180 quotes
+//   tsv     path\thash\n data/a.jpg\t9f2c…\n                        the same; quotes only where the header has them
 //
-// A reader must tolerate: unknown JSON keys and columns, CR before LF, a byte order mark, upper-case hex,
-// an entry whose hash or path is nonsense (that is the entry's problem, reported per entry). It must refuse,
-// as a whole: truncated JSON, a line format whose last line has no end (a copy that stopped half-way), a
-// missing or ill-typed `hash` or `path`, text that is not JSON where JSON began.
+// Of a table's columns `path` counts before `file_name` before `name`, `sha256` before `hash` before `checksum`, in
+// any case; two of one name are refused.
+//
+// A reader must tolerate: unknown JSON keys and columns, CRLF line ends, a byte order mark, blank lines, upper-case
+// hex, an entry whose hash or path is nonsense (that is the entry's problem, reported per entry), a last line without
+// its end where nothing of it can be missing (it ends in a whole hash, a closed quote or brace). It must refuse, as a
+// whole, naming the line: truncated JSON, any other line without its end (a copy that stopped half-way), a missing or
+// ill-typed `hash` or `path`, text that is not JSON where JSON began, a record with more or fewer cells than the
+// header, quotes that are no RFC 4180 quotes.
 #pragma once
 
 #include <functional>
@@ -21,8 +27,9 @@
 #include <string>
 #include <string_view>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/result.h"
-#include "stagefs/version_store.h"
+#include "stagefs/text.h"
 
 namespace stagefs {
 
@@ -42,14 +49,22 @@ struct ManifestEntry {
 struct ManifestOptions {
   bool atomic = false;
   bool update_timestamp = false;
+  std::string path_column{}, hash_column{};  // Of a table; empty: the best of the known names.
+  std::string strip_prefix{};  // Taken off each path; one that does not begin with it is refused.
+  bool backslash = false;  // Separates the components of paths, as '/' does.
+  // What ReadManifest() decided where more than one column fits, for people; else empty.
+  std::string columns{};
 };
 
+// Line formats have no place for options, so their name carries this one: `.atomic.` in it.
+bool IsAtomicName(std::string_view name);
+
 // Calls `visit` for every entry in order; its error ends the reading and is returned.
-// Returns the options the manifest itself carries. Memory does not grow with the manifest.
+// Returns `options` with those the manifest itself carries. Memory does not grow with the manifest.
 //
 // Errors: kInvalidArgument with the line or byte where it stopped making sense.
 Result<ManifestOptions> ReadManifest(
-    RewindableSource& source, ManifestFormat format,
+    RewindableSource& source, ManifestFormat format, const ManifestOptions& options,
     const std::function<Status(const ManifestOptions&, ManifestEntry)>& visit);
 
 }  // namespace stagefs

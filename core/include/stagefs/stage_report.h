@@ -11,6 +11,7 @@
 
 namespace stagefs {
 
+// An entry that is not staged: refused, or replaced by a later one for the same path.
 struct RefusedEntry {
   std::string hash;    // As sent.
   std::string path;    // As sent.
@@ -39,16 +40,18 @@ class RefusedEntries {
 };
 
 struct StageReport {
-  explicit StageReport(std::string spill_folder) : refused(std::move(spill_folder)) {}
+  explicit StageReport(const std::string& spill_folder) : refused(spill_folder), replaced(spill_folder) {}
 
   std::string directory;
   bool atomic = false;
   bool update_timestamp = false;
-  int64_t entries = 0;  // added + modified + unchanged + refused
+  std::string columns;  // Of a table: which count, where more than one fits; else empty.
+  int64_t entries = 0;  // added + modified + unchanged + refused + replaced
   int64_t added = 0;
   int64_t modified = 0;
   int64_t unchanged = 0;
   RefusedEntries refused;
+  RefusedEntries replaced;
   int64_t finished_ns = 0;
 
   // Atomic and something refused: nothing was staged, and the counts say what would have been.
@@ -58,8 +61,9 @@ struct StageReport {
 // The report as JSON text, in pieces. `path` is UTF-8 with U+FFFD where the bytes were not; then
 // `path_base64` has them exactly. Example (in one line):
 //   {"directory":"data","atomic":false,"update_timestamp":false,"withdrawn":false,"finished":"2026-…Z",
-//    "entries":3,"added":2,"modified":0,"unchanged":0,"refused":1,
-//    "refused_entries":[{"hash":"00","path":"c","reason":"version 00…: no such version"}]}
+//    "entries":3,"added":2,"modified":0,"unchanged":0,"replaced":0,"refused":1,
+//    "refused_entries":[{"hash":"00","path":"c","reason":"version 00…: no such version"}],"replaced_entries":[]}
+// `columns` is there where more than one column of a table fits.
 Status WriteReportJson(const StageReport& report, const std::function<Status(std::string_view)>& write);
 
 }  // namespace stagefs
