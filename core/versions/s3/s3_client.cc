@@ -105,7 +105,8 @@ Result<ClientResponse> S3Client::SendOnce(const Request& request) {
   to_sign.method = request.method;
   to_sign.query = request.query;
   to_sign.headers = request.headers;
-  to_sign.payload_sha256 = request.payload_sha256.empty() ? HexSha256(request.transfer.body) : request.payload_sha256;
+  to_sign.payload_sha256 = request.payload_sha256;
+  if (to_sign.payload_sha256.empty()) to_sign.payload_sha256 = ToHex(Sha256Of(request.transfer.body));
   std::string base = place_.endpoint;
   if (base.empty()) {
     // The bucket in the host's name is what AWS wants; in the path is what every other server understands.
