@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <streambuf>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repo_path.h"
 

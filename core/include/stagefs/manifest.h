@@ -22,9 +22,10 @@
 #include <string_view>
 
 #include "stagefs/result.h"
-#include "stagefs/version_store.h"
 
 namespace stagefs {
+
+class RewindableSource;
 
 // One value (a string, a line) of a manifest; longer ones are refused.
 constexpr size_t kManifestValueBytesMax = 64 << 10;
