@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/durable/durable_change.h"
+#include "core/versions/s3/s3_client.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repositories.h"
 #include "tests/core/version_store_scene.h"
@@ -104,6 +105,16 @@ TEST_CASE("Repository: a file that was taken in vain comes back", "[core][versio
   }
   CHECK(ReadFile(file) == "written");
   CHECK(Value(store.Locate(content.sha256)) == Presence::kNowhere);
+}
+
+TEST_CASE("S3VersionStore: a large version goes and comes in parts", "[core][version_store]") {
+  StoreScene scene(StoreKind::kS3);
+  std::string text(2 * S3Client::kPartBytes + 1, 'x');
+  text.back() = 'y';
+  const Sha256 hash = scene.Put(text);
+  const auto reader = Value(scene.store->OpenToCheck(hash));
+  CHECK(reader->size_bytes() == text.size());
+  CHECK(Value(HashFile(reader->fd())).id.sha256 == hash);
 }
 
 TEST_CASE("LocalVersionStore: versions are read-only files named by their hash", "[core][version_store]") {
