@@ -8,11 +8,13 @@
 #include <sstream>
 
 #include "tests/servers.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/commit.h"
 #include "stagefs/repositories.h"
 #include "stagefs/repository_places.h"
 #include "stagefs/status.h"
+#include "stagefs/version_store.h"
 #include "stagefs/workspaces.h"
 
 namespace stagefs::test {

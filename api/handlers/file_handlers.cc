@@ -8,6 +8,7 @@
 #include "handlers.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/history.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 namespace {

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "server/multipart.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/history.h"
 
 namespace stagefs {

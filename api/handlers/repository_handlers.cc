@@ -1,6 +1,7 @@
 // Repositories, their branches and commits.
 #include "handlers.h"
 #include "server/multipart.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/history.h"
 #include "stagefs/repositories.h"
 #include "stagefs/revision.h"

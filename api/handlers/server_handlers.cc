@@ -2,6 +2,7 @@
 #include <set>
 
 #include "handlers.h"
+#include "stagefs/posix_env.h"
 
 namespace stagefs {
 namespace {
@@ -14,7 +15,7 @@ constexpr char kOpenApi[] =
 }  // namespace
 
 HttpResponse GetHealth(Call& call) {
-  VersionStore::Space space;
+  DiskSpace space;
   if (const auto disk = SpaceOf(call.root.folder())) space = *disk;
   return JsonReply(200, HealthBody(space));
 }

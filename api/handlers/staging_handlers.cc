@@ -3,6 +3,7 @@
 #include "handlers.h"
 #include "server/multipart.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 namespace {

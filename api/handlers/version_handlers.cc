@@ -5,9 +5,11 @@
 #include "wire/archive.h"
 #include "handlers.h"
 #include "server/multipart.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/uploads.h"
 #include "stagefs/upkeep.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 namespace {

@@ -15,6 +15,7 @@
 
 #include "client_watch.h"
 #include "routes.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repositories.h"
 #include "wire/wire.h"

@@ -13,6 +13,8 @@
 #include <streambuf>
 #include <utility>
 
+#include "stagefs/byte_source.h"
+
 namespace stagefs {
 namespace {
 

@@ -9,6 +9,8 @@
 
 namespace stagefs {
 
+class ByteSource;
+
 constexpr size_t kPartsMax = 100'000;
 
 struct Part {

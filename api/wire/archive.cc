@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "stagefs/version_source.h"
+
 namespace stagefs {
 namespace {
 

@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "stagefs/version_store.h"
+#include "stagefs/result.h"
 
 namespace stagefs {
+
+class VersionReader;
 
 enum class ArchiveFormat { kTarGz, kZip };
 

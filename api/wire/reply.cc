@@ -8,6 +8,7 @@
 
 #include "server/http_status.h"
 #include "wire.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 namespace {

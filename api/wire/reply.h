@@ -6,9 +6,10 @@
 
 #include "server/http_message.h"
 #include "stagefs/staging_index.h"
-#include "stagefs/version_store.h"
 
 namespace stagefs {
+
+class VersionReader;
 
 HttpResponse JsonReply(unsigned status, std::string body);
 // 200 with nothing but a status_message.

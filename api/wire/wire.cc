@@ -5,6 +5,7 @@
 
 #include "file_type.h"
 #include "server/http_status.h"
+#include "stagefs/posix_env.h"
 #include "stagefs/repo_path.h"
 #include "stagefs/status.h"
 
@@ -176,7 +177,7 @@ std::string VersionBody(bool minimum) {
   return Dump(body);
 }
 
-std::string HealthBody(const VersionStore::Space& space) {
+std::string HealthBody(const DiskSpace& space) {
   constexpr double kGb = 1e9;
   const double total = static_cast<double>(space.blocks) * static_cast<double>(space.block_bytes) / kGb;
   const double free =

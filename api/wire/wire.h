@@ -14,6 +14,8 @@
 
 namespace stagefs {
 
+struct DiskSpace;
+
 // The version of Oxen's wire this server speaks, in `oxen_version` and the header of that name.
 constexpr std::string_view kOxenVersion = "0.50.0";
 constexpr std::string_view kOxenMinVersion = "0.36.0";
@@ -66,7 +68,7 @@ std::string ErrorBody(unsigned http_status, std::string_view type, std::string_v
                       std::string_view detail);
 std::string UnauthenticatedBody();
 std::string VersionBody(bool minimum);
-std::string HealthBody(const VersionStore::Space& space);
+std::string HealthBody(const DiskSpace& space);
 std::string ActionBody(std::string_view action, std::string_view state);
 
 std::string NamespacesBody(const std::vector<std::string>& names);

@@ -5,6 +5,7 @@
 
 #include "flusher.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {
@@ -32,7 +33,9 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
   STAGEFS_RETURN_IF_ERROR(repository_.CheckVersionsAreHere(*transaction_));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known,
                            transaction_->FindVersion(HashRef(content.sha256)));
-  if (known && repository_.versions_->Has(content.sha256)) {
+  STAGEFS_ASSIGN_OR_RETURN(const Presence there,
+                           known ? repository_.versions_->Locate(content.sha256) : Presence::kNowhere);
+  if (there != Presence::kNowhere) {
     STAGEFS_RETURN_IF_ERROR(transaction_->RenewVersion(known->id, NowNs()));
     STAGEFS_RETURN_IF_ERROR(RemoveFile(path));
     return *known;
@@ -56,8 +59,8 @@ Status DurableChange::GiveBack(const std::string& path, const Sha256& hash) {
   if (access(path.c_str(), F_OK) == 0) return {};
   STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository_.index_->Begin(Durability::kProcessDeath));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> named, turn->FindVersion(HashRef(hash)));
-  if (!named && !repository_.versions_->TakesDurably()) return repository_.versions_->GiveBack(hash, path);
-  // From far away a copy: this machine's own, where it still is one, whether the store answers or not.
+  if (!named && !repository_.versions_->IsElsewhere()) return repository_.versions_->GiveBack(hash, path);
+  // From elsewhere a copy: this machine's own, where it still is one, whether the store answers or not.
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.versions_->Open(hash));
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd copy, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
   if (const Status copied = CopyBytes(reader->fd(), copy.get(), reader->size_bytes()); !copied) {

@@ -29,7 +29,7 @@ class DurableChange {
 
   // Takes the file at `path` into the store; where its content is there already, that is renewed and the file removed.
   // `synced`: its bytes are. Else the flusher sees to that within a second.
-  // REQUIRES: where the store is far away the file was sent.
+  // REQUIRES: where the store is elsewhere the file was sent.
   Result<VersionInfo> Take(const std::string& path, const ContentId& content, uint64_t size_bytes, bool synced);
 
   // A kIo of an index that is far away may have been committed nevertheless; then nothing is lost.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {

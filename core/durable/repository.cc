@@ -16,6 +16,7 @@
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {
@@ -157,6 +158,12 @@ Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(const VersionInfo
   auto bytes = versions_->Open(version.content.sha256);
   if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
   return WhyMissing(bytes.error());
+}
+
+Status Repository::PrefetchVersion(const VersionInfo& version) const {
+  auto brought = versions_->Prefetch(version.content.sha256);
+  if (brought || brought.error().code() != ErrorCode::kNotFound) return brought;
+  return WhyMissing(brought.error());
 }
 
 Error Repository::WhyMissing(const Error& not_found) const {

@@ -5,6 +5,7 @@
 
 #include "repository_places.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {

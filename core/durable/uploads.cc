@@ -8,6 +8,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {

@@ -1,5 +1,6 @@
 #include "stagefs/revision.h"
 
+#include "stagefs/version_source.h"
 #include "stagefs/workspaces.h"
 #include "tree/workspace_tree.h"
 

@@ -2,10 +2,12 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "inbox_queue.h"
 #include "stagefs/inbox.h"
 #include "stagefs/scratch_names.h"
+#include "stagefs/version_store.h"
 #include "workspace_change.h"
 
 namespace stagefs {
@@ -68,7 +70,7 @@ Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std
     content = *found;
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto bytes, workspace_.repository().OpenVersion(content));
-  const auto source = NewVersionSource(*bytes);
+  const auto source = NewReaderSource(*bytes);
   Workspace::ManifestRequest request;
   request.source = source.get();
   request.format = ManifestFormatOf(name);

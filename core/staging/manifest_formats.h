@@ -5,7 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/manifest.h"
+#include "stagefs/text.h"
 
 namespace stagefs {
 

@@ -12,6 +12,7 @@
 
 #include "durable/durable_change.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_store.h"
 #include "stagefs/workspace.h"
 
 namespace stagefs {

@@ -5,6 +5,7 @@
 #include "stagefs/posix_env.h"
 #include "inbox_queue.h"
 #include "stagefs/scratch_names.h"
+#include "stagefs/version_store.h"
 #include "workspace_change.h"
 
 namespace stagefs {

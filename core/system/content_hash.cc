@@ -1,6 +1,8 @@
 #include "stagefs/content_hash.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -150,6 +152,21 @@ ContentId ContentHasher::Finish() const {
 const ContentId& EmptyContent() {
   static const ContentId kEmpty = ContentHasher().Finish();
   return kEmpty;
+}
+
+Sha256 Sha256Of(std::string_view bytes) {
+  Sha256 hash;
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), hash.data());
+  return hash;
+}
+
+Sha256 HmacSha256(std::string_view key, std::string_view text) {
+  Sha256 code;
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
+       text.size(), code.data(), &size);
+  assert(size == code.size());
+  return code;
 }
 
 }  // namespace stagefs

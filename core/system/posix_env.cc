@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -207,6 +208,12 @@ Status RenameFile(const std::string& from, const std::string& to) {
 Status RemoveFile(const std::string& path) {
   if (unlink(path.c_str()) != 0) return ErrnoError("remove " + path);
   return {};
+}
+
+Result<DiskSpace> SpaceOf(const std::string& folder) {
+  struct statvfs info {};
+  if (statvfs(folder.c_str(), &info) != 0) return ErrnoError("statfs " + folder);
+  return DiskSpace{info.f_frsize, info.f_blocks, info.f_bfree, info.f_bavail, info.f_files, info.f_ffree};
 }
 
 int64_t NowNs() {

@@ -6,6 +6,7 @@
 #include "stagefs/posix_env.h"
 #include "stagefs/repositories.h"
 #include "stagefs/upkeep.h"
+#include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"
 #include "stagefs/workspaces.h"
 

@@ -5,6 +5,7 @@
 #include "stagefs/posix_env.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/uploads.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {
@@ -47,7 +48,7 @@ Result<FsckReport> Fsck(Repository& repository, const std::function<void(int64_t
     std::vector<Health> health(page.size());
     Guarded<int64_t> checked(report.checked);
     STAGEFS_RETURN_IF_ERROR(
-        InParallel(page.size(), repository.versions().TakesDurably() ? kRequestsAtOnce : 1, [&](uint64_t i) -> Status {
+        InParallel(page.size(), repository.versions().IsElsewhere() ? kRequestsAtOnce : 1, [&](uint64_t i) -> Status {
           STAGEFS_ASSIGN_OR_RETURN(health[i], HealthOf(repository.versions(), page[i]));
           auto done = checked.Lock();
           ++*done;

@@ -5,9 +5,11 @@
 #include <set>
 
 #include "durable/repository_places.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repositories.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {
@@ -31,9 +33,10 @@ Status CopyVersions(Repository& from, IndexReader& index, VersionStore& to, std:
     STAGEFS_RETURN_IF_ERROR(InParallel(page.size(), kRequestsAtOnce, [&](uint64_t i) -> Status {
       const VersionInfo& version = page[i];
       if (copied->contains(version.content.sha256)) return {};
-      if (!to.Has(version.content.sha256)) {
+      STAGEFS_ASSIGN_OR_RETURN(const Presence there, to.Locate(version.content.sha256));
+      if (there == Presence::kNowhere) {
         STAGEFS_ASSIGN_OR_RETURN(const auto bytes, from.OpenVersion(version));
-        const auto source = NewVersionSource(*bytes);
+        const auto source = NewReaderSource(*bytes);
         STAGEFS_RETURN_IF_ERROR(to.Put(version.content.sha256, *source, version.size_bytes));
         auto counts = guarded.Lock();
         ++(*counts)->versions;

@@ -5,6 +5,7 @@
 #include "durable/durable_change.h"
 #include "stagefs/history.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"
 
 namespace stagefs {

@@ -9,6 +9,7 @@
 #include "recovery.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"
 #include "stagefs/workspaces.h"
 

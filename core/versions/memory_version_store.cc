@@ -5,8 +5,9 @@
 #include <cstring>
 #include <map>
 
-#include "stagefs/posix_env.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/guarded.h"
+#include "stagefs/posix_env.h"
 #include "stagefs/version_store.h"
 
 namespace stagefs {
@@ -66,7 +67,7 @@ class MemoryVersionStore : public VersionStore {
 
   Status Sync(const std::vector<Sha256>& hashes) override {
     for (const Sha256& hash : hashes) {
-      if (!Has(hash)) return Missing(hash);
+      if (!versions_.Lock()->contains(hash)) return Missing(hash);
     }
     return {};
   }
@@ -78,7 +79,9 @@ class MemoryVersionStore : public VersionStore {
     return std::unique_ptr<VersionReader>(new MemoryVersionReader(found->second));
   }
 
-  bool Has(const Sha256& hash) const override { return versions_.Lock()->contains(hash); }
+  Result<Presence> Locate(const Sha256& hash) const override {
+    return versions_.Lock()->contains(hash) ? Presence::kHere : Presence::kNowhere;
+  }
 
   Status Remove(const Sha256& hash) override {
     if (versions_.Lock()->erase(hash) == 0) return Missing(hash);
@@ -94,7 +97,7 @@ class MemoryVersionStore : public VersionStore {
     return {};
   }
 
-  Result<Space> GetSpace() const override { return Space{}; }
+  Result<DiskSpace> GetSpace() const override { return DiskSpace{}; }
 
  private:
   static Error Missing(const Sha256& hash) {

@@ -1,4 +1,4 @@
-#include "stagefs/version_cache.h"
+#include "version_cache.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "stagefs/counters.h"
+#include "version_file.h"
 
 namespace stagefs {
 namespace {
@@ -23,7 +24,7 @@ constexpr double kTrimTo = 0.9;
 
 Result<std::unique_ptr<VersionCache>> VersionCache::Open(const std::string& folder, uint64_t bytes_max) {
   auto cache = std::unique_ptr<VersionCache>(new VersionCache(folder, bytes_max));
-  STAGEFS_RETURN_IF_ERROR(MakeFolders(folder + "/incoming"));
+  STAGEFS_RETURN_IF_ERROR(MakeFolders(cache->incoming()));
   // When the first process of this boot came: whatever is newer was written by one that hashed it.
   const std::string boot = folder + "/boot-" + BootId();
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(boot, O_WRONLY | O_CREAT));
@@ -39,15 +40,8 @@ Result<std::unique_ptr<VersionCache>> VersionCache::Open(const std::string& fold
   return cache;
 }
 
-std::string VersionCache::PathOf(const Sha256& hash) const {
-  const std::string hex = ToHex(hash);
-  return folder_ + '/' + hex.substr(0, 2) + '/' + hex.substr(2);
-}
-
-std::string VersionCache::NewName() const { return folder_ + "/incoming/" + RandomHex(); }
-
 UniqueFd VersionCache::Find(const Sha256& hash) {
-  auto fd = OpenFd(PathOf(hash), O_RDONLY);
+  auto fd = OpenFd(VersionFilePath(folder_, hash), O_RDONLY);
   struct stat info {};
   if (!fd || fstat(fd->get(), &info) != 0) {
     Counters().cache_misses.fetch_add(1);
@@ -69,13 +63,15 @@ UniqueFd VersionCache::Find(const Sha256& hash) {
   return std::move(*fd);
 }
 
-Status VersionCache::Take(const Sha256& hash, const std::string& path) {
+bool VersionCache::Has(const Sha256& hash) const { return access(VersionFilePath(folder_, hash).c_str(), F_OK) == 0; }
+
+Status VersionCache::Keep(const Sha256& hash, const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return ErrnoError("stat " + path);
   if (chmod(path.c_str(), 0400) != 0) return ErrnoError("make read-only " + path);
   const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
   if (utimensat(AT_FDCWD, path.c_str(), now, 0) != 0) return ErrnoError("set the times of " + path);
-  const std::string to = PathOf(hash);
+  const std::string to = VersionFilePath(folder_, hash);
   auto moved = RenameFile(path, to);
   if (!moved && moved.error().code() == ErrorCode::kNotFound) {
     STAGEFS_RETURN_IF_ERROR(MakeFolders(to.substr(0, to.rfind('/'))));
@@ -90,34 +86,45 @@ Status VersionCache::Take(const Sha256& hash, const std::string& path) {
   return {};
 }
 
-void VersionCache::Drop(const Sha256& hash) { unlink(PathOf(hash).c_str()); }
+void VersionCache::Drop(const Sha256& hash) { unlink(VersionFilePath(folder_, hash).c_str()); }
+
+namespace {
+
+struct Copy {
+  int64_t used_ns;
+  uint64_t bytes;
+  std::string path;
+};
+
+// Files on their way in are still writable: they are not counted, and not dropped.
+std::vector<Copy> CopiesIn(const std::string& folder) {
+  std::vector<Copy> copies;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, error)) {
+    struct stat info {};
+    const std::string path = entry.path();
+    if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || (info.st_mode & 0777) != 0400) continue;
+    copies.push_back({ToNs(info.st_atim), static_cast<uint64_t>(info.st_size), path});
+  }
+  return copies;
+}
+
+}  // namespace
 
 Status VersionCache::Trim() {
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd lock, OpenFd(folder_ + "/lock", O_RDWR | O_CREAT));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};  // Somebody is at it.
-  struct Cached {
-    int64_t used_ns;
-    uint64_t bytes;
-    std::string path;
-  };
-  std::vector<Cached> all;
+  std::vector<Copy> copies = CopiesIn(folder_);
   uint64_t total = 0;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_, error)) {
-    struct stat info {};
-    const std::string path = entry.path();
-    if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || (info.st_mode & 0777) != 0400) continue;
-    all.push_back({ToNs(info.st_atim), static_cast<uint64_t>(info.st_size), path});
-    total += all.back().bytes;
-  }
+  for (const Copy& copy : copies) total += copy.bytes;
   added_bytes_ = 0;
   if (total > bytes_max_) {
-    std::sort(all.begin(), all.end(), [](const Cached& a, const Cached& b) { return a.used_ns < b.used_ns; });
+    std::sort(copies.begin(), copies.end(), [](const Copy& a, const Copy& b) { return a.used_ns < b.used_ns; });
     const auto enough = static_cast<uint64_t>(static_cast<double>(bytes_max_) * kTrimTo);
-    for (const Cached& cached : all) {
+    for (const Copy& copy : copies) {
       if (total <= enough) break;
-      if (unlink(cached.path.c_str()) != 0) continue;
-      total -= cached.bytes;
+      if (unlink(copy.path.c_str()) != 0) continue;
+      total -= copy.bytes;
       Counters().cache_dropped.fetch_add(1);
     }
   }

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "put_files.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {
@@ -87,7 +88,9 @@ Result<ImportReport> ImportOxen(Repository& repository, const std::string& path,
   std::vector<OxenVersion> group;
   for (size_t i = 0; i < versions.size(); ++i) {
     const auto known = repository.FindVersion(versions[i].hash);
-    if (known && repository.versions().Has(known->content.sha256)) ++report.there_already;
+    STAGEFS_ASSIGN_OR_RETURN(
+        const Presence there, known ? repository.versions().Locate(known->content.sha256) : Presence::kNowhere);
+    if (there != Presence::kNowhere) ++report.there_already;
     else group.push_back(versions[i]);
     if (group.size() < kGroupFilesMax && i + 1 < versions.size()) continue;
     STAGEFS_RETURN_IF_ERROR(ImportGroup(repository, group, &report));

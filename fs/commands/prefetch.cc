@@ -1,6 +1,7 @@
 #include "prefetch.h"
 
 #include "stagefs/parallel.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 namespace {
@@ -15,7 +16,7 @@ Status FetchAll(Workspace& workspace, const std::vector<VersionId>& versions, Gu
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(versions[i]));
     reader.reset();
     if (!version) return {};  // Replaced meanwhile.
-    STAGEFS_RETURN_IF_ERROR(repository.OpenVersion(*version).WithoutValue());
+    STAGEFS_RETURN_IF_ERROR(repository.PrefetchVersion(*version));
     auto counts = report->Lock();
     counts->bytes += version->size_bytes;
     ++counts->files;

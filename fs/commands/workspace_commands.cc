@@ -9,6 +9,7 @@
 
 #include "prefetch.h"
 #include "progress.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/status_text.h"
 #include "stagefs/working_copy.h"
 #include "stagefs/commit.h"

@@ -19,6 +19,7 @@
 
 #include "inode_table.h"
 #include "stagefs/guarded.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 
@@ -130,7 +131,7 @@ class StageFs {
 
   // user.stagefs.*; kNotFound for others, kUnsupported for ACLs.
   Result<std::string> GetXattr(NodeId id, const std::string& name);
-  Result<VersionStore::Space> GetSpace() { return repository_.versions().GetSpace(); }
+  Result<DiskSpace> GetSpace() { return repository_.versions().GetSpace(); }
 
   const MountOptions& options() const { return options_; }
   Workspace& workspace() { return *workspace_; }

@@ -12,6 +12,7 @@
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
 #include "stagefs/inbox.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 namespace {

@@ -2,6 +2,7 @@
 
 #include "tests/catch.h"
 #include "tests/scene.h"
+#include "stagefs/byte_source.h"
 
 namespace stagefs::test {
 namespace {

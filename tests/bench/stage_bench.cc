@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "core/index/sqlite/sqlite.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/workspace.h"
 #include "stagefs/history.h"

@@ -1,3 +1,4 @@
+#include "stagefs/byte_source.h"
 #include "stagefs/manifest.h"
 #include "stagefs/inbox.h"
 #include "stagefs/status.h"

@@ -10,6 +10,7 @@
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"
 #include "stagefs/repositories.h"
 #include "stagefs/status.h"
@@ -38,10 +39,10 @@ class UnsyncedStore : public VersionStore {
   Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
     return below_->Open(hash);
   }
-  bool Has(const Sha256& hash) const override { return below_->Has(hash); }
+  Result<Presence> Locate(const Sha256& hash) const override { return below_->Locate(hash); }
   Status Remove(const Sha256& hash) override { return below_->Remove(hash); }
   Status List(const std::function<bool(const Sha256&)>& visit) const override { return below_->List(visit); }
-  Result<Space> GetSpace() const override { return below_->GetSpace(); }
+  Result<DiskSpace> GetSpace() const override { return below_->GetSpace(); }
 
  private:
   const std::unique_ptr<VersionStore> below_;

@@ -1,6 +1,7 @@
 // Signature Version 4, with AWS's published examples.
 #include "core/versions/s3/sigv4.h"
 
+#include "stagefs/content_hash.h"
 #include "tests/catch.h"
 
 namespace stagefs::test {
@@ -17,7 +18,7 @@ SignedRequest S3Request(const std::string& method, const std::string& path) {
   request.method = method;
   request.host = "examplebucket.s3.amazonaws.com";
   request.path = path;
-  request.payload_sha256 = HexSha256("");
+  request.payload_sha256 = ToHex(Sha256Of(""));
   return request;
 }
 const AwsKeys kS3Keys{"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""};
@@ -29,7 +30,7 @@ SignedRequest SuiteRequest(const std::string& method, const std::string& path) {
   request.method = method;
   request.host = "example.amazonaws.com";
   request.path = path;
-  request.payload_sha256 = HexSha256("");
+  request.payload_sha256 = ToHex(Sha256Of(""));
   return request;
 }
 const AwsKeys kSuiteKeys{"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", ""};
@@ -46,7 +47,7 @@ TEST_CASE("sigv4: the examples of the S3 documentation", "[api][s3]") {
   SignedRequest put = S3Request("PUT", "/test$file.text");
   put.headers["date"] = "Fri, 24 May 2013 00:00:00 GMT";
   put.headers["x-amz-storage-class"] = "REDUCED_REDUNDANCY";
-  put.payload_sha256 = HexSha256("Welcome to Amazon S3.");
+  put.payload_sha256 = ToHex(Sha256Of("Welcome to Amazon S3."));
   SignV4(kS3Keys, kS3Scope, &put);
   CHECK(SignatureOf(put) == "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
 

@@ -1,3 +1,4 @@
+#include "stagefs/byte_source.h"
 #include "stagefs/uploads.h"
 
 #include "tests/catch.h"

@@ -13,6 +13,7 @@
 
 #include "api/server/multipart.h"
 #include "api/server/token.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/uri.h"
 #include "api/wire/wire_in.h"
 #include "stagefs/content_hash.h"

@@ -87,4 +87,8 @@ class ContentHasher {
 // The version every store has: no bytes at all.
 const ContentId& EmptyContent();
 
+Sha256 Sha256Of(std::string_view bytes);
+// RFC 2104, with SHA-256.
+Sha256 HmacSha256(std::string_view key, std::string_view text);
+
 }  // namespace stagefs

@@ -5,11 +5,12 @@
 #include <string>
 #include <string_view>
 
-#include "stagefs/byte_source.h"
 #include "stagefs/content_hash.h"
 #include "stagefs/result.h"
 
 namespace stagefs {
+
+class ByteSource;
 
 // In incoming/INSTANCE: where each working copy belongs (working_copy.h).
 constexpr char kWorkingCopyPlaces[] = "/places";

@@ -27,11 +27,11 @@
 #include <string>
 #include <string_view>
 
-#include "stagefs/byte_source.h"
 #include "stagefs/result.h"
-#include "stagefs/text.h"
 
 namespace stagefs {
+
+class RewindableSource;
 
 // One value (a string, a line) of a manifest; longer ones are refused.
 constexpr size_t kManifestValueBytesMax = 64 << 10;

@@ -73,6 +73,12 @@ constexpr size_t kSyncEachMax = 32;
 Status SyncFileSystemOf(const std::string& folder);
 Status RenameFile(const std::string& from, const std::string& to);
 Status RemoveFile(const std::string& path);
+// Total and free bytes and files, as statfs tells them.
+struct DiskSpace {
+  uint64_t block_bytes = 4096, blocks = 0, blocks_free = 0, blocks_available = 0, files = 0, files_free = 0;
+};
+// Of the file system that holds `folder`.
+Result<DiskSpace> SpaceOf(const std::string& folder);
 
 int64_t NowNs();
 int64_t ToNs(const timespec& time);

@@ -14,9 +14,11 @@
 #include "stagefs/guarded.h"
 #include "stagefs/incoming_file.h"
 #include "stagefs/staging_index.h"
-#include "stagefs/version_store.h"
 
 namespace stagefs {
+
+class VersionReader;
+class VersionStore;
 
 // NAMESPACE/NAME. INVARIANT: each part matches [a-zA-Z0-9][a-zA-Z0-9_.-]* and is at most 100 bytes.
 struct RepositoryName {
@@ -73,7 +75,9 @@ class Repository {
   Result<VersionInfo> GetVersion(VersionId id);
   // Errors: kCorrupt if the bytes are gone, which nothing but damage can do to a version that a row names.
   Result<std::unique_ptr<VersionReader>> OpenVersion(const VersionInfo& version) const;
-  // The same by number; kStale if it is gone. An index that is far away is not asked for each.
+  // Brings the bytes to this machine where they are elsewhere, so that opening them waits for nobody.
+  Status PrefetchVersion(const VersionInfo& version) const;
+  // OpenVersion() by number; kStale if it is gone. An index that is far away is not asked for each.
   Result<std::unique_ptr<VersionReader>> OpenVersion(VersionId id);
 
   // Syncs everything acknowledged so far, bytes first.

@@ -1,4 +1,4 @@
-// Where the bytes of versions live.
+// Where the bytes of versions are put, and lie.
 #pragma once
 
 #include <cstdint>
@@ -7,33 +7,21 @@
 #include <string>
 #include <vector>
 
-#include "stagefs/byte_source.h"
-#include "stagefs/content_hash.h"
-#include "stagefs/posix_env.h"
-#include "stagefs/result.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 
-// One version, open for reading. Safe for concurrent use. It stays readable until destroyed, also if the
-// version is removed from the store meanwhile.
-class VersionReader {
- public:
-  virtual ~VersionReader() = default;
-  virtual uint64_t size_bytes() const = 0;
-  // Reads at `offset`; fewer bytes than asked for only at the end.
-  virtual Result<size_t> ReadAt(void* data, size_t size_bytes, uint64_t offset) const = 0;
-  // A descriptor of the same bytes for splicing, or -1 where the store has none. Owned by the reader.
-  virtual int fd() const { return -1; }
-};
+class ByteSource;
+struct DiskSpace;
 
 // A VersionStore keeps immutable versions, each named by the SHA-256 of its bytes. It knows nothing of
 // what they are for; StagingIndex does.
 //
+// As a source it gives what it keeps. Locate() asks the place itself, whatever copies of it are on this machine.
+//
 // Safe for concurrent use from any number of threads and processes without external synchronization.
-class VersionStore {
+class VersionStore : public VersionSource {
  public:
-  virtual ~VersionStore() = default;
-
   // Stores the bytes of `source`, `size_bytes` long, under `hash`.
   //
   // Once this returns OK the version survives power loss. Storing a version that is already there is not an
@@ -43,8 +31,8 @@ class VersionStore {
   // stored); kNoSpace; kReadOnly; kIo. `source` is read to its end and need only live until the call returns.
   virtual Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) = 0;
 
-  // Brings the bytes of a file that Take() will take to where the store is, if that is far away: Take() is called
-  // inside transactions, which others wait for. Does not count as stored; whoever never takes it leaves it to gc.
+  // Brings the bytes of a file that Take() will take to a store that is elsewhere: Take() is called inside
+  // transactions, which others wait for. Does not count as stored; whoever never takes it leaves it to gc.
   virtual Status Send(const Sha256& /*hash*/, const std::string& /*path*/) { return {}; }
 
   // Takes the file `path`, whose bytes hash to `hash`, into the store, by moving it where that is possible.
@@ -53,7 +41,7 @@ class VersionStore {
   // REQUIRES: nobody has `path` open for writing. INVARIANT: no file of the store ever has a writer.
   virtual Status Take(const Sha256& hash, const std::string& path) = 0;
 
-  // Undoes a Take(): moves the bytes of `hash` out to the file `path`, which nobody else uses.
+  // Undoes a Take(): moves the bytes of `hash` out to the file `path`, which nobody else uses, whatever they are.
   // REQUIRES: nothing names the version, and nobody can come to name it meanwhile.
   virtual Status GiveBack(const Sha256& hash, const std::string& path) = 0;
 
@@ -62,11 +50,8 @@ class VersionStore {
   // Makes versions that were taken survive power loss. kNotFound if one is missing.
   virtual Status Sync(const std::vector<Sha256>& hashes) = 0;
 
-  // Errors: kNotFound; kIo.
-  virtual Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const = 0;
-  // The same of the store's own bytes, whatever they are, where Open() may answer with a copy that was checked.
+  // Opens the store's own bytes, whatever they are, where Open() may answer with a copy that was checked.
   virtual Result<std::unique_ptr<VersionReader>> OpenToCheck(const Sha256& hash) const { return Open(hash); }
-  virtual bool Has(const Sha256& hash) const = 0;
 
   // Removes a version. kNotFound if there is none.
   virtual Status Remove(const Sha256& hash) = 0;
@@ -77,23 +62,9 @@ class VersionStore {
   // Removes what uploads left that began before `before_ns` and never finished; returns how many.
   virtual Result<int64_t> RemoveUnfinished(int64_t /*before_ns*/) { return 0; }
 
-  // Total and free bytes and files of the place where versions live, for statfs.
-  struct Space {
-    uint64_t block_bytes = 4096, blocks = 0, blocks_free = 0, blocks_available = 0, files = 0, files_free = 0;
-  };
-  virtual Result<Space> GetSpace() const = 0;
+  // Of the place where versions lie, for statfs.
+  virtual Result<DiskSpace> GetSpace() const = 0;
 };
-
-// The bytes of `reader`, which must outlive it.
-std::unique_ptr<RewindableSource> NewVersionSource(const VersionReader& reader);
-
-// A version that is a file of this machine.
-std::unique_ptr<VersionReader> NewFileReader(UniqueFd fd, uint64_t size_bytes);
-// Writes `source` to its end to `fd`. kInvalidArgument if that is not `size_bytes` that hash to `hash`.
-Status WriteVersion(ByteSource& source, const Sha256& hash, uint64_t size_bytes, int fd);
-
-// Of the file system that holds `folder`.
-Result<VersionStore::Space> SpaceOf(const std::string& folder);
 
 // The embedded default: FOLDER/ab/cdef…, read-only files named by SHA-256. `incoming` is a folder on the same
 // file system for files on their way in.

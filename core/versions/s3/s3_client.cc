@@ -61,6 +61,8 @@ Error ErrorOf(const ClientResponse& response, const std::string& what) {
   }
 }
 
+uint64_t PartBytesOf(uint64_t size_bytes) { return std::max(S3Client::kPartBytes, size_bytes / kPartsMax + 1); }
+
 Result<uint64_t> ParseSize(std::string_view text) {
   uint64_t size = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
@@ -105,7 +107,8 @@ Result<ClientResponse> S3Client::SendOnce(const Request& request) {
   to_sign.method = request.method;
   to_sign.query = request.query;
   to_sign.headers = request.headers;
-  to_sign.payload_sha256 = request.payload_sha256.empty() ? HexSha256(request.transfer.body) : request.payload_sha256;
+  to_sign.payload_sha256 = request.payload_sha256;
+  if (to_sign.payload_sha256.empty()) to_sign.payload_sha256 = ToHex(Sha256Of(request.transfer.body));
   std::string base = place_.endpoint;
   if (base.empty()) {
     // The bucket in the host's name is what AWS wants; in the path is what every other server understands.
@@ -180,9 +183,9 @@ Status S3Client::Put(const std::string& key, int fd, uint64_t size_bytes, const 
   return ErrorOf(response, "PUT " + key);
 }
 
-Result<std::string> S3Client::PutPart(const std::string& key, const std::string& upload, int number, int fd,
-                                      uint64_t size_bytes, Sha256* sha256) {
-  const uint64_t part_bytes = std::max(kPartBytes, size_bytes / kPartsMax + 1);
+Status S3Client::PutPart(const std::string& key, const std::string& upload, int number, int fd, uint64_t size_bytes,
+                         Part* part) {
+  const uint64_t part_bytes = PartBytesOf(size_bytes);
   const uint64_t offset = static_cast<uint64_t>(number - 1) * part_bytes;
   const uint64_t bytes = std::min(part_bytes, size_bytes - offset);
   ContentHasher hasher;
@@ -194,24 +197,23 @@ Result<std::string> S3Client::PutPart(const std::string& key, const std::string&
     hasher.Update(buffer.data(), got);
     at += got;
   }
-  *sha256 = hasher.Finish().sha256;
+  part->sha256 = hasher.Finish().sha256;
   Request request;
   request.method = "PUT";
   request.key = KeyOf(key);
   request.query = {{"partNumber", std::to_string(number)}, {"uploadId", upload}};
-  request.payload_sha256 = ToHex(*sha256);
-  request.headers = {{"x-amz-checksum-sha256", Base64(BytesOf(*sha256))}};
+  request.payload_sha256 = ToHex(part->sha256);
+  request.headers = {{"x-amz-checksum-sha256", Base64(BytesOf(part->sha256))}};
   request.transfer.body_fd = fd;
   request.transfer.body_offset = offset;
   request.transfer.body_size_bytes = bytes;
   STAGEFS_ASSIGN_OR_RETURN(ClientResponse response, Send(request));
   if (response.status != 200) return ErrorOf(response, "PUT a part of " + key);
-  return response.headers["etag"];
+  part->tag = response.headers["etag"];
+  return {};
 }
 
-Status S3Client::PutParts(const std::string& key, int fd, uint64_t size_bytes) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto there, Head(key));
-  if (there == size_bytes) return {};
+Result<std::string> S3Client::BeginUpload(const std::string& key) {
   Request begin;
   begin.method = "POST";
   begin.key = KeyOf(key);
@@ -223,41 +225,52 @@ Status S3Client::PutParts(const std::string& key, int fd, uint64_t size_bytes) {
   document.load_buffer(begun.body.data(), begun.body.size());
   const std::string upload = document.child("InitiateMultipartUploadResult").child_value("UploadId");
   if (upload.empty()) return Error(ErrorCode::kIo, "versions: S3 began an upload without an id");
+  return upload;
+}
 
-  const uint64_t part_bytes = std::max(kPartBytes, size_bytes / kPartsMax + 1);
-  const uint64_t parts = (size_bytes + part_bytes - 1) / part_bytes;
-  std::vector<std::pair<std::string, Sha256>> tags(parts);
-  Status status = InParallel(parts, kPartsAtOnce, [&](uint64_t part) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(
-        tags[part].first, PutPart(key, upload, static_cast<int>(part + 1), fd, size_bytes, &tags[part].second));
-    return {};
-  });
+Result<ClientResponse> S3Client::EndUpload(const std::string& key, const std::string& upload,
+                                           const std::vector<Part>& parts) {
   Request end;
+  end.method = "POST";
   end.key = KeyOf(key);
   end.query = {{"uploadId", upload}};
+  end.headers = {{"content-type", "application/xml"}, {"if-none-match", "*"}};
+  std::string& body = end.transfer.body;
+  body = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
+  for (size_t i = 0; i < parts.size(); ++i) {
+    body += "<Part><PartNumber>" + std::to_string(i + 1) + "</PartNumber><ETag>" + parts[i].tag +
+            "</ETag><ChecksumSHA256>" + Base64(BytesOf(parts[i].sha256)) + "</ChecksumSHA256></Part>";
+  }
+  body += "</CompleteMultipartUpload>";
+  return Send(end);
+}
+
+Status S3Client::GiveUpUpload(const std::string& whole_key, const std::string& upload) {
+  Request end;
+  end.method = "DELETE";
+  end.key = whole_key;
+  end.query = {{"uploadId", upload}};
+  return Send(end).WithoutValue();
+}
+
+Status S3Client::PutParts(const std::string& key, int fd, uint64_t size_bytes) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto there, Head(key));
+  if (there == size_bytes) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const std::string upload, BeginUpload(key));
+  std::vector<Part> parts((size_bytes - 1) / PartBytesOf(size_bytes) + 1);
+  Status status = InParallel(parts.size(), kPartsAtOnce, [&](uint64_t part) {
+    return PutPart(key, upload, static_cast<int>(part + 1), fd, size_bytes, &parts[part]);
+  });
   if (status) {
-    end.method = "POST";
-    end.headers = {{"content-type", "application/xml"}, {"if-none-match", "*"}};
-    std::string& body = end.transfer.body;
-    body = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
-    for (uint64_t part = 0; part < parts; ++part) {
-      body += "<Part><PartNumber>" + std::to_string(part + 1) + "</PartNumber><ETag>" + tags[part].first +
-              "</ETag><ChecksumSHA256>" + Base64(BytesOf(tags[part].second)) + "</ChecksumSHA256></Part>";
-    }
-    body += "</CompleteMultipartUpload>";
-    STAGEFS_ASSIGN_OR_RETURN(const ClientResponse ended, Send(end));
+    STAGEFS_ASSIGN_OR_RETURN(const ClientResponse ended, EndUpload(key, upload, parts));
     // An answer of 200 may still bring an error: it is begun before the parts are put together.
     const bool failed = ended.body.find("<Error>") != std::string::npos;
     if (ended.status == 200 && !failed) return {};
     // An answer that was lost, or somebody else who was first.
     STAGEFS_ASSIGN_OR_RETURN(const auto there_now, Head(key));
-    if (there_now == size_bytes) status = Status();
-    else status = ErrorOf(ended, "end the upload of " + key);
+    if (there_now != size_bytes) status = ErrorOf(ended, "end the upload of " + key);
   }
-  end.method = "DELETE";
-  end.headers.clear();
-  end.transfer.body.clear();
-  (void)Send(end);
+  (void)GiveUpUpload(KeyOf(key), upload);
   return status;
 }
 
@@ -361,11 +374,7 @@ Result<int64_t> S3Client::RemoveUnfinished(std::time_t before) {
         timegm(&parts) >= before || !key.starts_with(place_.prefix)) {
       continue;
     }
-    Request end;
-    end.method = "DELETE";
-    end.key = key;
-    end.query = {{"uploadId", upload.child_value("UploadId")}};
-    STAGEFS_RETURN_IF_ERROR(Send(end).WithoutValue());
+    STAGEFS_RETURN_IF_ERROR(GiveUpUpload(key, upload.child_value("UploadId")));
     ++removed;
   }
   return removed;

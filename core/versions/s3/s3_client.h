@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "aws_credentials.h"
 #include "versions/http_client.h"
@@ -52,9 +53,17 @@ class S3Client {
   };
   Result<ClientResponse> Send(const Request& request);
   Result<ClientResponse> SendOnce(const Request& request);
+  // Of an upload: what the server and we call it.
+  struct Part {
+    std::string tag;
+    Sha256 sha256;
+  };
   Status PutParts(const std::string& key, int fd, uint64_t size_bytes);
-  Result<std::string> PutPart(const std::string& key, const std::string& upload, int number, int fd,
-                              uint64_t size_bytes, Sha256* sha256);
+  Result<std::string> BeginUpload(const std::string& key);
+  Status PutPart(const std::string& key, const std::string& upload, int number, int fd, uint64_t size_bytes,
+                 Part* part);
+  Result<ClientResponse> EndUpload(const std::string& key, const std::string& upload, const std::vector<Part>& parts);
+  Status GiveUpUpload(const std::string& whole_key, const std::string& upload);
   Result<uint64_t> GetRange(const std::string& key, int fd, uint64_t offset, uint64_t size_bytes, uint64_t* total);
   std::string KeyOf(const std::string& key) const { return place_.prefix + key; }
 

@@ -1,47 +1,25 @@
 #include "s3_version_store.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include <condition_variable>
-#include <mutex>
-#include <set>
-
-#include "s3_client.h"
-#include "stagefs/version_cache.h"
+#include "s3_version_source.h"
+#include "versions/cached_version_source.h"
+#include "versions/version_file.h"
 
 namespace stagefs {
 namespace {
 
-// Bytes that are not the version's are fetched again before they are taken for damaged.
-constexpr int kFetchTries = 3;
-
-// Removes a file on its way in, unless it was taken.
-class Temporary {
- public:
-  explicit Temporary(std::string path) : path_(std::move(path)) {}
-  ~Temporary() { unlink(path_.c_str()); }
-  Temporary(const Temporary&) = delete;
-  Temporary& operator=(const Temporary&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-};
-
 class S3VersionStore : public VersionStore {
  public:
-  S3VersionStore(S3Place place, std::unique_ptr<VersionCache> cache)
-      : s3_(std::make_unique<S3Client>(std::move(place))), cache_(std::move(cache)) {}
+  S3VersionStore(std::unique_ptr<S3Client> s3, std::unique_ptr<VersionSource> source,
+                 std::unique_ptr<VersionCache> cache)
+      : s3_(std::move(s3)), source_(std::move(source), "S3", std::move(cache)) {}
 
   Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) override {
-    const Temporary file(cache_->NewName());
-    {
-      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file.path(), O_RDWR | O_CREAT | O_EXCL));
-      STAGEFS_RETURN_IF_ERROR(WriteVersion(source, hash, size_bytes, fd.get()));
-    }
-    STAGEFS_RETURN_IF_ERROR(Send(hash, file.path()));
-    return cache_->Take(hash, file.path());
+    STAGEFS_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::Create(source_.incoming()));
+    STAGEFS_RETURN_IF_ERROR(WriteVersion(source, hash, size_bytes, file.fd()));
+    file.Close();
+    return Take(hash, file.path());
   }
 
   Status Send(const Sha256& hash, const std::string& path) override {
@@ -56,53 +34,45 @@ class S3VersionStore : public VersionStore {
   // Sent before; asked for again inside the caller's transaction, in which gc removes nothing.
   Status Take(const Sha256& hash, const std::string& path) override {
     STAGEFS_RETURN_IF_ERROR(Send(hash, path));
-    return cache_->Take(hash, path);
+    return source_.Keep(hash, path);
   }
 
   bool TakesDurably() const override { return true; }
 
   Status GiveBack(const Sha256& hash, const std::string& path) override {
-    cache_->Drop(hash);
-    STAGEFS_RETURN_IF_ERROR(FetchInto(hash, path, Bytes::kAny));
+    source_.Drop(hash);
+    {
+      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
+      STAGEFS_RETURN_IF_ERROR(source_.below().CopyTo(hash, fd.get()));
+    }
     return s3_->Delete(KeyOf(hash));
   }
 
   Status Sync(const std::vector<Sha256>& hashes) override {
     for (const Sha256& hash : hashes) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto there, s3_->Head(KeyOf(hash)));
-      if (!there) return Missing(hash);
+      STAGEFS_ASSIGN_OR_RETURN(const Presence presence, source_.below().Locate(hash));
+      if (presence == Presence::kNowhere) return S3VersionSource::Missing(hash);
     }
     return {};
   }
 
+  Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override { return source_.Open(hash); }
   Result<std::unique_ptr<VersionReader>> OpenToCheck(const Sha256& hash) const override {
-    const Temporary file(cache_->NewName());
-    STAGEFS_RETURN_IF_ERROR(FetchInto(hash, file.path(), Bytes::kAny));
-    STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, OpenFd(file.path(), O_RDONLY));
-    STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
-    return NewFileReader(std::move(fd), size_bytes);
+    return source_.below().Open(hash);
   }
+  Status CopyTo(const Sha256& hash, int fd) const override { return source_.CopyTo(hash, fd); }
+  Status Prefetch(const Sha256& hash) const override { return source_.Prefetch(hash); }
+  bool IsElsewhere() const override { return source_.IsElsewhere(); }
 
-  Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
-    UniqueFd fd = cache_->Find(hash);
-    while (!fd.valid()) {
-      // A version that another thread fetched may be dropped again already.
-      STAGEFS_ASSIGN_OR_RETURN(fd, FetchOnce(hash));
-      if (!fd.valid()) fd = cache_->Find(hash);
-    }
-    STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
-    return NewFileReader(std::move(fd), size_bytes);
-  }
-
-  bool Has(const Sha256& hash) const override {
-    const auto there = s3_->Head(KeyOf(hash));
-    return there && *there;
+  Result<Presence> Locate(const Sha256& hash) const override {
+    STAGEFS_ASSIGN_OR_RETURN(const Presence presence, source_.below().Locate(hash));
+    return presence == Presence::kElsewhere && source_.Keeps(hash) ? Presence::kHere : presence;
   }
 
   Status Remove(const Sha256& hash) override {
-    STAGEFS_ASSIGN_OR_RETURN(const auto there, s3_->Head(KeyOf(hash)));
-    cache_->Drop(hash);
-    if (!there) return Missing(hash);
+    STAGEFS_ASSIGN_OR_RETURN(const Presence presence, source_.below().Locate(hash));
+    source_.Drop(hash);
+    if (presence == Presence::kNowhere) return S3VersionSource::Missing(hash);
     return s3_->Delete(KeyOf(hash));
   }
 
@@ -118,68 +88,18 @@ class S3VersionStore : public VersionStore {
   }
 
   // S3 has no end; tools that look for room shall not stop at this machine's.
-  Result<Space> GetSpace() const override {
-    Space space;
+  Result<DiskSpace> GetSpace() const override {
+    DiskSpace space;
     space.blocks = space.blocks_free = space.blocks_available = 1ULL << 38;  // 1 PiB.
     space.files = space.files_free = 1ULL << 32;
     return space;
   }
 
  private:
-  static Error Missing(const Sha256& hash) {
-    return Error(ErrorCode::kNotFound, "version " + ToHex(hash) + ": no such version");
-  }
-  static std::string KeyOf(const Sha256& hash) {
-    const std::string hex = ToHex(hash);
-    return hex.substr(0, 2) + '/' + hex;
-  }
-
-  // The version, open; invalid if another thread fetched it meanwhile.
-  Result<UniqueFd> FetchOnce(const Sha256& hash) const {
-    {
-      std::unique_lock lock(fetching_mutex_);
-      if (!fetching_.insert(hash).second) {
-        fetched_.wait(lock, [&] { return !fetching_.contains(hash); });
-        return UniqueFd();
-      }
-    }
-    auto fetched = Fetch(hash);
-    {
-      const std::lock_guard lock(fetching_mutex_);
-      fetching_.erase(hash);
-    }
-    fetched_.notify_all();
-    return fetched;
-  }
-
-  Result<UniqueFd> Fetch(const Sha256& hash) const {
-    const Temporary file(cache_->NewName());
-    STAGEFS_RETURN_IF_ERROR(FetchInto(hash, file.path(), Bytes::kOfVersion));
-    STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, OpenFd(file.path(), O_RDONLY));
-    STAGEFS_RETURN_IF_ERROR(cache_->Take(hash, file.path()));
-    return fd;
-  }
-
-  enum class Bytes { kOfVersion, kAny };
-  Status FetchInto(const Sha256& hash, const std::string& path, Bytes wanted) const {
-    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
-    for (int i = 0; i < kFetchTries; ++i) {
-      if (ftruncate(fd.get(), 0) != 0) return ErrnoError("empty " + path);
-      const auto size_bytes = s3_->Get(KeyOf(hash), fd.get());
-      if (!size_bytes && size_bytes.error().code() == ErrorCode::kNotFound) return Missing(hash);
-      if (!size_bytes) return size_bytes.error();
-      if (wanted == Bytes::kAny) return {};
-      STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
-      if (hashed.id.sha256 == hash) return {};
-    }
-    return Error(ErrorCode::kCorrupt, "version " + ToHex(hash) + ": S3 answers other bytes");
-  }
+  static std::string KeyOf(const Sha256& hash) { return S3VersionSource::KeyOf(hash); }
 
   const std::unique_ptr<S3Client> s3_;
-  const std::unique_ptr<VersionCache> cache_;
-  mutable std::mutex fetching_mutex_;
-  mutable std::condition_variable fetched_;
-  mutable std::set<Sha256> fetching_;
+  CachedVersionSource source_;
 };
 
 }  // namespace
@@ -188,7 +108,9 @@ Result<std::unique_ptr<VersionStore>> OpenS3VersionStore(const VersionPlace& pla
   STAGEFS_ASSIGN_OR_RETURN(S3Place s3, S3Place::Parse(place.url));
   s3.prefix += place.repository + '/';
   STAGEFS_ASSIGN_OR_RETURN(auto cache, VersionCache::Open(place.cache_folder, place.cache_bytes_max));
-  return std::unique_ptr<VersionStore>(new S3VersionStore(std::move(s3), std::move(cache)));
+  auto client = std::make_unique<S3Client>(std::move(s3));
+  auto source = std::make_unique<S3VersionSource>(*client, cache->incoming());
+  return std::unique_ptr<VersionStore>(new S3VersionStore(std::move(client), std::move(source), std::move(cache)));
 }
 
 }  // namespace stagefs

@@ -9,8 +9,8 @@ namespace stagefs {
 // says all that there is to know. Objects are written once, and checked against their names by the server as they
 // arrive.
 //
-// What is read comes from this machine's cache, where it lies as a file, hashed when it came; reads of what is there go
-// on while S3 does not answer. What is taken is in S3 when Take() returns.
+// What is read comes from this machine's copies, by a CachedVersionSource. What is taken is in S3 when Take() returns,
+// and is such a copy from then on.
 //
 // Errors: kInvalidArgument for a URL that names no place; kPermission; kIo once S3 did not answer for too long.
 Result<std::unique_ptr<VersionStore>> OpenS3VersionStore(const VersionPlace& place);

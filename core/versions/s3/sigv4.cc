@@ -1,21 +1,11 @@
 #include "sigv4.h"
 
-#include <openssl/hmac.h>
-
-#include <algorithm>
-
 #include "stagefs/content_hash.h"
 
 namespace stagefs {
 namespace {
 
-std::string Hmac(std::string_view key, std::string_view text) {
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-       text.size(), bytes, &size);
-  return {reinterpret_cast<const char*>(bytes), size};
-}
+constexpr std::string_view kRequest = "aws4_request";
 
 std::string TimeText(std::time_t time, const char* format) {
   std::tm parts{};
@@ -65,12 +55,6 @@ std::string TargetOf(const SignedRequest& request) {
   return AwsEncoded(request.path, true) + (query.empty() ? "" : '?' + query);
 }
 
-std::string HexSha256(std::string_view bytes) {
-  ContentHasher hasher;
-  hasher.Update(bytes.data(), bytes.size());
-  return ToHex(hasher.Finish().sha256);
-}
-
 void SignV4(const AwsKeys& keys, const SigningScope& scope, SignedRequest* request) {
   const std::string day = TimeText(scope.now, "%Y%m%d"), moment = TimeText(scope.now, "%Y%m%dT%H%M%SZ");
   auto& headers = request->headers;
@@ -86,12 +70,14 @@ void SignV4(const AwsKeys& keys, const SigningScope& scope, SignedRequest* reque
     names += (names.empty() ? "" : ";") + name;
   }
   canonical += '\n' + names + '\n' + request->payload_sha256;
-  const std::string within = day + '/' + scope.region + '/' + scope.service + "/aws4_request";
-  const std::string to_sign = "AWS4-HMAC-SHA256\n" + moment + '\n' + within + '\n' + HexSha256(canonical);
-  const std::string key =
-      Hmac(Hmac(Hmac(Hmac("AWS4" + keys.secret, day), scope.region), scope.service), "aws4_request");
+  const std::string within = day + '/' + scope.region + '/' + scope.service + '/' + std::string(kRequest);
+  const std::string to_sign = "AWS4-HMAC-SHA256\n" + moment + '\n' + within + '\n' + ToHex(Sha256Of(canonical));
+  Sha256 key = HmacSha256("AWS4" + keys.secret, day);
+  for (const std::string_view part : {std::string_view(scope.region), std::string_view(scope.service), kRequest}) {
+    key = HmacSha256(BytesOf(key), part);
+  }
   headers["authorization"] = "AWS4-HMAC-SHA256 Credential=" + keys.id + '/' + within + ",SignedHeaders=" + names +
-                             ",Signature=" + HexOf(Hmac(key, to_sign));
+                             ",Signature=" + ToHex(HmacSha256(BytesOf(key), to_sign));
 }
 
 }  // namespace stagefs

@@ -27,7 +27,6 @@ struct SignedRequest {
 std::string AwsEncoded(std::string_view text, bool keep_slashes);
 // The path and query of a request line, as they are signed.
 std::string TargetOf(const SignedRequest& request);
-std::string HexSha256(std::string_view bytes);
 
 struct SigningScope {
   std::string region, service = "s3";

@@ -1,4 +1,4 @@
-// Versions that were fetched from far away, kept on this machine's disk: bounded, least recently used go first.
+// This machine's copies of versions that are elsewhere: bounded, least recently used go first.
 #pragma once
 
 #include <atomic>
@@ -20,19 +20,21 @@ class VersionCache {
 
   // A version, noted as used now; invalid if it is not here. It stays readable when it is dropped meanwhile.
   UniqueFd Find(const Sha256& hash);
-  // Takes the file `path`, which is on the same file system, and whose bytes hash to `hash`. May drop others.
-  Status Take(const Sha256& hash, const std::string& path);
+  // Whether there is a copy, be it whole or not.
+  bool Has(const Sha256& hash) const;
+  // Moves in the file `path`, which is on the same file system, and whose bytes hash to `hash`. May drop others.
+  Status Keep(const Sha256& hash, const std::string& path);
   void Drop(const Sha256& hash);
-  // A name for a file on its way in.
-  std::string NewName() const;
+  // A folder for files on their way in.
+  const std::string& incoming() const { return incoming_; }
 
  private:
-  VersionCache(std::string folder, uint64_t bytes_max) : folder_(std::move(folder)), bytes_max_(bytes_max) {}
-  std::string PathOf(const Sha256& hash) const;
+  VersionCache(const std::string& folder, uint64_t bytes_max)
+      : folder_(folder), incoming_(folder + "/incoming"), bytes_max_(bytes_max) {}
   // Counts what is there, and drops what was not used for longest until it fits.
   Status Trim();
 
-  const std::string folder_;
+  const std::string folder_, incoming_;
   const uint64_t bytes_max_;
   int64_t trusted_since_ns_ = 0;
   std::atomic<uint64_t> size_bytes_ = 0;
