@@ -2,7 +2,7 @@
 
 namespace stagefs {
 
-// Where they are: repository.cc, branch.cc, workspace.cc, and so on.
+// Which file makes which.
 using Make = std::unique_ptr<Command>();
 Make NewCreate, NewMigrate, NewList, NewDelete;                       // repository.cc
 Make NewBranchList, NewBranchCreate, NewBranchDelete, NewBranchMerge;  // branch.cc

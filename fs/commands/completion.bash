@@ -87,7 +87,7 @@ _stagefs() {
     local -a kinds
     read -ra kinds <<< "$arguments"
     kind=${kinds[position]:-}
-    [ -n "$kind" ] || [[ ${kinds[-1]:-} != *... ]] || kind=${kinds[-1]}
+    [ -n "$kind" ] || [[ $arguments != *... ]] || kind=${arguments##* }
     kind=${kind%...}
   fi
   names=${names// /$'\n'}

@@ -18,6 +18,7 @@ struct ServerSettings {
   uint64_t body_bytes_max = 1ULL << 30;
   bool debug = false;
 
+  // `must_listen`: --listen is no choice.
   void Declare(CommandOptions& options, bool must_listen);
 };
 

@@ -28,7 +28,7 @@ completed() {
     done
     COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
     _stagefs
-    printf "%s\n" "${COMPREPLY[@]}"' bash "$@"
+    printf "%s\n" "${COMPREPLY[@]}"' bash "$@" 2>&1
 }
 offers() { equals "bash: $1" "$2" "$(completed stagefs "${@:3}" | LC_ALL=C sort | tr '\n' ' ' | sed 's/ $//')"; }
 offers "commands" "commit" comm
