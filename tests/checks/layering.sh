@@ -38,7 +38,7 @@ lives_in 'api/server/http_server\.cc' "the HTTP library has one home" 'microhttp
 lives_in 'api/server/token\.cc' "the JWT library has one home" 'jwt'
 lives_in 'api/server/multipart\.cc' "the form parser and zlib have one home" 'Poco|zlib'
 lives_in 'api/wire/archive\.cc' "the archive library has one home" 'archive'
-lives_in 'fs/main\.cc|fs/commands/command_set\.h' "the command line library has one home" 'CLI'
+lives_in 'fs/commands/command_line\.cc' "the command line library has one home" 'CLI'
 json='core/system/text|core/staging/(manifest|stage_report|status_text|inbox)|core/durable/repository_places|core/versions/s3/aws_credentials|api/wire/wire(_in)?'
 lives_in "($json)\\.cc" "JSON is named where text is made or read" 'nlohmann'
 forbids "nothing throws" '\bthrow\b' "${all[@]}"

@@ -1,0 +1,123 @@
+// commit, rebase, log.
+#include "stagefs/commit.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "author.h"
+#include "stagefs/history.h"
+#include "stagefs/text.h"
+#include "stagefs/working_copy.h"
+#include "target.h"
+
+namespace stagefs {
+namespace {
+
+class CommitCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("-m,--message", &message_, "what changed and why").Required();
+    options.Add("--branch", &branch_, "branch to commit to (default: the workspace's)")
+        .Completing(Completes::kBranch);
+    options.Add("--author", &author_, "name (default: $STAGEFS_AUTHOR_NAME, else $USER)");
+    options.Add("--email", &email_, "address (default: $STAGEFS_AUTHOR_EMAIL)");
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      Author author = DefaultAuthor();
+      if (!author_.empty()) author.name = author_;
+      if (!email_.empty()) author.email = email_;
+      const auto result =
+          CommitStaged(workspace, message_, author, branch_.empty() ? std::nullopt : std::optional(branch_));
+      if (!result) return Report(result.error());
+      if (globals.json) {
+        return Done(PrintOut("{\"commit\":\"" + result->commit.id + "\",\"entries\":" +
+                             std::to_string(result->entries) + ",\"others\":" + std::to_string(result->others) +
+                             "}\n"));
+      }
+      Print(*result);
+      PrintUnfinished(workspace);
+      return kExitOk;
+    });
+  }
+
+  static void Print(const CommitResult& result) {
+    (void)PrintOut(result.commit.id + "  " + std::to_string(result.entries) +
+                   (result.entries == 1 ? " entry\n" : " entries\n"));
+    if (result.others > 0) {
+      (void)PrintOut("on top of " + std::to_string(result.others) + " commits of others, which are shown now\n");
+    }
+    for (const std::string& path : result.left_out) {
+      (void)PrintOut("left out: " + ToDisplayUtf8(path) + " (scratch or a symbolic link)\n");
+    }
+  }
+
+  static void PrintUnfinished(Workspace& workspace) {
+    const auto places = ListWorkingCopyPlaces(workspace.repository());
+    if (!places) return;
+    for (const WorkingCopyPlace& place : *places) {
+      if (place.workspace != workspace.id()) continue;
+      (void)PrintOut("left out: " + ToDisplayUtf8(place.path) + " (being written or refused)\n");
+    }
+  }
+
+  std::string target_, message_, branch_, author_, email_;
+};
+
+class RebaseCommand : public Command {
+  void Declare(CommandOptions& options) override { options.AddWorkspace(&target_); }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      const auto commits = Rebase(workspace);
+      if (!commits) return Report(commits.error());
+      return Done(PrintOut(std::to_string(*commits) + " commits newer than before\n"));
+    });
+  }
+
+  std::string target_;
+};
+
+class LogCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddRepositoryOrWorkspace(&target_);
+    options.Add("--revision", &revision_, "branch or commit").Completing(Completes::kBranch);
+    options.Add("-n,--limit", &limit_, "at most this many");
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    const auto target = OpenTarget(globals, target_, false);
+    if (!target) return Report(target.error());
+    std::string revision = revision_;
+    if (target->workspace && revision_ == kDefaultBranch) {
+      const auto info = target->workspace->Info();
+      if (!info) return Report(info.error());
+      revision = info->branch;
+    }
+    const auto log =
+        History(*target->repository).Log(revision, 0, static_cast<size_t>(std::max<int64_t>(limit_, 0)));
+    if (!log) return Report(log.error());
+    for (const CommitInfo& commit : log->commits) Print(commit, globals.json);
+    return kExitOk;
+  }
+
+  static void Print(const CommitInfo& commit, bool json) {
+    const std::string time = FormatTime(commit.time_ns);
+    (void)PrintOut(json ? "{\"id\":\"" + commit.id + "\",\"author\":" + JsonString(commit.author) +
+                              ",\"email\":" + JsonString(commit.email) + ",\"time\":\"" + time +
+                              "\",\"message\":" + JsonString(commit.message) + "}\n"
+                        : commit.id + "  " + time + "  " + commit.author + "  " + commit.message + "\n");
+  }
+
+  std::string target_, revision_{kDefaultBranch};
+  int64_t limit_ = 100;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> NewCommit() { return std::make_unique<CommitCommand>(); }
+std::unique_ptr<Command> NewRebase() { return std::make_unique<RebaseCommand>(); }
+std::unique_ptr<Command> NewLog() { return std::make_unique<LogCommand>(); }
+
+}  // namespace stagefs

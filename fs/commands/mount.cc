@@ -1,0 +1,160 @@
+// mount, unmount.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <functional>
+
+#include "mount/fuse_mount.h"
+#include "mount/mountpoint.h"
+#include "mount_options.h"
+#include "server_hooks.h"
+#include "stagefs/posix_env.h"
+#include "stagefs/history.h"
+#include "stagefs/repositories.h"
+#include "stagefs/workspaces.h"
+#include "systemd.h"
+#include "target.h"
+
+namespace stagefs {
+namespace {
+
+void TellOfRecovery(const RecoveryReport& recovery) {
+  if (recovery.restaged + recovery.recovered + recovery.lost_versions == 0) return;
+  std::fprintf(stderr,
+               "stagefs: after a crash: %lld files staged again, %lld in .stagefs/recovered, %lld versions "
+               "lost with the power\n",
+               static_cast<long long>(recovery.restaged), static_cast<long long>(recovery.recovered),
+               static_cast<long long>(recovery.lost_versions));
+}
+
+class MountCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("mountpoint", &mountpoint_, "an empty folder").Required().Completing(Completes::kFolder);
+    options.Add("--create", &create_, "make the repository, workspace and folder where they are missing");
+    options.Add("--branch", &branch_, "branch of a workspace that --create makes").Completing(Completes::kBranch);
+    options.Add("--foreground", &foreground_, "stay in the foreground");
+    options.Add("-o,--options", &options_, "ro, allow_other, uid=N, gid=N, umask=OCTAL, show_control, nonempty");
+    options.Add("--debug", &debug_, "fuse,http: one line on stderr for what is refused");
+    server_.Declare(options, false);
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    const auto name = TargetName::Parse(target_);
+    if (!name) return Report(name.error());
+    const auto request = Prepare(globals, *name);
+    if (!request) return Report(request.error());
+    server_.debug = debug_.find("http") != std::string::npos;
+    return foreground_ ? Done(Serve(globals, name->repository, *request, [] { TellSystemd("READY=1"); }))
+                       : ServeBehind(globals, name->repository, *request);
+  }
+
+  Result<MountRequest> Prepare(const GlobalOptions& globals, const TargetName& name) {
+    if (!name.workspace) return Error(ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE");
+    STAGEFS_ASSIGN_OR_RETURN(const ParsedMountOptions options, ParseMountOptions(options_));
+    if (create_) {
+      STAGEFS_RETURN_IF_ERROR(CreateMissing(globals, name));
+    } else if (const auto target = OpenTarget(globals, target_, true); !target) {
+      return target.error();
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::string path, PrepareMountpoint(mountpoint_, globals.root, options.nonempty));
+    MountRequest request;
+    request.workspace = *name.workspace;
+    request.options = options.mount;
+    request.options.mountpoint = path;
+    request.allow_other = options.allow_other;
+    request.debug = debug_.find("fuse") != std::string::npos;
+    return request;
+  }
+
+  Status CreateMissing(const GlobalOptions& globals, const TargetName& name) {
+    const Status created = CreateRepository(globals.root, name.repository, globals.places);
+    if (!created && created.error().code() != ErrorCode::kExists) return created;
+    if (mkdir(mountpoint_.c_str(), 0755) != 0 && errno != EEXIST && errno != ENOTCONN) {
+      return ErrnoError("make folder " + mountpoint_);
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const auto repository, OpenRepository(globals.root, name.repository, globals.places));
+    Workspaces workspaces(*repository);
+    STAGEFS_ASSIGN_OR_RETURN(const auto known, workspaces.Find(*name.workspace));
+    if (known) return {};
+    return workspaces.Create(branch_, name.workspace, std::nullopt).WithoutValue();
+  }
+
+  Status Serve(const GlobalOptions& globals, const RepositoryName& name, MountRequest request,
+               const std::function<void()>& on_ready) {
+    Root root(globals.root, globals.places);
+    STAGEFS_ASSIGN_OR_RETURN(const auto repository, root.Open(name));
+    TellOfRecovery(repository->recovery());
+    std::shared_ptr<void> server;
+    if (!server_.listen.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(server, globals.server->Start(root, server_));
+    }
+    request.on_ready = on_ready;
+    const Status served = ServeMount(*repository, request);
+    TellSystemd("STOPPING=1");
+    return served;
+  }
+
+  // The parent goes once the mount answers; until then the child's complaints reach the terminal.
+  ExitStatus ServeBehind(const GlobalOptions& globals, const RepositoryName& name, const MountRequest& request) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return Report(ErrnoError("make a pipe"));
+    const pid_t child = fork();
+    if (child < 0) return Report(ErrnoError("fork"));
+    if (child > 0) {
+      close(ends[1]);
+      const UniqueFd ready(ends[0]);
+      char told = 0;
+      if (read(ready.get(), &told, 1) == 1) return kExitOk;
+      int status = 0;
+      waitpid(child, &status, 0);
+      return WIFEXITED(status) ? static_cast<ExitStatus>(WEXITSTATUS(status)) : kExitTrouble;
+    }
+    close(ends[0]);
+    setsid();
+    const std::string log = globals.root + '/' + name.ToString() + "/mount.log";
+    const ExitStatus status = Done(Serve(globals, name, request, [&] {
+      LeaveTerminal(log);
+      (void)!write(ends[1], "1", 1);
+      close(ends[1]);
+    }));
+    std::fflush(nullptr);
+    return status;
+  }
+
+  static void LeaveTerminal(const std::string& log) {
+    const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    const UniqueFd complaints(open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+    dup2(null.get(), STDIN_FILENO);
+    dup2(null.get(), STDOUT_FILENO);
+    dup2(complaints.valid() ? complaints.get() : null.get(), STDERR_FILENO);
+    (void)chdir("/");
+  }
+
+  std::string target_, mountpoint_, branch_{kDefaultBranch}, debug_;
+  std::vector<std::string> options_;
+  bool create_ = false, foreground_ = false;
+  ServerSettings server_;
+};
+
+class UnmountCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.Add("mountpoint", &mountpoint_, "where it is mounted").Required().Completing(Completes::kMountpoint);
+    options.Add("--lazy", &lazy_, "also while files are open there");
+  }
+
+  ExitStatus Run(const GlobalOptions&) override { return Done(Unmount(mountpoint_, lazy_)); }
+
+  std::string mountpoint_;
+  bool lazy_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> NewMount() { return std::make_unique<MountCommand>(); }
+std::unique_ptr<Command> NewUnmount() { return std::make_unique<UnmountCommand>(); }
+
+}  // namespace stagefs

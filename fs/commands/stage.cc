@@ -1,0 +1,144 @@
+// stage, rm, unstage.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "progress.h"
+#include "stagefs/posix_env.h"
+#include "stagefs/stage_report.h"
+#include "stagefs/text.h"
+#include "target.h"
+
+namespace stagefs {
+namespace {
+
+class StageCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("manifest", &manifest_, "JSON, NDJSON, checksum lines, CSV or TSV; - reads standard input")
+        .Completing(Completes::kFile);
+    options.Add("-d,--directory", &directory_, "folder of the workspace to stage into")
+        .Completing(Completes::kFolder);
+    options.Add("--update-timestamp", &update_timestamp_, "stage unchanged files too, with time now");
+    options.Add("--atomic", &atomic_, "stage nothing if any entry is refused");
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      const auto report = Stage(workspace);
+      if (!report) return Report(report.error());
+      // What is staged is staged, also where its report cannot be kept.
+      if (const auto kept = workspace.KeepReport(*report); !kept) {
+        std::fprintf(stderr, "stagefs: staged, but last.json does not show it: %s\n", kept.error().message().c_str());
+      }
+      Print(*report, globals.json);
+      return report->refused.size() == 0 ? kExitOk : kExitPartly;
+    });
+  }
+
+  Result<StageReport> Stage(Workspace& workspace) {
+    Workspace::ManifestRequest request;
+    STAGEFS_ASSIGN_OR_RETURN(request.directory, RepoPath::ParseDirectory(directory_));
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd file, OpenManifest(workspace.repository()));
+    const auto source = NewFileSource(file.get());
+    Progress progress("stage", "entries");
+    request.source = source.get();
+    request.format = manifest_ == "-" ? ManifestFormat::kSniff : ManifestFormatOf(manifest_);
+    request.options = {atomic_, update_timestamp_};
+    request.progress = [&](int64_t entries) { progress.Show(entries); };
+    return workspace.StageManifest(request);
+  }
+
+  Result<UniqueFd> OpenManifest(const Repository& repository) {
+    if (manifest_ != "-") return OpenFd(manifest_, O_RDONLY);
+    // Read once for its options and once for its entries: a pipe is kept in a file.
+    STAGEFS_ASSIGN_OR_RETURN(UniqueFd copy, OpenUnnamed(repository.incoming()));
+    std::vector<char> buffer(256 << 10);
+    for (;;) {
+      const ssize_t got = read(STDIN_FILENO, buffer.data(), buffer.size());
+      if (got < 0) return ErrnoError("read standard input");
+      if (got == 0) return copy;
+      STAGEFS_RETURN_IF_ERROR(WriteAll(copy.get(), buffer.data(), static_cast<size_t>(got)));
+    }
+  }
+
+  static void Print(const StageReport& report, bool json) {
+    if (json) {
+      (void)WriteReportJson(report, PrintOut);
+      return;
+    }
+    (void)PrintOut(std::to_string(report.added) + " added, " + std::to_string(report.modified) + " modified, " +
+                   std::to_string(report.unchanged) + " unchanged, " + std::to_string(report.refused.size()) +
+                   " refused" + (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
+    (void)report.refused.ForEach([](const RefusedEntry& entry) -> Status {
+      std::fprintf(stderr, "refused: %s: %s\n", ToDisplayUtf8(entry.path).c_str(), entry.reason.c_str());
+      return {};
+    });
+  }
+
+  std::string target_, manifest_ = "-", directory_;
+  bool update_timestamp_ = false, atomic_ = false;
+};
+
+class RemoveCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("paths", &paths_, "paths of the workspace").Required().Completing(Completes::kFile);
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      for (const std::string& path : paths_) {
+        const auto parsed = RepoPath::Parse(path);
+        const Status removed = parsed ? workspace.RemovePath(*parsed) : Status(parsed.error());
+        if (!removed) return Report(removed.error());
+      }
+      return kExitOk;
+    });
+  }
+
+  std::string target_;
+  std::vector<std::string> paths_;
+};
+
+class UnstageCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("paths", &paths_, "paths of the workspace; a folder means everything in it")
+        .Completing(Completes::kFile);
+    options.Add("--all", &all_, "everything");
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      const auto count = Unstage(workspace);
+      if (!count) return Report(count.error());
+      return Done(PrintOut(std::to_string(*count) + " unstaged\n"));
+    });
+  }
+
+  Result<int64_t> Unstage(Workspace& workspace) {
+    if (all_ == !paths_.empty()) return Error(ErrorCode::kInvalidArgument, "name the paths to unstage, or --all");
+    if (all_) return workspace.UnstageAll();
+    int64_t count = 0;
+    for (const std::string& path : paths_) {
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
+      STAGEFS_ASSIGN_OR_RETURN(const int64_t unstaged, workspace.Unstage(parsed));
+      count += unstaged;
+    }
+    return count;
+  }
+
+  std::string target_;
+  std::vector<std::string> paths_;
+  bool all_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> NewStage() { return std::make_unique<StageCommand>(); }
+std::unique_ptr<Command> NewRemove() { return std::make_unique<RemoveCommand>(); }
+std::unique_ptr<Command> NewUnstage() { return std::make_unique<UnstageCommand>(); }
+
+}  // namespace stagefs

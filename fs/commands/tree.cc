@@ -1,0 +1,107 @@
+// ls, prefetch: folders and what is in them.
+#include "stagefs/tree.h"
+
+#include <cstdio>
+
+#include "prefetch.h"
+#include "progress.h"
+#include "stagefs/history.h"
+#include "stagefs/revision.h"
+#include "stagefs/text.h"
+#include "target.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kPage = 1000;
+
+class LsCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddRepositoryOrWorkspace(&target_);
+    options.Add("path", &path_, "folder (default: the root)").Completing(Completes::kFile);
+    options.Add("--revision", &revision_, "branch or commit, without a workspace").Completing(Completes::kBranch);
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    const auto target = OpenTarget(globals, target_, false);
+    if (!target) return Report(target.error());
+    const auto path = RepoPath::ParseDirectory(path_);
+    if (!path) return Report(path.error());
+    std::unique_ptr<Tree> of_commit;
+    if (!target->workspace) {
+      const auto commit = History(*target->repository).Resolve(revision_);
+      if (!commit) return Report(commit.error());
+      auto opened = OpenTree(*target->repository, *commit);
+      if (!opened) return Report(opened.error());
+      of_commit = std::move(*opened);
+    }
+    json_ = globals.json;
+    return Done(List(*target->repository, of_commit ? *of_commit : target->workspace->tree(), *path));
+  }
+
+  Status List(Repository& repository, Tree& tree, const RepoPath& path) {
+    STAGEFS_ASSIGN_OR_RETURN(const Located at, tree.Find(path));
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+    if (at.entry.kind != EntryKind::kFolder) return Print(*reader, {at.slot.name, at.entry});
+    for (std::string after;;) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(at.entry.child, after, kPage));
+      for (const auto& entry : page) STAGEFS_RETURN_IF_ERROR(Print(*reader, entry));
+      if (page.size() < kPage) return {};
+      after = page.back().name;
+    }
+  }
+
+  Status Print(IndexReader& reader, const Named<Entry>& named) const {
+    const Entry& entry = named.value;
+    std::string hash = "-";
+    if (entry.kind == EntryKind::kFile) {
+      const auto version = reader.GetVersion(entry.version);
+      if (version && *version) hash = ToHex((*version)->content.sha256);
+    }
+    if (json_) {
+      const char* kind = entry.kind == EntryKind::kFolder    ? "folder"
+                         : entry.kind == EntryKind::kSymlink ? "symlink"
+                                                             : "file";
+      return PrintOut("{\"name\":" + JsonString(named.name) + ",\"kind\":\"" + kind +
+                      "\",\"size\":" + std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash + "\"}\n");
+    }
+    std::string name = ToDisplayUtf8(named.name);
+    if (entry.kind == EntryKind::kFolder) name += '/';
+    if (entry.kind == EntryKind::kSymlink) name += " -> " + ToDisplayUtf8(entry.target);
+    char line[128];
+    std::snprintf(line, sizeof line, "%12llu  %-12.12s  ", static_cast<unsigned long long>(entry.size_bytes),
+                  hash.c_str());
+    return PrintOut(line + name + "\n");
+  }
+
+  std::string target_, path_, revision_{kDefaultBranch};
+  bool json_ = false;
+};
+
+class PrefetchCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("path", &path_, "folder or file (default: everything)").Completing(Completes::kFile);
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      const auto path = RepoPath::ParseDirectory(path_);
+      if (!path) return Report(path.error());
+      Progress progress("prefetch", "files");
+      const auto report = Prefetch(workspace, *path, [&](int64_t done) { progress.Show(done); });
+      if (!report) return Report(report.error());
+      return Done(PrintOut(std::to_string(report->files) + " files (" + std::to_string(report->bytes) +
+                           " bytes) are on this machine\n"));
+    });
+  }
+
+  std::string target_, path_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> NewLs() { return std::make_unique<LsCommand>(); }
+std::unique_ptr<Command> NewPrefetch() { return std::make_unique<PrefetchCommand>(); }
+
+}  // namespace stagefs
