@@ -1,10 +1,12 @@
 // stage, rm, unstage.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 
 #include "progress.h"
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/stage_report.h"
 #include "stagefs/text.h"
@@ -22,6 +24,10 @@ class StageCommand : public Command {
         .Completing(Completes::kFolder);
     options.Add("--update-timestamp", &update_timestamp_, "stage unchanged files too, with time now");
     options.Add("--atomic", &atomic_, "stage nothing if any entry is refused");
+    options.Add("--path-column", &path_column_, "column of a table that holds the paths");
+    options.Add("--hash-column", &hash_column_, "column of a table that holds the hashes");
+    options.Add("--strip-prefix", &strip_prefix_, "taken off each path; paths that do not begin with it are refused");
+    options.Add("--backslash", &backslash_, "paths are separated by backslashes, too");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
@@ -45,19 +51,29 @@ class StageCommand : public Command {
     Progress progress("stage", "entries");
     request.source = source.get();
     request.format = manifest_ == "-" ? ManifestFormat::kSniff : ManifestFormatOf(manifest_);
-    request.options = {atomic_, update_timestamp_};
+    request.options.atomic = atomic_ || IsAtomicName(manifest_);
+    request.options.update_timestamp = update_timestamp_;
+    request.options.path_column = path_column_;
+    request.options.hash_column = hash_column_;
+    request.options.strip_prefix = strip_prefix_;
+    request.options.backslash = backslash_;
     request.progress = [&](int64_t entries) { progress.Show(entries); };
     return workspace.StageManifest(request);
   }
 
   Result<UniqueFd> OpenManifest(const Repository& repository) {
-    if (manifest_ != "-") return OpenFd(manifest_, O_RDONLY);
+    UniqueFd file;
+    if (manifest_ != "-") {
+      STAGEFS_ASSIGN_OR_RETURN(file, OpenFd(manifest_, O_RDONLY));
+      struct stat info {};
+      if (fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode)) return file;
+    }
     // Read once for its options and once for its entries: a pipe is kept in a file.
     STAGEFS_ASSIGN_OR_RETURN(UniqueFd copy, OpenUnnamed(repository.incoming()));
     std::vector<char> buffer(256 << 10);
     for (;;) {
-      const ssize_t got = read(STDIN_FILENO, buffer.data(), buffer.size());
-      if (got < 0) return ErrnoError("read standard input");
+      const ssize_t got = read(file.valid() ? file.get() : STDIN_FILENO, buffer.data(), buffer.size());
+      if (got < 0) return ErrnoError("read " + (file.valid() ? manifest_ : "standard input"));
       if (got == 0) return copy;
       STAGEFS_RETURN_IF_ERROR(WriteAll(copy.get(), buffer.data(), static_cast<size_t>(got)));
     }
@@ -70,7 +86,10 @@ class StageCommand : public Command {
     }
     (void)PrintOut(std::to_string(report.added) + " added, " + std::to_string(report.modified) + " modified, " +
                    std::to_string(report.unchanged) + " unchanged, " + std::to_string(report.refused.size()) +
-                   " refused" + (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
+                   " refused" +
+                   (report.replaced.size() > 0 ? ", " + std::to_string(report.replaced.size()) + " replaced" : "") +
+                   (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
+    if (!report.columns.empty()) std::fprintf(stderr, "columns: %s\n", ToDisplayUtf8(report.columns).c_str());
     (void)report.refused.ForEach([](const RefusedEntry& entry) -> Status {
       std::fprintf(stderr, "refused: %s: %s\n", ToDisplayUtf8(entry.path).c_str(), entry.reason.c_str());
       return {};
@@ -78,7 +97,8 @@ class StageCommand : public Command {
   }
 
   std::string target_, manifest_ = "-", directory_;
-  bool update_timestamp_ = false, atomic_ = false;
+  std::string path_column_, hash_column_, strip_prefix_;
+  bool update_timestamp_ = false, atomic_ = false, backslash_ = false;
 };
 
 class RemoveCommand : public Command {
