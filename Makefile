@@ -7,7 +7,6 @@ DESTDIR ?=
 OUT := build/$(BUILD)$(if $(filter 0,$(HTTP)),-nohttp)
 CXX ?= g++
 PACKAGES := fuse3 sqlite3 libpq libcrypto libcurl pugixml $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib prometheus-cpp-core)
-HTTP_LIBS := $(if $(filter 1,$(HTTP)),-lPocoNet -lPocoFoundation)  # Without a pkg-config file in Debian.
 
 MODE_release := -O2 -DNDEBUG
 MODE_debug := -O0 -g
@@ -47,11 +46,11 @@ all: $(OUT)/stagefs  ## Build the stagefs binary.
 
 $(OUT)/stagefs: $(call objects,$(CORE) $(FS) $(API) fs/main.cc)
 	@echo "  LD  $@"
-	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS)
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TESTS))
 	@echo "  LD  $@"
-	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS) $(CATCH_LIBS)
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CATCH_LIBS)
 
 # libFuzzer brings the main function, and looks into everything but its own.
 ifeq ($(BUILD),fuzz)
@@ -61,7 +60,7 @@ $(OUT)/fuzz: LDFLAGS += -fsanitize=fuzzer
 endif
 $(OUT)/fuzz: $(call objects,$(CORE) $(API) tests/fuzz/targets.cc)
 	@echo "  LD  $@"
-	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(HTTP_LIBS)
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(OUT)/stage_bench: $(call objects,$(CORE) tests/bench/stage_bench.cc)
 $(OUT)/fs_bench: $(call objects,tests/bench/fs_bench.cc)

@@ -4,8 +4,10 @@
 #include <sstream>
 
 #include "handlers.h"
+#include "rows.h"
 #include "stagefs/counters.h"
 #include "stagefs/repositories.h"
+#include "wire/reply.h"
 
 namespace stagefs {
 namespace {
@@ -37,20 +39,18 @@ MetricFamily Histogram(const char* name, const char* help, const LatencyCounter&
   return {name, help, MetricType::Histogram, {metric}};
 }
 
-// Of the repositories that are open here; one whose index does not answer is left out, and counted as an index error.
+// Of the repositories that are open here; one whose index does not answer is left out, and counted as an
+// index error.
 MetricFamily StagedEntries(Root& root) {
   MetricFamily family{"stagefs_staged_entries", "Staged entries of a workspace.", MetricType::Gauge, {}};
   for (const auto& repository : root.Opened()) {
-    const auto reader = repository->index().Read();
-    const auto workspaces = reader ? (*reader)->ListWorkspaces() : reader.error();
-    if (!workspaces) continue;
-    for (const WorkspaceInfo& workspace : *workspaces) {
-      const auto count = (*reader)->CountStaged(workspace.id);
-      if (!count) continue;
+    const auto counts = CountStaged(*repository);
+    if (!counts) continue;
+    for (const auto& [workspace, count] : *counts) {
       ClientMetric metric;
       metric.label = {{"repository", repository->name().ToString()},
                       {"workspace", workspace.name.value_or(workspace.uid)}};
-      metric.gauge.value = static_cast<double>(*count);
+      metric.gauge.value = static_cast<double>(count);
       family.metric.push_back(std::move(metric));
     }
   }
@@ -59,15 +59,17 @@ MetricFamily StagedEntries(Root& root) {
 
 }  // namespace
 
-HttpResponse GetMetrics(Call& call) {
+Reply GetMetrics(Call& call) {
   const ProcessCounters& now = Counters();
   std::vector<MetricFamily> families = {
       StagedEntries(call.root),
       Histogram("stagefs_batch_seconds", "How long manifests took to be staged.", now.batch),
       Counter("stagefs_batch_entries_total", "Entries of manifests.", now.batch_entries),
       Counter("stagefs_batch_refused_total", "Entries of manifests that were refused.", now.batch_refused),
-      Counter("stagefs_index_errors_total", "Questions and changes that the database failed.", now.index_errors),
-      Counter("stagefs_index_reconnects_total", "Connections to the database made anew.", now.index_reconnects),
+      Counter("stagefs_index_errors_total", "Questions and changes that the database failed.",
+              now.index_errors),
+      Counter("stagefs_index_reconnects_total", "Connections to the database made anew.",
+              now.index_reconnects),
       Counter("stagefs_s3_requests_total", "Requests to S3.", now.s3_requests),
       Counter("stagefs_s3_retries_total", "Requests to S3 that were tried again.", now.s3_retries),
       Counter("stagefs_s3_errors_total", "Requests to S3 that were given up.", now.s3_errors),
@@ -75,7 +77,8 @@ HttpResponse GetMetrics(Call& call) {
       Counter("stagefs_s3_received_bytes_total", "Bytes received from S3.", now.s3_bytes_received),
       Counter("stagefs_cache_hits_total", "Versions read from this machine's cache.", now.cache_hits),
       Counter("stagefs_cache_misses_total", "Versions fetched from S3.", now.cache_misses),
-      Counter("stagefs_cache_dropped_total", "Versions dropped from the cache to make room.", now.cache_dropped),
+      Counter("stagefs_cache_dropped_total", "Versions dropped from the cache to make room.",
+              now.cache_dropped),
       Gauge("stagefs_cache_bytes", "What the cache holds.", static_cast<double>(now.cache_bytes)),
       Gauge("stagefs_notifier_lag_seconds", "From learning of others' changes to the kernel's knowing them.",
             static_cast<double>(now.notifier_lag_ms) / 1e3)};

@@ -1,46 +1,37 @@
 #include "http_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "client_watch.h"
-#include "routes.h"
-#include "stagefs/byte_source.h"
+#include "dispatch.h"
+#include "incoming_body.h"
+#include "listen.h"
 #include "stagefs/posix_env.h"
-#include "stagefs/repositories.h"
-#include "wire/wire.h"
+#include "wire/status_bodies.h"
 
 namespace stagefs {
 namespace {
 
-// Bodies up to this stay in memory, larger ones go to an unnamed file below the root.
-constexpr size_t kBodyInMemoryMax = 1 << 20;
 // All of a request's headers.
 constexpr size_t kHeaderBytesMax = 32 << 10;
 // How much more of a body that is too large is read before the connection is cut: enough for most clients to
 // see the answer.
 constexpr uint64_t kDrainBytesMax = 16 << 20;
+constexpr size_t kRequestIdBytesMax = 128;
 constexpr size_t kThreadStackBytes = 1 << 20;
 
 // A request that is arriving.
 struct Arrival {
   HttpRequest request;
-  std::string memory;
-  UniqueFd spool;
-  uint64_t received = 0;
-  bool too_large = false;
-  Status trouble;
-  std::unique_ptr<HttpResponse> refused;
+  IncomingBody body;
   bool head_checked = false;
   std::string id;
 };
@@ -75,7 +66,7 @@ class MicrohttpdServer : public HttpServer {
   }
 
   Status Listen() {
-    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, Bind());
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, ListenOn(options_.address, options_.port, &port_));
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
     if (!options_.tls_key.empty()) {
       STAGEFS_ASSIGN_OR_RETURN(certificate_, ReadWholeFile(options_.tls_certificate));
@@ -111,39 +102,6 @@ class MicrohttpdServer : public HttpServer {
   uint16_t port() const override { return port_; }
 
  private:
-  Result<UniqueFd> Bind() {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    if (inet_pton(AF_INET, options_.address.c_str(), &v4->sin_addr) == 1) {
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(options_.port);
-      size = sizeof *v4;
-    } else if (inet_pton(AF_INET6, options_.address.c_str(), &v6->sin6_addr) == 1) {
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(options_.port);
-      size = sizeof *v6;
-    } else {
-      return Error(ErrorCode::kInvalidArgument, options_.address + " is not an IP address");
-    }
-    UniqueFd fd(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    const std::string where = options_.address + " port " + std::to_string(options_.port);
-    if (bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) {
-      if (errno == EADDRINUSE) {
-        return Error(ErrorCode::kBusy, where + " is in use: choose another port, or 0 for any free one");
-      }
-      return ErrnoError("listen on " + where);
-    }
-    if (listen(fd.get(), SOMAXCONN) != 0) return ErrnoError("listen on " + where);
-    if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0)
-      return ErrnoError("getsockname");
-    port_ = ntohs(storage.ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
-    return fd;
-  }
-
   // The target is decoded by us, segment by segment; the library must not do it first.
   static size_t KeepEscapes(void*, MHD_Connection*, char* text) { return std::strlen(text); }
 
@@ -153,7 +111,8 @@ class MicrohttpdServer : public HttpServer {
     return arrival.release();
   }
 
-  static void OnCompleted(void* self, MHD_Connection* connection, void** context, MHD_RequestTerminationCode) {
+  static void OnCompleted(void* self, MHD_Connection* connection, void** context,
+                          MHD_RequestTerminationCode) {
     delete static_cast<Arrival*>(*context);
     *context = nullptr;
     static_cast<MicrohttpdServer*>(self)->watch_.Restart(ClientOf(connection), /*answering=*/false);
@@ -185,74 +144,44 @@ class MicrohttpdServer : public HttpServer {
   // Called once with the head, then with each piece of the body, then at its end.
   MHD_Result Take(MHD_Connection* connection, const char* method, const char* data, size_t* size,
                   Arrival& arrival) {
-    if (!arrival.head_checked) {
-      arrival.head_checked = true;
-      arrival.request.method = method;
-      MHD_get_connection_values(connection, MHD_HEADER_KIND, &CollectHeader, &arrival.request.headers);
-      const auto& headers = arrival.request.headers;
-      const auto sent_id = headers.find("x-oxen-request-id");
-      arrival.id =
-          sent_id != headers.end() && sent_id->second.size() <= 128 ? sent_id->second : NewRequestId();
-      int64_t length = -1;
-      if (const auto sent = headers.find("content-length"); sent != headers.end()) {
-        std::from_chars(sent->second.data(), sent->second.data() + sent->second.size(), length);
-      }
-      arrival.refused = router_.CheckHead(arrival.request, length);
-      // Refused before the body is read: the client need not send it.
-      if (arrival.refused) return Send(connection, arrival, std::move(*arrival.refused));
-      return MHD_YES;
-    }
+    if (!std::exchange(arrival.head_checked, true)) return TakeHead(connection, method, arrival);
     if (*size > 0) {
-      Keep(arrival, data, *size);
+      arrival.body.Add(data, *size, root_.folder(), options_.body_bytes_max);
       *size = 0;
-      return arrival.received > options_.body_bytes_max + kDrainBytesMax ? MHD_NO : MHD_YES;
+      return arrival.body.received() > options_.body_bytes_max + kDrainBytesMax ? MHD_NO : MHD_YES;
     }
-    if (arrival.too_large) return Send(connection, arrival, Router::TooLarge(options_.body_bytes_max));
+    if (arrival.body.too_large()) {
+      return Send(connection, arrival, Router::TooLarge(options_.body_bytes_max).ToResponse());
+    }
     watch_.Restart(ClientOf(connection), /*answering=*/true);
     HttpResponse answer = Answer(arrival);
     watch_.Restart(ClientOf(connection), /*answering=*/false);
     return Send(connection, arrival, std::move(answer));
   }
 
-  void Keep(Arrival& arrival, const char* data, size_t size) {
-    arrival.received += size;
-    if (arrival.received > options_.body_bytes_max) {
-      arrival.too_large = true;
-      arrival.memory.clear();
-      arrival.spool.Reset();
-    }
-    if (arrival.too_large || !arrival.trouble) return;
-    arrival.memory.append(data, size);
-    if (arrival.memory.size() < kBodyInMemoryMax) return;
-    if (!arrival.spool.valid()) {
-      auto spool = OpenUnnamed(root_.folder());
-      if (!spool) {
-        arrival.trouble = spool.error();
-        return;
-      }
-      arrival.spool = std::move(*spool);
-    }
-    arrival.trouble = WriteAll(arrival.spool.get(), arrival.memory.data(), arrival.memory.size());
-    arrival.memory.clear();
+  MHD_Result TakeHead(MHD_Connection* connection, const char* method, Arrival& arrival) {
+    arrival.request.method = method;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, &CollectHeader, &arrival.request.headers);
+    const std::string& sent_id = arrival.request.Header("x-oxen-request-id");
+    const bool has_id = arrival.request.headers.contains("x-oxen-request-id");
+    arrival.id = has_id && sent_id.size() <= kRequestIdBytesMax ? sent_id : NewRequestId();
+    int64_t length = -1;
+    const std::string& sent_length = arrival.request.Header("content-length");
+    std::from_chars(sent_length.data(), sent_length.data() + sent_length.size(), length);
+    const OrRefusal<> checked = router_.CheckHead(arrival.request, length);
+    // Refused before the body is read: the client need not send it.
+    return checked ? MHD_YES : Send(connection, arrival, checked.error().ToResponse());
   }
 
   HttpResponse Answer(Arrival& arrival) {
-    if (arrival.trouble && arrival.spool.valid()) {
-      arrival.trouble = WriteAll(arrival.spool.get(), arrival.memory.data(), arrival.memory.size());
+    const auto body = arrival.body.Finish();
+    if (!body) {
+      std::fprintf(stderr, "stagefs: http: keep a request body: %s\n", body.error().message().c_str());
+      return Refuse(507, "internal_server_error", "Server trouble", "the body cannot be kept: disk full?")
+          .ToResponse();
     }
-    if (!arrival.trouble) {
-      std::fprintf(stderr, "stagefs: http: keep a request body: %s\n",
-                   arrival.trouble.error().message().c_str());
-      HttpResponse full;
-      full.status = 507;
-      full.body =
-          ErrorBody(507, "internal_server_error", "Server trouble", "the body cannot be kept: disk full?");
-      return full;
-    }
-    const auto body =
-        arrival.spool.valid() ? NewFileSource(arrival.spool.get()) : NewStringSource(arrival.memory);
-    arrival.request.body = body.get();
-    arrival.request.body_bytes = arrival.received;
+    arrival.request.body = body->get();
+    arrival.request.body_bytes = arrival.body.received();
     HttpResponse response = router_.Handle(arrival.request);
     arrival.request.body = nullptr;
     return response;
@@ -292,24 +221,6 @@ class MicrohttpdServer : public HttpServer {
 };
 
 }  // namespace
-
-Result<HttpOptions> HttpOptions::ParseListen(const std::string& text) {
-  const auto bad = [&] {
-    return Error(ErrorCode::kInvalidArgument,
-                 "--listen " + text + ": write ADDRESS:PORT, [V6ADDRESS]:PORT, or :PORT for loopback");
-  };
-  HttpOptions options;
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return bad();
-  std::string address = text.substr(0, colon);
-  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
-  if (address == "localhost") address = "127.0.0.1";
-  if (!address.empty()) options.address = address;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data() + colon + 1, end, options.port);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return bad();
-  return options;
-}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(Root& root, const HttpOptions& options) {
   if (options.tls_certificate.empty() != options.tls_key.empty()) {

@@ -1,20 +1,10 @@
 #include "routes.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <set>
-
-#include "handlers/handlers.h"
+#include <optional>
 
 namespace stagefs {
 namespace {
-
-// {name} stands for one segment, {name*} for all that follow the slash, also none. The first route that fits
-// counts.
-struct Route {
-  std::string_view method, pattern;
-  HttpResponse (*handle)(Call&);
-};
 
 #define REPO "/api/repos/{namespace}/{repo_name}"
 #define WORKSPACE REPO "/workspaces/{workspace_id}"
@@ -74,9 +64,9 @@ constexpr Route kRoutes[] = {
     {"GET", WORKSPACE, &GetWorkspace},
     {"DELETE", WORKSPACE, &DeleteWorkspace},
     {"POST", WORKSPACE "/validate", &ValidateUpload},
-    {"POST", WORKSPACE "/files/batch", &StageBatch},
-    {"POST", WORKSPACE "/files/batch/{directory*}", &StageBatch},
-    {"POST", WORKSPACE "/versions/{directory*}", &StageBatch},
+    {"POST", WORKSPACE "/files/batch", &StageBatch, &CheckBatch},
+    {"POST", WORKSPACE "/files/batch/{directory*}", &StageBatch, &CheckBatch},
+    {"POST", WORKSPACE "/versions/{directory*}", &StageBatch, &CheckBatch},
     {"DELETE", WORKSPACE "/versions", &RemoveFiles},
     {"DELETE", WORKSPACE "/files", &RemoveFiles},
     {"GET", WORKSPACE "/files/{path*}", &GetWorkspaceFile},
@@ -104,11 +94,6 @@ constexpr Route kRoutes[] = {
 #undef REPO
 #undef WORKSPACE
 
-struct Match {
-  std::vector<std::string> names;
-  std::string rest;
-};
-
 // The next segment of a pattern, which is shortened by it.
 std::string_view NextOf(std::string_view* pattern) {
   pattern->remove_prefix(1);
@@ -118,8 +103,8 @@ std::string_view NextOf(std::string_view* pattern) {
   return segment;
 }
 
-std::optional<Match> Matches(std::string_view pattern, const std::vector<std::string>& segments) {
-  Match match;
+std::optional<RouteMatch> Match(std::string_view pattern, const std::vector<std::string>& segments) {
+  RouteMatch match;
   size_t i = 0;
   while (!pattern.empty()) {
     const std::string_view wanted = NextOf(&pattern);
@@ -139,111 +124,26 @@ std::optional<Match> Matches(std::string_view pattern, const std::vector<std::st
   return i == segments.size() ? std::optional(std::move(match)) : std::nullopt;
 }
 
-bool IsLoopbackHost(std::string host) {
-  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1) == "[::1]";
-  host = host.substr(0, host.find(':'));
-  return host == "localhost" || host.starts_with("127.");
-}
-
-// Oxen/x.y.z older than 0.36.0, or without a version, may send what this server does not understand.
-bool IsOutdatedOxen(const std::string& user_agent) {
-  if (!user_agent.starts_with("Oxen/")) return false;
-  int major = -1, minor = -1, patch = -1;
-  if (std::sscanf(user_agent.c_str(), "Oxen/%d.%d.%d", &major, &minor, &patch) != 3) return true;
-  return major == 0 && minor < 36;
-}
-
-// Opens what the route's path names; an answer if it is not there.
-std::optional<HttpResponse> OpenNamed(const Route& route, Call& call) {
-  if (!route.pattern.starts_with("/api/repos/")) return std::nullopt;
-  const std::string text = call.names[0] + '/' + call.names[1];
-  const auto name = RepositoryName::Parse(text);
-  auto repository = name ? call.root.Open(*name) : Result<std::shared_ptr<Repository>>(name.error());
-  if (!repository) {
-    const ErrorCode code = repository.error().code();
-    if (code != ErrorCode::kNotFound && code != ErrorCode::kInvalidArgument) {
-      return ErrorReply(repository.error());
-    }
-    return JsonReply(404, NotFoundBody("Repository '" + text + "' not found"));
-  }
-  call.repository = std::move(*repository);
-  if (route.pattern.find("{workspace_id}") == std::string_view::npos) return std::nullopt;
-  auto workspace = Workspace::Open(*call.repository, call.names[2]);
-  if (!workspace) return ErrorReply(workspace.error());
-  call.workspace = std::move(*workspace);
-  return std::nullopt;
-}
-
 }  // namespace
 
-HttpResponse Router::TooLarge(uint64_t limit) {
-  return JsonReply(413,
-                   ErrorBody(413, "bad_request", "Payload Too Large",
-                             "the body is larger than " + std::to_string(limit) +
-                                 " bytes: send less at once, or start the server with a larger --max-body"));
-}
+bool Route::NamesRepository() const { return pattern.starts_with("/api/repos/"); }
+bool Route::NamesWorkspace() const { return pattern.find("{workspace_id}") != std::string_view::npos; }
 
-std::unique_ptr<HttpResponse> Router::CheckHead(const HttpRequest& request, int64_t content_length) const {
-  const auto refuse = [](HttpResponse response) {
-    return std::make_unique<HttpResponse>(std::move(response));
-  };
-  if (options_.loopback && !IsLoopbackHost(request.Header("host"))) {
-    return refuse(JsonReply(421, ErrorBody(421, "misdirected_request", "Misdirected Request",
-                                           "this server answers to localhost and 127.0.0.1 only")));
-  }
-  if (options_.authenticate) {
-    const std::string& authorization = request.Header("authorization");
-    std::string scheme = authorization.substr(0, 7);
-    std::transform(scheme.begin(), scheme.end(), scheme.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
-    if (scheme != "bearer " || !tokens_->Check(std::string_view(authorization).substr(7))) {
-      HttpResponse response = JsonReply(401, UnauthenticatedBody());
-      response.headers["www-authenticate"] = "Bearer";
-      return refuse(std::move(response));
-    }
-  }
-  if (content_length >= 0 && static_cast<uint64_t>(content_length) > options_.body_bytes_max) {
-    return refuse(TooLarge(options_.body_bytes_max));
-  }
-  return nullptr;
-}
-
-HttpResponse Router::Handle(const HttpRequest& request) {
-  const auto target = ParseTarget(request.raw_target);
-  if (!target) return BadRequest("the request target has a broken % escape");
-  const std::string& method = request.method == "HEAD" ? "GET" : request.method;
+RouteSearch FindRoute(std::string_view method, const std::vector<std::string>& segments) {
+  RouteSearch search;
   std::string_view pattern;  // The first that fits: what it allows is what Allow says.
-  std::set<std::string_view> allowed;
   for (const Route& route : kRoutes) {
-    auto match = Matches(route.pattern, target->segments);
+    auto match = Match(route.pattern, segments);
     if (!match) continue;
     if (pattern.empty()) pattern = route.pattern;
-    if (!route.method.empty() && route.method != method) {
-      if (route.pattern == pattern) allowed.insert(route.method);
-      continue;
+    if (route.method.empty() || route.method == method) {
+      match->route = &route;
+      search.match = std::move(match);
+      return search;
     }
-    Call call{
-        request, *target, root_, options_.body_bytes_max, std::move(match->names), std::move(match->rest),
-        nullptr, nullptr};
-    // In the order of Oxen's own checks: the body's kind and the query come before what it is about.
-    if (route.handle == &StageBatch) {
-      if (auto refused = CheckBatch(call)) return std::move(*refused);
-    }
-    if (IsOutdatedOxen(request.Header("user-agent"))) {
-      return JsonReply(426,
-                       ErrorBody(426, "update_required", "Update Required",
-                                 "Oxen CLI out of date. Pushing to OxenHub requires version >= 0.36.0."));
-    }
-    if (auto refused = OpenNamed(route, call)) return std::move(*refused);
-    return route.handle(call);
+    if (route.pattern == pattern) search.allowed.insert(route.method);
   }
-  if (allowed.empty()) return NoSuchRoute();
-  HttpResponse response =
-      JsonReply(405, ErrorBody(405, "bad_request", "Method Not Allowed", "see the Allow header"));
-  std::string& allow = response.headers["allow"];
-  for (const std::string_view one : allowed) allow += (allow.empty() ? "" : ", ") + std::string(one);
-  if (allowed.contains("GET")) allow += ", HEAD";
-  return response;
+  return search;
 }
 
 }  // namespace stagefs

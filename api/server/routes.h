@@ -1,37 +1,40 @@
-// Which route a request is for, and what comes before every route: Host, token, size, version of the client.
+// The table of routes, and which of them a request is for.
 #pragma once
 
-#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
 
-#include "http_message.h"
-#include "stagefs/repository.h"
-#include "stagefs/repositories.h"
-#include "token.h"
+#include "handlers/handlers.h"
 
 namespace stagefs {
 
-struct RouterOptions {
-  bool authenticate = true;
-  bool loopback = true;  // Then only loopback names are accepted as Host, whatever resolves to us.
-  uint64_t body_bytes_max = 0;
+// {name} stands for one segment, {name*} for all that follow the slash, also none. The first route that fits
+// counts. Without a method it is every one.
+struct Route {
+  std::string_view method, pattern;
+  Handler handle;
+  // Asked before what the path names is looked up: Oxen's own checks are in this order.
+  OrRefusal<> (*check)(const Call&) = nullptr;
+
+  bool NamesRepository() const;
+  bool NamesWorkspace() const;
 };
 
-// Safe for concurrent use. Outlived by the Root.
-class Router {
- public:
-  Router(Root& root, std::unique_ptr<Tokens> tokens, RouterOptions options)
-      : root_(root), tokens_(std::move(tokens)), options_(options) {}
-
-  // What can be said before the body arrives: an answer that refuses it, or nothing.
-  // `content_length`: -1 if the client did not say.
-  std::unique_ptr<HttpResponse> CheckHead(const HttpRequest& request, int64_t content_length) const;
-  HttpResponse Handle(const HttpRequest& request);
-  static HttpResponse TooLarge(uint64_t limit);
-
- private:
-  Root& root_;
-  const std::unique_ptr<Tokens> tokens_;
-  const RouterOptions options_;
+struct RouteMatch {
+  const Route* route = nullptr;
+  std::vector<std::string> names;  // What stands for each {name}.
+  std::string rest;                // What stands for {…*}, joined by '/'.
 };
+
+struct RouteSearch {
+  std::optional<RouteMatch> match;
+  // Without a match: the methods that this path has; none if it has no route.
+  std::set<std::string_view> allowed;
+};
+
+RouteSearch FindRoute(std::string_view method, const std::vector<std::string>& segments);
 
 }  // namespace stagefs

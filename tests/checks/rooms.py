@@ -1,4 +1,4 @@
-"""Includes of core that run upwards. A public header belongs to the room of the file that implements it.
+"""Includes of core and api that run upwards. A public header belongs to the room of the file that implements it.
 
 Prints each as FILE: HEADER (ROOM), and ends with 1 if there are any."""
 import pathlib
@@ -34,5 +34,15 @@ for file in sorted([*core.glob("**/*.cc"), *core.glob("**/*.h")]):
         target = room_of_include(file, header)
         if target != room and floor_of.get(target, 99) >= floor_of.get(room, -1):
             upwards.append(f"{file.relative_to(core.parent)}: {header} ({target})")
+
+# Of api, whose files name each other from api/ or within their room.
+API_FLOORS = ("wire", "handlers", "server")
+api = core.parent / "api"
+for file in sorted([*api.glob("*/*.cc"), *api.glob("*/*.h")]):
+    room = file.parent.name
+    for header in re.findall(r'^#include "([^"]+\.h)"', file.read_text(), re.M):
+        target = header.split("/")[0] if "/" in header else room
+        if target != "stagefs" and API_FLOORS.index(target) > API_FLOORS.index(room):
+            upwards.append(f"{file.relative_to(api.parent)}: {header} ({target})")
 print("\n".join(upwards))
 sys.exit(bool(upwards))

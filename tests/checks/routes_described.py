@@ -11,7 +11,7 @@ PREFIXES = {"": "", "REPO": REPO, "WORKSPACE": REPO + "/workspaces/{workspace_id
 
 routes = set()
 for method, prefix, rest, handler in re.findall(
-    r'\{"(\w*)", (REPO|WORKSPACE|)\s*(?:"([^"]*)")?, &(\w+)\}', (folder / "routes.cc").read_text()
+    r'\{"(\w*)", (REPO|WORKSPACE|)\s*(?:"([^"]*)")?, &(\w+)(?:, &\w+)?\}', (folder / "routes.cc").read_text()
 ):
     # OpenAPI 3.1 has no place for the method QUERY.
     if handler != "NotServed" and method != "QUERY":

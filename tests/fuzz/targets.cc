@@ -11,11 +11,12 @@
 #include <iterator>
 #include <string>
 
-#include "api/server/multipart.h"
 #include "api/server/token.h"
+#include "api/wire/multipart.h"
+#include "api/wire/read_text.h"
+#include "api/wire/wire_object.h"
 #include "stagefs/byte_source.h"
 #include "stagefs/uri.h"
-#include "api/wire/wire_in.h"
 #include "stagefs/content_hash.h"
 #include "stagefs/manifest.h"
 #include "stagefs/repo_path.h"

@@ -5,7 +5,7 @@
 set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libpq-dev postgresql libssl-dev libxxhash-dev nlohmann-json3-dev
 libexpected-dev libcli11-dev libcurl4-openssl-dev libpugixml-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
-[ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libpoco-dev libarchive-dev zlib1g-dev openssl
+[ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libarchive-dev zlib1g-dev openssl
 prometheus-cpp-dev"
 [ "${TOOLS:-0}" = 0 ] || packages="$packages thunar pcmanfm pcmanfm-qt nautilus dolphin tumbler zenity mousepad libreoffice-calc
 xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-utils vim nano ed perl zip unzip wget

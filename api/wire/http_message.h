@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "stagefs/manifest.h"
+#include "stagefs/byte_source.h"
 
 namespace stagefs {
 

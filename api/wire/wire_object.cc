@@ -1,4 +1,4 @@
-#include "wire_in.h"
+#include "wire_object.h"
 
 #include <nlohmann/json.hpp>
 

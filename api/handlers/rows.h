@@ -1,0 +1,32 @@
+// Rows of a repository's index that answers are made of. Nothing else here asks the index.
+// kNotFound where one that is looked for is not there, kCorrupt where one that must be there is not.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "stagefs/repository.h"
+#include "wire/views.h"
+
+namespace stagefs {
+
+Result<BranchInfo> FindBranch(Repository& repository, const std::string& name);
+Result<std::vector<BranchInfo>> ListBranches(Repository& repository);
+
+Result<CommitInfo> FindCommit(Repository& repository, const std::string& id);
+// What `whose` names: "the head of branch main".
+Result<CommitInfo> CommitAt(Repository& repository, CommitSeq seq, const std::string& whose);
+
+// By its id or name.
+Result<std::optional<WorkspaceInfo>> FindWorkspace(Repository& repository, const std::string& key);
+Result<std::vector<WorkspaceInfo>> ListWorkspaces(Repository& repository);
+
+// How many entries each workspace has staged; one that cannot be counted is left out.
+Result<std::vector<std::pair<WorkspaceInfo, int64_t>>> CountStaged(Repository& repository);
+
+// Fills in the hash of each change that has a version.
+Status FindHashes(Repository& repository, ChangesView* changes);
+
+}  // namespace stagefs

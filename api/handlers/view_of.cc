@@ -1,0 +1,83 @@
+#include "view_of.h"
+
+#include "rows.h"
+#include "stagefs/history.h"
+#include "stagefs/status.h"
+
+namespace stagefs {
+namespace {
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
+// Where a line is printed; null for kinds that are not.
+ChangesView::List* ListFor(ChangesView& view, StatusLine::Kind kind) {
+  switch (kind) {
+    case StatusLine::Kind::kAdded: return &view.added;
+    case StatusLine::Kind::kModified: return &view.modified;
+    case StatusLine::Kind::kRemoved: return &view.removed;
+    case StatusLine::Kind::kRenamed:
+    case StatusLine::Kind::kScratch:
+    case StatusLine::Kind::kSymlink:
+    case StatusLine::Kind::kEmptyFolder: break;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Result<CommitView> ViewOf(Repository& repository, const CommitInfo& commit) {
+  STAGEFS_ASSIGN_OR_RETURN(auto parents, History(repository).ParentsOf(commit));
+  return CommitView{commit, std::move(parents)};
+}
+
+Result<std::vector<CommitView>> ViewsOf(Repository& repository, const std::vector<CommitInfo>& commits) {
+  std::vector<CommitView> views;
+  for (const CommitInfo& commit : commits) {
+    STAGEFS_ASSIGN_OR_RETURN(CommitView view, ViewOf(repository, commit));
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+Result<BranchView> ViewOf(Repository& repository, const BranchInfo& branch) {
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo head,
+                           CommitAt(repository, branch.head, "the head of branch " + branch.name));
+  return BranchView{branch.name, head.id};
+}
+
+Result<WorkspaceView> ViewOf(Repository& repository, const WorkspaceInfo& workspace) {
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base,
+                           CommitAt(repository, workspace.base, "the base commit of a workspace"));
+  STAGEFS_ASSIGN_OR_RETURN(CommitView view, ViewOf(repository, base));
+  return WorkspaceView{workspace, std::move(view)};
+}
+
+Result<RevisionView> ViewOf(Repository& repository, const Revision& revision) {
+  RevisionView view;
+  view.name = revision.name;
+  STAGEFS_ASSIGN_OR_RETURN(view.commit, ViewOf(repository, revision.commit));
+  if (revision.branch) view.branch = BranchView{revision.branch->name, revision.commit.id};
+  if (revision.workspace) view.workspace = WorkspaceView{*revision.workspace, view.commit};
+  return view;
+}
+
+Result<ChangesView> ViewChanges(Workspace& workspace, const RepoPath& path, const PageView& page) {
+  ChangesView view;
+  view.added.page = view.modified.page = view.removed.page = page;
+  STAGEFS_RETURN_IF_ERROR(ForEachChange(workspace, [&](const StatusLine& line) -> Status {
+    ChangesView::List* list = ListFor(view, line.kind);
+    if (list == nullptr || !IsAtOrBelow(line.path, path.str())) return {};
+    if (list != &view.removed) ++view.folders[ParentOf(line.path)];
+    if (page.Shows(list->page.total_entries++)) {
+      list->entries.push_back({line.path, line.version, "", line.size_bytes});
+    }
+    return {};
+  }));
+  STAGEFS_RETURN_IF_ERROR(FindHashes(workspace.repository(), &view));
+  return view;
+}
+
+}  // namespace stagefs

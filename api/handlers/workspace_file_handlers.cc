@@ -1,0 +1,70 @@
+// Files of a workspace: read, moved, removed.
+#include "handlers.h"
+#include "rows.h"
+#include "stagefs/revision.h"
+#include "wire/file_reply.h"
+#include "wire/file_type.h"
+#include "wire/reply.h"
+#include "wire/requests.h"
+#include "wire/status_bodies.h"
+#include "wire/workspace_bodies.h"
+
+namespace stagefs {
+namespace {
+
+Refusal NoResource(const std::string& path) {
+  return NotFound("Resource not found", "Could not find path: " + path);
+}
+
+Result<std::unique_ptr<RevisionTree>> OpenTree(Call& call) {
+  STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, call.workspace->Info());
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base,
+                           CommitAt(*call.repository, info.base, "the base commit of a workspace"));
+  return RevisionTree::Open(*call.repository, {info.uid, base, std::nullopt, info});
+}
+
+}  // namespace
+
+Reply GetWorkspaceFile(Call& call) {
+  if (call.AsksForThumbnail()) return NotServed(call);
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, call.Path());
+  STAGEFS_ASSIGN_OR_RETURN(const auto tree, OpenTree(call));
+  STAGEFS_ASSIGN_OR_RETURN(const Located at,
+                           Try(tree->Find(path)).On({ErrorCode::kNotFound, ErrorCode::kNotDirectory}, [&] {
+                             return NoResource(call.rest);
+                           }));
+  if (at.entry.kind != EntryKind::kFile) return NoResource(call.rest);
+  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree->VersionOf(at.entry));
+  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, tree->OpenVersion(version));
+  return BytesReply(call.request, version, *bytes, FileTypeOf(path.str()).mime_type);
+}
+
+Reply MoveWorkspaceFile(Call& call) {
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath from, call.Path());
+  STAGEFS_ASSIGN_OR_RETURN(const std::string text, call.Text());
+  STAGEFS_ASSIGN_OR_RETURN(const Move move, OrBadStatus(ReadMove(text)));
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath to, OrBadRequest(RepoPath::Parse(move.to)));
+  STAGEFS_RETURN_IF_ERROR(Try(call.workspace->MovePath(from, to))
+                              .On({ErrorCode::kExists},
+                                  [] { return BadStatus(400, "new_path already exists in the repository"); })
+                              .On({ErrorCode::kNotFound}, [&] { return NoResource(call.rest); }));
+  return StatusReply(kUpdated);
+}
+
+Reply RemoveFiles(Call& call) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto paths, call.Texts());
+  std::vector<std::string> failed;
+  for (const std::string& raw : paths) {
+    const auto path = RepoPath::Parse(raw);
+    const Status removed = path ? call.workspace->RemovePath(*path) : Status(path.error());
+    if (removed) continue;
+    if (removed.error().code() == ErrorCode::kIo || removed.error().code() == ErrorCode::kNoSpace) {
+      return removed.error();
+    }
+    failed.push_back(raw);
+  }
+  if (failed.empty()) return JsonReply(200, PathsBody("success", kDeleted, {}));
+  return JsonReply(206, PathsBody("error", "resource_not_found", failed));
+}
+
+}  // namespace stagefs

@@ -1,0 +1,25 @@
+#include "http_options.h"
+
+#include <charconv>
+
+namespace stagefs {
+
+Result<HttpOptions> HttpOptions::ParseListen(const std::string& text) {
+  const auto bad = [&] {
+    return Error(ErrorCode::kInvalidArgument,
+                 "--listen " + text + ": write ADDRESS:PORT, [V6ADDRESS]:PORT, or :PORT for loopback");
+  };
+  HttpOptions options;
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return bad();
+  std::string address = text.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  if (address == "localhost") address = "127.0.0.1";
+  if (!address.empty()) options.address = address;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + colon + 1, end, options.port);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return bad();
+  return options;
+}
+
+}  // namespace stagefs

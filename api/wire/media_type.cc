@@ -1,0 +1,25 @@
+#include "media_type.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace stagefs {
+
+std::string MediaTypeOf(const HttpRequest& request) {
+  std::string type = request.Header("content-type");
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.pop_back();
+  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
+  return type;
+}
+
+bool IsJson(const std::string& media_type) {
+  const size_t slash = media_type.find('/');
+  if (slash == std::string::npos) return false;
+  const std::string subtype = media_type.substr(slash + 1);
+  return subtype == "json" || subtype.ends_with("+json");
+}
+
+bool IsForm(const HttpRequest& request) { return MediaTypeOf(request).starts_with("multipart/"); }
+
+}  // namespace stagefs

@@ -1,0 +1,34 @@
+#include "revision_bodies.h"
+
+#include "body_json.h"
+#include "status_bodies.h"
+#include "stagefs/text.h"
+
+namespace stagefs {
+
+using namespace wire;
+
+std::string RevisionBody(const RevisionView& revision, const std::string& path) {
+  Json body = Base("success", kFound);
+  body["resource"] = ResourceOf(revision, path);
+  return Dump(body);
+}
+
+std::string EntryBody(const EntryView& entry, const RevisionView& revision) {
+  Json body = Base("success", kFound);
+  body["entry"] = ToJson(entry, revision);
+  return Dump(body);
+}
+
+std::string DirectoryBody(const ListingView& listing, const RevisionView& revision) {
+  Json body = Base("success", kFound);
+  body["dir"] = ToJson(listing.folder, revision);
+  body["entries"] = Json::array();
+  for (const EntryView& entry : listing.entries) body["entries"].push_back(ToJson(entry, revision));
+  body["resource"] = {{"path", ToDisplayUtf8(listing.folder.path)}, {"version", revision.name}};
+  body["metadata"] = {{"dir", {{"data_types", DataTypes(listing.data_types)}}}};
+  AddPage(body, listing.page);
+  return Dump(body);
+}
+
+}  // namespace stagefs
