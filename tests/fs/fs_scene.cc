@@ -19,10 +19,11 @@ void OtherProcess::Stage(const std::string& path, const std::string& text) {
 
 void OtherProcess::Remove(const std::string& path) { Ok(workspace_->RemovePath(Value(RepoPath::Parse(path)))); }
 
-FsScene::FsScene(MountOptions options) {
+FsScene::FsScene(MountOptions options, Notifier notifier) {
   options.mountpoint = "/nowhere";
   fs_ = Value(StageFs::OfWorkspace(repository(), "w", options));
   Ok(fs_->registration()->Note());
+  if (notifier == Notifier::kNobodyWaits) fs_->notifier().Stop();
 }
 
 FsScene::~FsScene() {
@@ -65,13 +66,13 @@ void FsScene::Save(const std::string& path, const std::string& text) {
   const auto found = fs_->LookUp(FolderOf(path), NameOf(path));
   const bool is_there = found && found->attributes.id != 0;
   auto handle = is_there ? Open(path, O_WRONLY | O_TRUNC) : Create(path);
-  Put(*handle, text);
-  Close(std::move(handle));
+  WriteTo(*handle, text);
+  CloseFile(std::move(handle));
 }
 
 std::string FsScene::Load(const std::string& path) {
   const auto handle = Open(path, O_RDONLY);
-  std::string text = Get(*handle);
+  std::string text = ReadAll(*handle);
   handle->Release();
   return text;
 }
@@ -105,11 +106,11 @@ Told FsScene::Refresh() {
   return told;
 }
 
-void Put(FileHandle& handle, const std::string& text, off_t offset) {
+void WriteTo(FileHandle& handle, const std::string& text, off_t offset) {
   REQUIRE(Value(handle.Write(text.data(), text.size(), offset)) == text.size());
 }
 
-std::string Get(FileHandle& handle) {
+std::string ReadAll(FileHandle& handle) {
   std::string text = Value(handle.Read(1 << 20, 0)).bytes;
   const auto file = Value(handle.Read(1 << 20, 0)).file;
   if (!file) return text;
@@ -120,7 +121,7 @@ std::string Get(FileHandle& handle) {
   return text;
 }
 
-void Close(std::unique_ptr<FileHandle> handle) {
+void CloseFile(std::unique_ptr<FileHandle> handle) {
   Ok(handle->Flush());
   handle->Release();
 }

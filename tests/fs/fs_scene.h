@@ -27,7 +27,10 @@ class OtherProcess {
 
 class FsScene : public Scene {
  public:
-  explicit FsScene(MountOptions options = {});
+  // No thread of its own tells the kernel anything: Refresh() does. kNobodyWaits: so changes of this process do not wait
+  // for it.
+  enum class Notifier { kNobodyWaits, kIsWaitedFor };
+  explicit FsScene(MountOptions options = {}, Notifier notifier = Notifier::kNobodyWaits);
   ~FsScene();
   StageFs& fs() { return *fs_; }
 
@@ -53,9 +56,9 @@ class FsScene : public Scene {
   std::unique_ptr<StageFs> fs_;
 };
 
-void Put(FileHandle& handle, const std::string& text, off_t offset = 0);
-std::string Get(FileHandle& handle);
+void WriteTo(FileHandle& handle, const std::string& text, off_t offset = 0);
+std::string ReadAll(FileHandle& handle);
 // Flushed and released, as close() does it.
-void Close(std::unique_ptr<FileHandle> handle);
+void CloseFile(std::unique_ptr<FileHandle> handle);
 
 }  // namespace stagefs::test
