@@ -93,6 +93,15 @@ TEST_CASE("InboxFolder: a manifest is staged when it is closed", "[fs][control]"
   CHECK(scene.Names(".stagefs/inbox/photos") == Lines{"list.sum", "list.sum.result.json"});
 }
 
+TEST_CASE("InboxFolder: a manifest that is being written is found before it is stored", "[fs][control]") {
+  FsScene scene;
+  auto handle = scene.Create(".stagefs/inbox/list.part");
+  WriteTo(*handle, "half");
+  CHECK(scene.Find(".stagefs/inbox/list.part") == handle->node()->id);
+  CHECK(scene.AttributesOf(".stagefs/inbox/list.part").size_bytes == 4);
+  CloseFile(std::move(handle));
+}
+
 TEST_CASE("InboxFolder: a malformed manifest is refused at its close and stays readable", "[fs][control]") {
   FsScene scene;
   auto handle = scene.Create(".stagefs/inbox/list.json");
