@@ -1,7 +1,7 @@
 // What the kernel must be told: finds what others changed by comparing what the kernel knows with what is.
 //
-// One thread waits and refreshes, and holds no lock while it tells the kernel anything: a request that did so could wait
-// for itself. Everybody else only notes that there is something to look at.
+// One thread waits and refreshes, and holds no lock while it tells the kernel anything: a request that did so could
+// wait for itself. Everybody else only notes that there is something to look at.
 #pragma once
 
 #include <atomic>

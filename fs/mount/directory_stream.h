@@ -49,9 +49,10 @@ class FolderPages {
   virtual void End(off_t names) { (void)names; }
 };
 
-// Offsets count names: 1 and 2 are those after "." and "..". A listing that goes on where it stopped neither repeats nor
-// leaves out a name that was there all the time: it knows the last name it handed out, and names are sorted. A name that
-// is made or removed meanwhile may be in it or not. An offset that was passed already starts anew from the first name.
+// Offsets count names: 1 and 2 are those after "." and "..". A listing that goes on where it stopped neither repeats
+// nor leaves out a name that was there all the time: it knows the last name it handed out, and names are sorted. A
+// name that is made or removed meanwhile may be in it or not. An offset that was passed already starts anew from the
+// first name.
 //
 // Safe for concurrent use: one List() at a time.
 class DirectoryStream {

@@ -9,8 +9,8 @@
 
 namespace stagefs {
 
-// Safe for concurrent use. Whoever takes it from the kernel calls Release() first; a handle that goes without it, as all
-// do when a mount ends under open files, gives nothing back.
+// Safe for concurrent use. Whoever takes it from the kernel calls Release() first; a handle that goes without it, as
+// all do when a mount ends under open files, gives nothing back.
 class FileHandle {
  public:
   FileHandle(Repository& repository, std::shared_ptr<Node> node) : repository_(repository), node_(std::move(node)) {}

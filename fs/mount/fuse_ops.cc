@@ -327,7 +327,7 @@ void ReleaseDir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void FSyncDir(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
-  Reply(request, "fsyncdir", FsOf(request).SyncAll());
+  Reply(request, "fsyncdir", FsOf(request).repository().SyncAll());
 }
 
 void StatFs(fuse_req_t request, fuse_ino_t) {

@@ -65,8 +65,8 @@ struct Node {
   struct Extra {
     std::string path;                // Inbox: the directory; recovered: the path; text: its name.
     std::string target;              // Symbolic links.
-    // While it has handles, or waits to be staged. Set by InodeTable::SetOpen(). Nodes only know that there is one: what
-    // it is, OpenFiles knows.
+    // While it has handles, or waits to be staged. Set by InodeTable::SetOpen(). Nodes only know that there is one:
+    // what it is, OpenFiles knows.
     std::shared_ptr<OpenFile> open;
     int64_t touched_ns = 0;          // Folders: the newest change made through the mount.
     std::set<std::string> absent;    // Folders: names the kernel was told to remember as missing.

@@ -1,5 +1,5 @@
-// The nodes of one mount, shared by everything that answers the kernel: InodeTable under its lock, and what follows from
-// looking a name up.
+// The nodes of one mount, shared by everything that answers the kernel: InodeTable under its lock, and what follows
+// from looking a name up.
 #pragma once
 
 #include <atomic>

@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "stagefs/posix_env.h"
-#include "stagefs/version_source.h"
 
 namespace stagefs {
 

@@ -1,8 +1,8 @@
 // The open files of one mount: which OpenFile belongs to a node, and what follows when it is flushed, closed, renamed
 // or removed.
 //
-// Locks, in the order they may be taken: an OpenFile's flushing(), its mutex(), the nodes'. Core is never called with the
-// nodes' lock held.
+// Locks, in the order they may be taken: an OpenFile's flushing(), its mutex(), the nodes'. Core is never called with
+// the nodes' lock held.
 #pragma once
 
 #include <functional>

@@ -15,8 +15,8 @@ struct Created {
   std::unique_ptr<FileHandle> handle;
 };
 
-// Safe for concurrent use. Nodes are of kinds that this place is for. What a place does not do is refused: kNotDirectory
-// and kIsDirectory where the node cannot have it, kPermission for changes.
+// Safe for concurrent use. Nodes are of kinds that this place is for. What a place does not do is refused:
+// kNotDirectory and kIsDirectory where the node cannot have it, kPermission for changes.
 class Place {
  public:
   virtual ~Place();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 

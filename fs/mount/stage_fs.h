@@ -44,8 +44,6 @@ class StageFs {
   Status Remove(NodeId parent, const std::string& name);
   Status Rename(NodeId parent, const std::string& name, NodeId new_parent, const std::string& new_name,
                 RenameMode mode);
-  // All that was acknowledged survives power loss.
-  Status SyncAll() { return repository_.SyncAll(); }
 
   const MountOptions& options() const { return options_; }
   Repository& repository() { return repository_; }

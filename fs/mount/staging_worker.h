@@ -10,8 +10,8 @@ namespace stagefs {
 
 class StagingWorker {
  public:
-  // `stage_queued` stages all that is queued. It is called from one thread: at the start, for what a crash kept waiting,
-  // and after each Wake().
+  // `stage_queued` stages all that is queued. It is called from one thread: at the start, for what a crash kept
+  // waiting, and after each Wake().
   explicit StagingWorker(std::function<void()> stage_queued);
   // What is being staged is finished first.
   ~StagingWorker();

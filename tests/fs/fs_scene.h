@@ -27,8 +27,8 @@ class OtherProcess {
 
 class FsScene : public Scene {
  public:
-  // No thread of its own tells the kernel anything: Refresh() does. kNobodyWaits: so changes of this process do not wait
-  // for it.
+  // No thread of its own tells the kernel anything: Refresh() does. kNobodyWaits: so changes of this process do not
+  // wait for it.
   enum class Notifier { kNobodyWaits, kIsWaitedFor };
   explicit FsScene(MountOptions options = {}, Notifier notifier = Notifier::kNobodyWaits);
   ~FsScene();

@@ -8,8 +8,8 @@
 
 namespace stagefs {
 
-// Its folders and files. A folder is there if the tree has it, if mkdir made it, or if its name looks like no manifest's:
-// then it is taken for one that a manifest is about to be written into.
+// Its folders and files. A folder is there if the tree has it, if mkdir made it, or if its name looks like no
+// manifest's: then it is taken for one that a manifest is about to be written into.
 class InboxFolder : public ControlPlace {
  public:
   using ControlPlace::ControlPlace;

@@ -4,6 +4,7 @@
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
 #include "stagefs/text.h"
+#include "stagefs/version_source.h"
 
 namespace stagefs {
 
