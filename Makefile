@@ -33,7 +33,7 @@ CATCH_LIBS = $(shell pkg-config --silence-errors --libs catch2)  # Version 3 has
 PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
 
 CORE := $(wildcard core/*/*.cc core/*/*/*.cc)
-FS := $(wildcard fs/*/*.cc)
+FS := $(wildcard fs/*/*.cc fs/*/*/*.cc)
 API := $(if $(filter 1,$(HTTP)),$(wildcard api/*/*.cc))
 TESTS := $(wildcard tests/*.cc tests/core/*.cc tests/fs/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/api/*.cc))
 BENCHES := $(addprefix $(OUT)/,stage_bench fs_bench null_link)

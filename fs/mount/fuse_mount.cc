@@ -85,28 +85,29 @@ class Session {
 }  // namespace
 
 Status ServeMount(Repository& repository, const MountRequest& request) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto fs, StageFs::Create(repository, request.workspace, request.options));
+  STAGEFS_ASSIGN_OR_RETURN(const auto fs, StageFs::OfWorkspace(repository, request.workspace, request.options));
   std::string options = "fsname=stagefs#" + repository.name().ToString() + ":" + request.workspace +
                         ",subtype=stagefs,default_permissions";
   if (request.options.read_only) options += ",ro";
   if (request.allow_other) options += ",allow_other";
   FuseArgs args(options);
-  WindowPoker poker(*fs, request.options.mountpoint);  // Outlives the session.
+  WindowPoker poker(fs->nodes(), fs->tree(), request.options.mountpoint);  // Outlives the session.
   FuseContext context{*fs, request.debug, poker, request.on_ready};
   Status noted;
   {
     Session session(args.get(), &context);
     STAGEFS_RETURN_IF_ERROR(session.Mount(request.options.mountpoint));
-    STAGEFS_RETURN_IF_ERROR(fs->NoteMounted());
+    STAGEFS_RETURN_IF_ERROR(fs->registration()->Note());
     // The only thread that tells the kernel anything: a request that did so could wait for itself.
     std::thread notifier([&] {
-      while (fs->WaitForChange()) {
+      while (fs->notifier().WaitForChange()) {
         const auto begun = std::chrono::steady_clock::now();
-        fs->Refresh({[&](NodeId parent, const std::string& name) {
-                       fuse_lowlevel_notify_inval_entry(session.get(), parent, name.data(), name.size());
-                     },
-                     [&](NodeId id) { fuse_lowlevel_notify_inval_inode(session.get(), id, -1, 0); },
-                     [&](std::vector<StageFs::ChangedFolder> changed) { poker.Add(std::move(changed)); }});
+        fs->notifier().Refresh(
+            {[&](NodeId parent, const std::string& name) {
+               fuse_lowlevel_notify_inval_entry(session.get(), parent, name.data(), name.size());
+             },
+             [&](NodeId id) { fuse_lowlevel_notify_inval_inode(session.get(), id, -1, 0); },
+             [&](std::vector<ChangedFolder> changed) { poker.Add(std::move(changed)); }});
         const auto took = std::chrono::steady_clock::now() - begun;
         Counters().notifier_lag_ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
       }
@@ -116,7 +117,7 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
     fs->Stop();
     notifier.join();
     fs->KeepUnstaged();
-    noted = fs->NoteUnmounted();
+    noted = fs->registration()->Erase();
   }
   STAGEFS_RETURN_IF_ERROR(repository.SyncAll());
   return noted;

@@ -4,7 +4,8 @@
 #include <functional>
 #include <string>
 
-#include "stage_fs.h"
+#include "attributes.h"
+#include "stagefs/repository.h"
 
 namespace stagefs {
 

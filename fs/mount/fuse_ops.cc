@@ -28,7 +28,8 @@ constexpr unsigned kRenameExchange = 2;
 
 FuseContext& ContextOf(fuse_req_t request) { return *static_cast<FuseContext*>(fuse_req_userdata(request)); }
 StageFs& FsOf(fuse_req_t request) { return ContextOf(request).fs; }
-Handle& HandleOf(const fuse_file_info* info) { return *reinterpret_cast<Handle*>(info->fh); }
+FileHandle& FileOf(const fuse_file_info* info) { return *reinterpret_cast<FileHandle*>(info->fh); }
+DirectoryStream& FolderOf(const fuse_file_info* info) { return *reinterpret_cast<DirectoryStream*>(info->fh); }
 
 bool IsPoke(fuse_req_t request) { return ContextOf(request).poker.Asks(fuse_req_ctx(request)->pid); }
 
@@ -138,7 +139,7 @@ void SetAttr(fuse_req_t request, fuse_ino_t id, struct stat* stat, int what, fus
   }
   // Owner, group and access time are shown as mounted; refusing them would stop rsync, install and tar.
   ReplyAttributes(request, "setattr",
-                  FsOf(request).SetAttributesOf(id, set, info != nullptr ? &HandleOf(info) : nullptr));
+                  FsOf(request).SetAttributesOf(id, set, info != nullptr ? &FileOf(info) : nullptr));
 }
 
 void ReadLink(fuse_req_t request, fuse_ino_t id) {
@@ -181,41 +182,37 @@ void Link(fuse_req_t request, fuse_ino_t id, fuse_ino_t parent, const char* name
   ReplyEntry(request, "link", FsOf(request).Link(id, parent, name));
 }
 
-void KeepHandle(fuse_req_t request, std::unique_ptr<Handle> handle, fuse_file_info* info) {
-  info->fh = reinterpret_cast<uint64_t>(handle.get());
-  auto handles = ContextOf(request).handles.Lock();
-  handles->emplace(handle.get(), std::move(handle));
-}
-
-void GiveHandle(fuse_req_t request, std::unique_ptr<Handle> handle, fuse_file_info* info) {
-  const NodeKind kind = handle->node->kind;
+void KeepFile(fuse_req_t request, std::unique_ptr<FileHandle> handle, fuse_file_info* info) {
+  const NodeKind kind = handle->node()->kind;
   info->direct_io = kind == NodeKind::kText || kind == NodeKind::kCommand;
   // Content that is replaced from outside gets a new inode, so what is cached for one stays right.
   info->keep_cache = kind == NodeKind::kFile || kind == NodeKind::kVersion;
-  info->noflush = !handle->writes && kind != NodeKind::kCommand;
-  KeepHandle(request, std::move(handle), info);
+  info->noflush = !handle->writes() && kind != NodeKind::kCommand;
+  info->fh = reinterpret_cast<uint64_t>(handle.get());
+  auto files = ContextOf(request).files.Lock();
+  files->emplace(handle.get(), std::move(handle));
 }
 
-void TakeHandle(FuseContext& context, fuse_file_info* info) {
-  auto node = context.handles.Lock()->extract(&HandleOf(info));
-  if (!node.empty()) context.fs.Release(std::move(node.mapped()));
+void ReleaseFile(FuseContext& context, fuse_file_info* info) {
+  auto file = context.files.Lock()->extract(&FileOf(info));
+  if (!file.empty()) file.mapped()->Release();
 }
 
 void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto handle = FsOf(request).Open(id, info->flags);
   if (!handle) return Fail(request, "open", handle.error());
   FuseContext& context = ContextOf(request);
-  GiveHandle(request, std::move(*handle), info);
-  if (fuse_reply_open(request, info) == -ENOENT) TakeHandle(context, info);
+  KeepFile(request, std::move(*handle), info);
+  if (fuse_reply_open(request, info) == -ENOENT) ReleaseFile(context, info);
 }
 
 void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
   auto created = FsOf(request).CreateFile(parent, name, mode);
   if (!created) return Fail(request, "create", created.error());
   FuseContext& context = ContextOf(request);
-  GiveHandle(request, std::move(created->handle), info);
+  KeepFile(request, std::move(created->handle), info);
   const fuse_entry_param entry = EntryOf(created->found, context.fs.options());
-  if (fuse_reply_create(request, &entry, info) == -ENOENT) TakeHandle(context, info);
+  if (fuse_reply_create(request, &entry, info) == -ENOENT) ReleaseFile(context, info);
 }
 
 void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
@@ -238,12 +235,12 @@ void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
   }
   auto created = FsOf(request).CreateFile(parent, name, mode);
   if (!created) return Fail(request, "mknod", created.error());
-  FsOf(request).Release(std::move(created->handle));
+  created->handle->Release();
   ReplyEntry(request, "mknod", created->found);
 }
 
 void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  const auto answer = FsOf(request).Read(HandleOf(info), size, offset);
+  const auto answer = FileOf(info).Read(size, offset);
   if (!answer) return Fail(request, "read", answer.error());
   if (!answer->file) {
     fuse_reply_buf(request, answer->bytes.data(), answer->bytes.size());
@@ -258,37 +255,39 @@ void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_i
 
 void Write(fuse_req_t request, fuse_ino_t, const char* data, size_t size, off_t offset,
            fuse_file_info* info) {
-  const auto written = FsOf(request).Write(HandleOf(info), data, size, offset);
+  const auto written = FileOf(info).Write(data, size, offset);
   if (!written) return Fail(request, "write", written.error());
   fuse_reply_write(request, *written);
 }
 
 void Flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  Reply(request, "flush", FsOf(request).Flush(HandleOf(info)));
+  Reply(request, "flush", FileOf(info).Flush());
 }
 
 void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  TakeHandle(ContextOf(request), info);
+  ReleaseFile(ContextOf(request), info);
   fuse_reply_err(request, 0);
 }
 
 void FSync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
-  Reply(request, "fsync", FsOf(request).Sync(HandleOf(info)));
+  Reply(request, "fsync", FileOf(info).Sync());
 }
 
 void OpenDir(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
-  auto handle = FsOf(request).OpenFolder(id);
-  if (!handle) return Fail(request, "opendir", handle.error());
+  auto folder = FsOf(request).OpenFolder(id);
+  if (!folder) return Fail(request, "opendir", folder.error());
   FuseContext& context = ContextOf(request);
-  KeepHandle(request, std::move(*handle), info);
-  if (fuse_reply_open(request, info) == -ENOENT) TakeHandle(context, info);
+  const DirectoryStream* const key = folder->get();
+  info->fh = reinterpret_cast<uint64_t>(key);
+  context.folders.Lock()->emplace(key, std::move(*folder));
+  if (fuse_reply_open(request, info) == -ENOENT) context.folders.Lock()->erase(key);
 }
 
 void ReadDirBoth(fuse_req_t request, size_t size, off_t offset, fuse_file_info* info, bool plus) {
   StageFs& fs = FsOf(request);
   std::vector<char> buffer(size);
   size_t used = 0;
-  const Status status = fs.List(HandleOf(info), offset, plus, [&](const StageFs::Name& name) {
+  const Status status = FolderOf(info).List(offset, plus, [&](const DirectoryStream::Name& name) {
     size_t needed = 0;
     char* const at = buffer.data() + used;
     const size_t left = size - used;
@@ -323,16 +322,16 @@ void ReadDirPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse
 }
 
 void ReleaseDir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  TakeHandle(ContextOf(request), info);
+  ContextOf(request).folders.Lock()->erase(&FolderOf(info));
   fuse_reply_err(request, 0);
 }
 
-void FSyncDir(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
-  Reply(request, "fsyncdir", FsOf(request).Sync(HandleOf(info)));
+void FSyncDir(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
+  Reply(request, "fsyncdir", FsOf(request).repository().SyncAll());
 }
 
 void StatFs(fuse_req_t request, fuse_ino_t) {
-  const auto space = FsOf(request).GetSpace();
+  const auto space = FsOf(request).repository().versions().GetSpace();
   if (!space) return Fail(request, "statfs", space.error());
   struct statvfs info {};
   info.f_bsize = info.f_frsize = space->block_bytes;
@@ -372,11 +371,11 @@ void SetXattr(fuse_req_t request, fuse_ino_t, const char*, const char*, size_t, 
 void RemoveXattr(fuse_req_t request, fuse_ino_t, const char*) { fuse_reply_err(request, EOPNOTSUPP); }
 
 void FAllocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
-  Reply(request, "fallocate", FsOf(request).Allocate(HandleOf(info), mode, offset, length));
+  Reply(request, "fallocate", FileOf(info).Allocate(mode, offset, length));
 }
 
 void LSeek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
-  const auto found = FsOf(request).Seek(HandleOf(info), offset, whence);
+  const auto found = FileOf(info).Seek(offset, whence);
   if (!found) {
     fuse_reply_err(request, found.error().code() == ErrorCode::kUnsupported ? EINVAL : ENXIO);
     return;
@@ -386,7 +385,7 @@ void LSeek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_i
 
 void CopyFileRange(fuse_req_t request, fuse_ino_t, off_t offset_in, fuse_file_info* in, fuse_ino_t,
                    off_t offset_out, fuse_file_info* out, size_t length, int) {
-  const auto copied = FsOf(request).CopyRange(HandleOf(in), offset_in, HandleOf(out), offset_out, length);
+  const auto copied = FileOf(out).CopyFrom(FileOf(in), offset_in, offset_out, length);
   if (!copied) return Fail(request, "copy_file_range", copied.error());
   fuse_reply_write(request, *copied);
 }

@@ -19,7 +19,8 @@ struct FuseContext {
   const WindowPoker& poker;        // Its requests are answered without doing anything.
   std::function<void()> on_ready;  // The kernel has said hello: the mount answers.
   // What the kernel has open. It goes without giving anything back when the mount ends under open files.
-  Guarded<std::map<const Handle*, std::unique_ptr<Handle>>> handles{};
+  Guarded<std::map<const FileHandle*, std::unique_ptr<FileHandle>>> files{};
+  Guarded<std::map<const DirectoryStream*, std::unique_ptr<DirectoryStream>>> folders{};
 };
 
 const fuse_lowlevel_ops& FuseOperations();

@@ -25,6 +25,26 @@ NodeKind KindOf(EntryKind kind) {
   return NodeKind::kFile;
 }
 
+bool IsFolder(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::kFolder:
+    case NodeKind::kControlFolder:
+    case NodeKind::kVersionsFolder:
+    case NodeKind::kInboxFolder:
+    case NodeKind::kBaseFolder:
+    case NodeKind::kRecoveredFolder: return true;
+    case NodeKind::kFile:
+    case NodeKind::kSymlink:
+    case NodeKind::kVersion:
+    case NodeKind::kInboxFile:
+    case NodeKind::kBaseFile:
+    case NodeKind::kRecoveredFile:
+    case NodeKind::kText:
+    case NodeKind::kCommand: break;
+  }
+  return false;
+}
+
 const Node::Extra& Node::extra() const {
   static const Extra kNone;
   return extra_ ? *extra_ : kNone;

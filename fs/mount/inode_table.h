@@ -12,9 +12,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "open_file.h"
+#include "stagefs/staging_index.h"
 
 namespace stagefs {
+
+class OpenFile;
 
 using NodeId = uint64_t;
 
@@ -39,6 +41,7 @@ enum class NodeKind : uint8_t {
 
 // What an entry of the tree is as a node.
 NodeKind KindOf(EntryKind kind);
+bool IsFolder(NodeKind kind);
 // Whether two entries show the same bytes, folder or link.
 bool SameContent(const Entry& a, const Entry& b);
 
@@ -62,7 +65,9 @@ struct Node {
   struct Extra {
     std::string path;                // Inbox: the directory; recovered: the path; text: its name.
     std::string target;              // Symbolic links.
-    std::shared_ptr<OpenFile> open;  // While it has handles, or waits to be staged. Set by InodeTable::SetOpen().
+    // While it has handles, or waits to be staged. Set by InodeTable::SetOpen(). Nodes only know that there is one:
+    // what it is, OpenFiles knows.
+    std::shared_ptr<OpenFile> open;
     int64_t touched_ns = 0;          // Folders: the newest change made through the mount.
     std::set<std::string> absent;    // Folders: names the kernel was told to remember as missing.
     // Folders: what the index's ChangeMark() was when a listing found each name here; -1: never, or one is gone since.
@@ -112,7 +117,7 @@ class NodesById {
   size_t size_ = 0;
 };
 
-// Not synchronized: StageFs keeps it in a Guarded<>.
+// Not synchronized: Nodes keeps it in a Guarded<>.
 class InodeTable {
  public:
   InodeTable();

@@ -7,13 +7,8 @@
 #include <cerrno>
 
 #include "stagefs/posix_env.h"
-#include "stagefs/version_source.h"
 
 namespace stagefs {
-
-SharedFd::~SharedFd() {
-  if (fd_ >= 0) close(fd_);
-}
 
 OpenFile::OpenFile(OpenFileEnv env, std::optional<Entry> entry) : env_(env) {
   if (entry) {
@@ -60,10 +55,7 @@ Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
   if (copy_fd_) return copy_fd_;
   if (clone_version_ != 0) return clone_fd_;
   if (!version_fd_ && !fresh_) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, env_.repository.OpenVersion(entry_.version));
-    const int fd = bytes->fd() < 0 ? -1 : fcntl(bytes->fd(), F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return ErrnoError("open version");
-    version_fd_ = std::make_shared<SharedFd>(fd);
+    STAGEFS_ASSIGN_OR_RETURN(version_fd_, OpenSharedVersion(env_.repository, entry_.version));
   }
   return version_fd_;  // Null: a new file, which has no bytes.
 }
@@ -181,24 +173,23 @@ Status OpenFile::Allocate(int mode, uint64_t offset, uint64_t size_bytes, const 
   return {};
 }
 
-Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd,
-                                    uint64_t source_bytes, uint64_t offset_in, uint64_t offset_out,
+Result<uint64_t> OpenFile::CopyFrom(const CopySource& source, uint64_t offset_in, uint64_t offset_out,
                                     uint64_t size_bytes, const Placer& placer) {
-  if (offset_in >= source_bytes || !source_fd) return uint64_t{0};
-  size_bytes = std::min(size_bytes, source_bytes - offset_in);
+  if (offset_in >= source.size_bytes || !source.file) return uint64_t{0};
+  size_bytes = std::min(size_bytes, source.size_bytes - offset_in);
   const bool first = fresh_ && !copy_fd_ && clone_version_ == 0 && offset_out == 0;
-  const bool next = clone_version_ == source && source != 0 && offset_out == size_bytes_;
-  if (source != 0 && offset_in == offset_out && (first || next)) {
-    clone_version_ = source;
-    clone_fd_ = source_fd;
-    clone_version_bytes_ = source_bytes;
+  const bool next = clone_version_ == source.version && source.version != 0 && offset_out == size_bytes_;
+  if (source.version != 0 && offset_in == offset_out && (first || next)) {
+    clone_version_ = source.version;
+    clone_fd_ = source.file;
+    clone_version_bytes_ = source.size_bytes;
     Touched(offset_out, size_bytes);
     return size_bytes;
   }
   if (const Status writable = MakeWritable(placer); !writable) return BytesAreMissing(writable.error());
   loff_t in = static_cast<loff_t>(offset_in);
   loff_t out = static_cast<loff_t>(offset_out);
-  const ssize_t copied = copy_file_range(source_fd->get(), &in, copy_fd_->get(), &out, size_bytes, 0);
+  const ssize_t copied = copy_file_range(source.file->get(), &in, copy_fd_->get(), &out, size_bytes, 0);
   if (copied < 0) {
     const Error error = ErrnoError("copy");
     return error.code() == ErrorCode::kNoSpace ? BytesAreMissing(error) : error;
@@ -206,6 +197,11 @@ Result<uint64_t> OpenFile::CopyFrom(VersionId source, const std::shared_ptr<Shar
   hasher_.reset();
   Touched(offset_out, static_cast<uint64_t>(copied));
   return static_cast<uint64_t>(copied);
+}
+
+void OpenFile::SetTraits(std::optional<int64_t> mtime_ns, std::optional<bool> executable) {
+  if (mtime_ns) mtime_ns_ = *mtime_ns;
+  if (executable) executable_ = *executable;
 }
 
 Error OpenFile::Refuse(const Error& error) {
@@ -236,47 +232,20 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   how.mtime_ns = mtime_ns_;
   how.executable = executable_;
   how.keep_mtime = true;
-  const auto refuse = [&](const Error& error) -> Status {
-    // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
-    if (!copy_fd_ && !fresh_) (void)MakeWritable(placer);
-    return Refuse(error);
-  };
   Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
   if (fresh_ && !copy_fd_) {
-    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo empty,
-                             env_.repository.FindVersion(ToHex(EmptyContent().sha256)));
+    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo empty, env_.repository.FindVersion(ToHex(EmptyContent().sha256)));
     staged = version_sink(empty.id, how);
-    if (!staged) return refuse(staged.error());
   } else if (clone_version_ != 0 && size_bytes_ == clone_version_bytes_) {
     staged = version_sink(clone_version_, how);
-    if (!staged) return refuse(staged.error());
   } else {
     STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
-    HashedFile hashed;
-    if (hasher_ && hashed_bytes_ == size_bytes_) {
-      hashed = {hasher_->Finish(), size_bytes_};
-    } else {
-      const auto read = HashFile(copy_fd_->get());
-      if (!read) return refuse(read.error());
-      hashed = *read;
-    }
-    // Nobody may hold it open for writing when it enters the store. Readers that got the descriptor a moment
-    // ago only read.
-    copy_fd_.reset();
-    // What fsync() kept stays until what replaces it is durable, too.
-    const std::string file = kept_ ? copy_.file + ".staged" : copy_.file;
-    if (kept_ && link(copy_.file.c_str(), file.c_str()) != 0) staged = ErrnoError("link " + copy_.file);
-    else staged = sink(file, hashed.id, hashed.size_bytes, how);
-    if (!staged) {
-      if (kept_) unlink(file.c_str());
-      const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
-      if (fd >= 0) copy_fd_ = std::make_shared<SharedFd>(fd);
-      return refuse(staged.error());
-    }
-    if (!kept_ || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
-      (void)env_.copies.Forget(copy_, kept_);
-    }
-    kept_ = false;
+    staged = StageCopy(sink, how);
+  }
+  if (!staged) {
+    // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
+    if (!copy_fd_ && !fresh_) (void)MakeWritable(placer);
+    return Refuse(staged.error());
   }
   entry_ = *staged;
   size_bytes_ = entry_.size_bytes;
@@ -287,6 +256,34 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   dirty_ = fresh_ = false;
   hasher_.reset();
   return {};
+}
+
+Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
+  HashedFile hashed;
+  if (hasher_ && hashed_bytes_ == size_bytes_) {
+    hashed = {hasher_->Finish(), size_bytes_};
+  } else {
+    STAGEFS_ASSIGN_OR_RETURN(hashed, HashFile(copy_fd_->get()));
+  }
+  // Nobody may hold it open for writing when it enters the store. Readers that got the descriptor a moment
+  // ago only read.
+  copy_fd_.reset();
+  // What fsync() kept stays until what replaces it is durable, too.
+  const std::string file = kept_ ? copy_.file + ".staged" : copy_.file;
+  Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
+  if (kept_ && link(copy_.file.c_str(), file.c_str()) != 0) staged = ErrnoError("link " + copy_.file);
+  else staged = sink(file, hashed.id, hashed.size_bytes, how);
+  if (!staged) {
+    if (kept_) unlink(file.c_str());
+    const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
+    if (fd >= 0) copy_fd_ = std::make_shared<SharedFd>(fd);
+    return staged;
+  }
+  if (!kept_ || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
+    (void)env_.copies.Forget(copy_, kept_);
+  }
+  kept_ = false;
+  return staged;
 }
 
 void OpenFile::Moved(const Placer& placer) {

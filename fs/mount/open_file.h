@@ -6,22 +6,17 @@
 #include <optional>
 #include <string>
 
+#include "shared_fd.h"
+#include "stagefs/changes.h"
 #include "stagefs/working_copy.h"
-#include "stagefs/workspace.h"
 
 namespace stagefs {
 
-// An owned descriptor that readers share.
-class SharedFd {
- public:
-  explicit SharedFd(int fd) : fd_(fd) {}
-  ~SharedFd();
-  SharedFd(const SharedFd&) = delete;
-  SharedFd& operator=(const SharedFd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
+// Where copy_file_range() takes bytes from.
+struct CopySource {
+  VersionId version = 0;  // 0: what is no version, or none any more.
+  std::shared_ptr<SharedFd> file;
+  uint64_t size_bytes = 0;
 };
 
 // Says where a file is now. Asked only when a working copy is made.
@@ -30,7 +25,6 @@ using Placer = std::function<Result<WorkingCopyPlace>()>;
 // What an open file needs from its surroundings.
 struct OpenFileEnv {
   Repository& repository;
-  Workspace& workspace;
   WorkingCopies& copies;
 };
 
@@ -58,21 +52,25 @@ class OpenFile {
 
   // The bytes of versions never change, so reading them needs the lock only to find the descriptor.
   Result<std::shared_ptr<SharedFd>> ForReading();
-  uint64_t size_bytes() const { return size_bytes_; }
-  int64_t mtime_ns() const { return mtime_ns_; }
-  bool executable() const { return executable_; }
+  // What the mount shows of it.
+  struct Shown {
+    uint64_t size_bytes = 0;
+    int64_t mtime_ns = 0;
+    bool executable = false;
+    bool detached = false;
+  };
+  Shown shown() const { return {size_bytes_, mtime_ns_, executable_, detached_}; }
 
   Status Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer);
   // Empties it, as O_TRUNC does: staged at the last close if nobody writes.
   Status Empty();
   Status Truncate(uint64_t size_bytes, const Placer& placer);
   Status Allocate(int mode, uint64_t offset, uint64_t size_bytes, const Placer& placer);
-  // Takes over `size_bytes` at `offset` of `source`. Returns how much.
-  Result<uint64_t> CopyFrom(VersionId source, const std::shared_ptr<SharedFd>& source_fd,
-                            uint64_t source_bytes, uint64_t offset_in, uint64_t offset_out,
-                            uint64_t size_bytes, const Placer& placer);
-  void SetTimes(int64_t mtime_ns) { mtime_ns_ = mtime_ns; }
-  void SetExecutable(bool executable) { executable_ = executable; }
+  // Takes over `size_bytes` at `offset_in` of `source`. Returns how much.
+  Result<uint64_t> CopyFrom(const CopySource& source, uint64_t offset_in, uint64_t offset_out, uint64_t size_bytes,
+                            const Placer& placer);
+  // Changes what is given.
+  void SetTraits(std::optional<int64_t> mtime_ns, std::optional<bool> executable);
 
   // The bytes survive power loss; nothing is hashed.
   Status Sync(const Placer& placer);
@@ -93,7 +91,6 @@ class OpenFile {
 
   // No path leads here any more: nothing is staged from now on, and a crash leaves nothing of it.
   void Detach();
-  bool detached() const { return detached_; }
 
   // Where the file is, for the working copy's line in `places`.
   void Moved(const Placer& placer);
@@ -117,6 +114,7 @@ class OpenFile {
 
  private:
   Status MakeWritable(const Placer& placer);
+  Result<Entry> StageCopy(const Sink& sink, const StageHow& how);
   Status OpenCopy(const Placer& placer);
   void RemoveCopyName();
   void NoteCopy(WorkingCopyState state);

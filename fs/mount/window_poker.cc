@@ -33,8 +33,9 @@ void* SharedMemory(size_t size_bytes) {
 
 }  // namespace
 
-WindowPoker::WindowPoker(StageFs& fs, std::string mountpoint)
-    : fs_(fs),
+WindowPoker::WindowPoker(Nodes& nodes, Tree& tree, std::string mountpoint)
+    : nodes_(nodes),
+      tree_(tree),
       mountpoint_(std::move(mountpoint)),
       shared_(*new (SharedMemory(sizeof(Shared))) Shared),
       thread_([this] { Run(); }) {}
@@ -53,11 +54,11 @@ void WindowPoker::Stop() {
   wake_.notify_all();
 }
 
-void WindowPoker::Add(std::vector<StageFs::ChangedFolder> changed) {
+void WindowPoker::Add(std::vector<ChangedFolder> changed) {
   if (changed.empty()) return;
   {
     const std::lock_guard lock(mutex_);
-    for (StageFs::ChangedFolder& folder : changed) {
+    for (ChangedFolder& folder : changed) {
       Names& names = waiting_[folder.folder];
       for (auto& name : folder.gone) {
         if (names.gone.size() < kPokesMax) names.gone.insert(std::move(name));
@@ -88,7 +89,7 @@ void WindowPoker::Poke(std::map<FolderId, Names> folders) {
   if (!device) return;
   const std::set<uint64_t> watched = WatchedInodes(*device);
   for (const auto& [folder, names] : folders) {
-    const auto id = fs_.NodeOf(folder);
+    const auto id = nodes_.NodeOf(folder);
     if (id && watched.contains(*id)) PokeFolder(folder, names);
   }
 }
@@ -97,14 +98,14 @@ void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
   std::vector<NamePoke> pokes;
   for (const std::string& name : names.gone) pokes.emplace_back(name, PokeKind::kGone);
   for (const std::string& name : names.changed) pokes.emplace_back(name, PokeKind::kChanged);
-  if (const auto unseen = fs_.Unseen(folder, kPokesMax)) {
+  if (const auto unseen = ListUnseen(nodes_, tree_, folder, kPokesMax)) {
     for (const auto& [name, entry] : *unseen) {
       pokes.emplace_back(name, entry.kind == EntryKind::kFolder ? PokeKind::kNewFolder : PokeKind::kNewFile);
     }
   }
   for (size_t begin = 0; begin < pokes.size() && !shared_.stop; begin += kBatch) {
     if (begin > 0) std::this_thread::sleep_for(kPause);
-    const auto path = fs_.workspace().tree().PathOf(folder);
+    const auto path = tree_.PathOf(folder);
     if (!path) return;
     const auto batch = std::span(pokes).subspan(begin, std::min(kBatch, pokes.size() - begin));
     const pid_t asker = fork();

@@ -22,7 +22,7 @@
 #include <string>
 #include <thread>
 
-#include "stage_fs.h"
+#include "change_notifier.h"
 
 namespace stagefs {
 
@@ -33,12 +33,13 @@ constexpr NodeId kGhostNode = ~NodeId{1};
 
 class WindowPoker {
  public:
-  WindowPoker(StageFs& fs, std::string mountpoint);
+  // Of the mount at `mountpoint`, which shows `tree`.
+  WindowPoker(Nodes& nodes, Tree& tree, std::string mountpoint);
   // The session must have ended: a request of ours that nobody answers any more has failed then.
   ~WindowPoker();
 
   // Folders that others changed, and what is gone from them or changed in them. Never blocks.
-  void Add(std::vector<StageFs::ChangedFolder> changed);
+  void Add(std::vector<ChangedFolder> changed);
   // Ends as soon as the request being made is answered.
   void Stop();
 
@@ -68,7 +69,8 @@ class WindowPoker {
     std::atomic<bool> stop{false}, pretends_absent{false};
   };
 
-  StageFs& fs_;
+  Nodes& nodes_;
+  Tree& tree_;
   const std::string mountpoint_;
   Shared& shared_;
   // Guarded by mutex_.

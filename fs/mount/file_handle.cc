@@ -1,0 +1,101 @@
+#include "file_handle.h"
+
+#include <unistd.h>
+
+#include "stagefs/posix_env.h"
+
+namespace stagefs {
+
+FileHandle::~FileHandle() = default;
+
+const std::shared_ptr<OpenFile>& FileHandle::file() const {
+  static const std::shared_ptr<OpenFile> kNone;
+  return kNone;
+}
+
+Result<size_t> FileHandle::Write(const char*, size_t, off_t) {
+  return Error(ErrorCode::kPermission, "nothing can be written here");
+}
+
+Status FileHandle::Allocate(int, off_t, off_t) { return Error(ErrorCode::kUnsupported, "not here"); }
+
+Result<off_t> FileHandle::Seek(off_t offset, int whence) {
+  STAGEFS_ASSIGN_OR_RETURN(const ReadAnswer answer, Read(0, 0));
+  if (!answer.file) return Error(ErrorCode::kUnsupported, "not here");
+  // Every read and write names its offset, so moving the shared one disturbs nobody.
+  const off_t found = lseek(answer.file->get(), offset, whence);
+  if (found < 0) return ErrnoError("seek");
+  return found;
+}
+
+Result<uint64_t> FileHandle::CopyFrom(FileHandle&, off_t, off_t, size_t) {
+  return Error(ErrorCode::kUnsupported, "not here");
+}
+
+Result<CopySource> FileHandle::ForCopying() { return Error(ErrorCode::kUnsupported, "not here"); }
+
+Result<ReadAnswer> OpenFileHandle::Read(size_t size_bytes, off_t) {
+  ReadAnswer answer;
+  {
+    std::lock_guard lock(file_->mutex());
+    STAGEFS_ASSIGN_OR_RETURN(answer.file, file_->ForReading());
+  }
+  if (answer.file) MountCounters::Add(files_.counters().bytes_read, static_cast<int64_t>(size_bytes));
+  return answer;
+}
+
+Result<size_t> OpenFileHandle::Write(const char* data, size_t size_bytes, off_t offset) {
+  MountCounters::Add(files_.counters().bytes_written, static_cast<int64_t>(size_bytes));
+  std::lock_guard lock(file_->mutex());
+  STAGEFS_RETURN_IF_ERROR(
+      file_->Write(data, size_bytes, static_cast<uint64_t>(offset), files_.PlacerOf(node())));
+  return size_bytes;
+}
+
+Status OpenFileHandle::Flush() {
+  if (!writes_) return {};
+  return files_.Flush(node(), *file_);
+}
+
+Status OpenFileHandle::Sync() {
+  std::lock_guard lock(file_->mutex());
+  return file_->Sync(files_.PlacerOf(node()));
+}
+
+Status OpenFileHandle::Allocate(int mode, off_t offset, off_t size_bytes) {
+  std::lock_guard lock(file_->mutex());
+  return file_->Allocate(mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(size_bytes),
+                         files_.PlacerOf(node()));
+}
+
+Result<uint64_t> OpenFileHandle::CopyFrom(FileHandle& in, off_t offset_in, off_t offset_out, size_t size_bytes) {
+  if (in.file() == file_) return Error(ErrorCode::kUnsupported, "within one file");
+  STAGEFS_ASSIGN_OR_RETURN(const CopySource source, in.ForCopying());
+  std::lock_guard lock(file_->mutex());
+  return file_->CopyFrom(source, static_cast<uint64_t>(offset_in), static_cast<uint64_t>(offset_out), size_bytes,
+                         files_.PlacerOf(node()));
+}
+
+Result<CopySource> OpenFileHandle::ForCopying() {
+  std::lock_guard lock(file_->mutex());
+  CopySource source;
+  STAGEFS_ASSIGN_OR_RETURN(source.file, file_->ForReading());
+  source.size_bytes = file_->shown().size_bytes;
+  if (file_->is_version()) source.version = file_->version();
+  return source;
+}
+
+Result<ReadAnswer> BytesHandle::Read(size_t size_bytes, off_t) {
+  MountCounters::Add(counters_.bytes_read, static_cast<int64_t>(size_bytes));
+  return ReadAnswer{{}, source_.file};
+}
+
+Result<ReadAnswer> TextHandle::Read(size_t size_bytes, off_t offset) {
+  ReadAnswer answer;
+  if (static_cast<size_t>(offset) < text_.size()) {
+    answer.bytes = text_.substr(static_cast<size_t>(offset), size_bytes);
+  }
+  return answer;
+}
+
+}  // namespace stagefs

@@ -1,0 +1,63 @@
+#include "file_home.h"
+
+#include "stagefs/inbox.h"
+#include "stagefs/scratch_names.h"
+
+namespace stagefs {
+
+FileHome::~FileHome() = default;
+
+Result<WorkingCopyPlace> TreeHome::PlaceOf(const NodePlace& place) {
+  WorkingCopyPlace copy;
+  copy.workspace = workspace_.id();
+  copy.slot = place.slot;
+  STAGEFS_ASSIGN_OR_RETURN(const std::string folder, workspace_.tree().PathOf(place.slot.folder));
+  copy.path = JoinPath(folder, place.slot.name);
+  return copy;
+}
+
+Result<Entry> TreeHome::StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                                  uint64_t size_bytes, const StageHow& how) {
+  STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, workspace_.StageFile(place.slot, file, content, size_bytes, how));
+  return done.entry;
+}
+
+Result<Entry> TreeHome::StageVersion(const NodePlace& place, VersionId version, const StageHow& how) {
+  STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, workspace_.StageVersion(place.slot, version, how));
+  MountCounters::Add(counters_.cloned);
+  return done.entry;
+}
+
+bool TreeHome::IsManifest(const std::string& name) const {
+  return IsInboxManifestName(name) && IsStageManifestName(name);
+}
+
+Status TreeHome::StageManifest(const NodePlace& place) { return Inbox(behind_).StageDropped(place.slot); }
+
+Result<WorkingCopyPlace> InboxHome::PlaceOf(const NodePlace& place) {
+  WorkingCopyPlace copy;
+  copy.workspace = behind_.id();
+  copy.slot = place.slot;
+  copy.path = std::string(kControlFolder) + "/inbox/" + JoinPath(place.inbox_directory, place.slot.name);
+  return copy;
+}
+
+Result<Entry> InboxHome::StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                                   uint64_t size_bytes, const StageHow&) {
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(place.inbox_directory));
+  return Inbox(behind_).Store(directory, place.slot.name, file, content, size_bytes);
+}
+
+Result<Entry> InboxHome::StageVersion(const NodePlace& place, VersionId version, const StageHow&) {
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(place.inbox_directory));
+  return Inbox(behind_).Store(directory, place.slot.name, version);
+}
+
+bool InboxHome::IsManifest(const std::string& name) const { return IsInboxManifestName(name); }
+
+Status InboxHome::StageManifest(const NodePlace& place) {
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(place.inbox_directory));
+  return Inbox(behind_).Stage(directory, place.slot.name);
+}
+
+}  // namespace stagefs

@@ -1,0 +1,66 @@
+// Where the files of one kind are staged when they were written: the tree, or the inbox.
+#pragma once
+
+#include <string>
+
+#include "mount_counters.h"
+#include "nodes.h"
+#include "stagefs/working_copy.h"
+#include "stagefs/workspace.h"
+
+namespace stagefs {
+
+// Where a node is, as it was at one moment.
+struct NodePlace {
+  Slot slot;
+  std::string inbox_directory;  // Of inbox files, whose slot has no folder.
+};
+
+// Safe for concurrent use.
+class FileHome {
+ public:
+  virtual ~FileHome();
+  // For the working copy's line in `places`.
+  virtual Result<WorkingCopyPlace> PlaceOf(const NodePlace& place) = 0;
+  // Stages the file at `file`, which is moved away; or content that is stored already.
+  virtual Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                                  uint64_t size_bytes, const StageHow& how) = 0;
+  virtual Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) = 0;
+  // Whether a file of this name is staged as a manifest once it is written, and doing so.
+  virtual bool IsManifest(const std::string& name) const = 0;
+  virtual Status StageManifest(const NodePlace& place) = 0;
+};
+
+// `behind`: what is staged through it the kernel must be told of, as of anybody else's.
+class TreeHome : public FileHome {
+ public:
+  TreeHome(Workspace& workspace, Workspace& behind, MountCounters& counters)
+      : workspace_(workspace), behind_(behind), counters_(counters) {}
+  Result<WorkingCopyPlace> PlaceOf(const NodePlace& place) override;
+  Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                          uint64_t size_bytes, const StageHow& how) override;
+  Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) override;
+  bool IsManifest(const std::string& name) const override;
+  Status StageManifest(const NodePlace& place) override;
+
+ private:
+  Workspace& workspace_;
+  Workspace& behind_;
+  MountCounters& counters_;
+};
+
+class InboxHome : public FileHome {
+ public:
+  explicit InboxHome(Workspace& behind) : behind_(behind) {}
+  Result<WorkingCopyPlace> PlaceOf(const NodePlace& place) override;
+  Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                          uint64_t size_bytes, const StageHow& how) override;
+  Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) override;
+  bool IsManifest(const std::string& name) const override;
+  Status StageManifest(const NodePlace& place) override;
+
+ private:
+  Workspace& behind_;
+};
+
+}  // namespace stagefs

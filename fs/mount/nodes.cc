@@ -1,0 +1,97 @@
+#include "nodes.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kAbsentNamesMax = 256;
+constexpr uint64_t kFolderBytes = 4096;
+
+}  // namespace
+
+Result<std::shared_ptr<Node>> Nodes::Get(NodeId id) {
+  MountCounters::Add(counters_.operations);
+  auto node = Lock()->Find(id);
+  if (!node) return Error(ErrorCode::kStale, "unknown inode");
+  return node;
+}
+
+std::optional<NodeId> Nodes::NodeOf(FolderId folder) {
+  if (folder == kRootFolder) return kRootNode;
+  const auto node = Lock()->FindFolder(folder);
+  return node ? std::optional(node->id) : std::nullopt;
+}
+
+std::shared_ptr<Node> Nodes::Remember(const Slot& slot, const Entry& entry, bool count_lookup) {
+  auto table = Lock();
+  if (const auto folder = table->FindFolder(slot.folder)) folder->MakeExtra().absent.erase(slot.name);
+  std::shared_ptr<Node> node = table->FindSlot(slot);
+  if (node && node->open()) {
+    // Being written here: this is what the mount shows, whatever is staged meanwhile.
+  } else if (node && SameContent(node->entry(), entry)) {
+    node->SetEntry(entry);
+  } else {
+    node = entry.kind == EntryKind::kFolder ? table->AddFolder(entry.child) : table->Add(KindOf(entry.kind));
+    node->SetEntry(entry);
+    node->found_ns = NowNs();
+    table->Attach(node, slot);
+  }
+  if (count_lookup) ++node->lookups;
+  return node;
+}
+
+LookedUp Nodes::RememberAbsent(Node& folder, const std::string& name, int64_t generation) {
+  auto table = Lock();
+  LookedUp absent;
+  absent.cacheable = folder.extra().absent.size() < kAbsentNamesMax && generation == generation_.load();
+  if (absent.cacheable) folder.MakeExtra().absent.insert(name);
+  return absent;
+}
+
+void Nodes::TouchFolder(FolderId folder) {
+  auto table = Lock();
+  if (const auto node = table->FindFolder(folder)) node->MakeExtra().touched_ns = NowNs();
+}
+
+Attributes Nodes::AttributesOf(const Node& node) const {
+  if (IsFolder(node.kind)) return AttributesOfFolder(node);
+  const Entry entry = node.entry();
+  Attributes attributes;
+  attributes.id = node.id;
+  attributes.type = S_IFREG;
+  attributes.size_bytes = entry.size_bytes;
+  attributes.mtime_ns = entry.mtime_ns;
+  if (node.kind == NodeKind::kSymlink) {
+    attributes.type = S_IFLNK;
+    attributes.permissions = 0777;
+    attributes.size_bytes = entry.target.size();
+  } else if (node.kind == NodeKind::kText) {
+    attributes.permissions = 0444 & ~options_.umask;
+    attributes.mtime_ns = NowNs();
+  } else if (node.kind == NodeKind::kCommand) {
+    attributes.permissions = 0200 & ~options_.umask;
+  } else {
+    attributes.permissions = FilePermissions(entry.executable);
+  }
+  return attributes;
+}
+
+Attributes Nodes::AttributesOfFolder(const Node& node) const {
+  Attributes attributes;
+  attributes.id = node.id;
+  attributes.type = S_IFDIR;
+  attributes.permissions = 0755 & ~options_.umask;
+  attributes.links = 1;  // Says nothing of sub-folders, so that no tool counts on it.
+  attributes.size_bytes = kFolderBytes;
+  attributes.mtime_ns = node.entry().mtime_ns;
+  if (node.kind == NodeKind::kFolder) {
+    attributes.mtime_ns = std::max({node.extra().touched_ns, attributes.mtime_ns, int64_t{0}});
+  }
+  if (attributes.mtime_ns == 0) attributes.mtime_ns = counters_.started_ns;
+  return attributes;
+}
+
+}  // namespace stagefs

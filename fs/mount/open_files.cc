@@ -1,0 +1,234 @@
+#include "open_files.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace stagefs {
+
+NodePlace OpenFiles::PlaceOf(const Node& node) {
+  auto table = nodes_.Lock();
+  return {node.slot, node.extra().path};
+}
+
+Placer OpenFiles::PlacerOf(const std::shared_ptr<Node>& node) {
+  return [this, node] { return HomeOf(*node).PlaceOf(PlaceOf(*node)); };
+}
+
+Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& node, bool writes, bool empty) {
+  std::shared_ptr<OpenFile> file;
+  {
+    auto table = nodes_.Lock();
+    if (!node->open()) {
+      table->SetOpen(node, std::make_shared<OpenFile>(env_, node->entry()));
+      if (!node->attached && node->kind == NodeKind::kFile) node->open()->Detach();
+    }
+    file = node->open();
+    ++file->handles;
+  }
+  std::lock_guard lock(file->mutex());
+  file->writers += writes;
+  if (empty) STAGEFS_RETURN_IF_ERROR(file->Empty());
+  return file;
+}
+
+Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>& node, bool executable) {
+  {
+    auto table = nodes_.Lock();
+    ++node->lookups;
+    if (!node->open()) table->SetOpen(node, std::make_shared<OpenFile>(env_, std::nullopt));
+  }
+  STAGEFS_ASSIGN_OR_RETURN(auto file, Open(node, /*writes=*/true, /*empty=*/false));
+  std::lock_guard lock(file->mutex());
+  file->SetTraits(std::nullopt, executable);
+  return file;
+}
+
+std::shared_ptr<OpenFile> OpenFiles::FileOf(const std::shared_ptr<Node>& node) {
+  if (!node) return nullptr;
+  auto table = nodes_.Lock();
+  return node->open();
+}
+
+Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
+  std::shared_ptr<OpenFile> file;
+  Attributes attributes;
+  {
+    auto table = nodes_.Lock();
+    attributes = nodes_.AttributesOf(*node);
+    file = node->open();
+  }
+  if (!file) return attributes;
+  std::lock_guard lock(file->mutex());
+  const OpenFile::Shown shown = file->shown();
+  attributes.size_bytes = shown.size_bytes;
+  attributes.mtime_ns = shown.mtime_ns;
+  attributes.permissions = nodes_.FilePermissions(shown.executable);
+  if (shown.detached) attributes.links = 0;
+  return attributes;
+}
+
+Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file) {
+  FileHome& home = HomeOf(*node);
+  const NodePlace place = PlaceOf(*node);
+  const Status staged = file.Stage(
+      [&](const std::string& path, const ContentId& content, uint64_t size_bytes, const StageHow& how) {
+        return home.StageFile(place, path, content, size_bytes, how);
+      },
+      [&](VersionId version, const StageHow& how) { return home.StageVersion(place, version, how); },
+      PlacerOf(node));
+  if (!staged) return staged;
+  MountCounters::Add(counters_.staged);
+  auto table = nodes_.Lock();
+  node->SetEntry(file.entry());
+  return {};
+}
+
+Status OpenFiles::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file) {
+  if (!file.dirty() && !file.fresh() && !file.refused()) return {};
+  return Stage(node, file);
+}
+
+bool OpenFiles::IsManifest(const Node& node) {
+  auto table = nodes_.Lock();
+  return HomeOf(node).IsManifest(node.slot.name);
+}
+
+// A manifest that was just written: staged without its file's lock, so that others can look at it meanwhile.
+Status OpenFiles::StageManifest(const Node& node) {
+  NodePlace place;
+  {
+    auto table = nodes_.Lock();
+    if (!node.attached) return {};
+    place = {node.slot, node.extra().path};
+  }
+  return HomeOf(node).StageManifest(place);
+}
+
+Status OpenFiles::Flush(const std::shared_ptr<Node>& node, OpenFile& file) {
+  std::lock_guard flushing(file.flushing());
+  {
+    std::lock_guard lock(file.mutex());
+    // Created or emptied and not written yet: the last close decides.
+    if (!file.dirty() && !file.refused()) return file.manifest_outcome;
+    STAGEFS_RETURN_IF_ERROR(Stage(node, file));
+  }
+  file.manifest_outcome = IsManifest(*node) ? StageManifest(*node) : Status();
+  return file.manifest_outcome;
+}
+
+void OpenFiles::Release(const std::shared_ptr<Node>& node, const std::shared_ptr<OpenFile>& file, bool writes) {
+  bool last = false;
+  {
+    std::lock_guard lock(file->mutex());
+    file->writers -= writes;
+    auto table = nodes_.Lock();
+    last = --file->handles == 0;
+  }
+  if (!last) return;
+  std::lock_guard flushing(file->flushing());
+  bool late = false;
+  {
+    std::lock_guard lock(file->mutex());
+    // What came after the last FLUSH (mmap), and files that nobody wrote to.
+    late = (file->dirty() || file->fresh()) && Stage(node, *file);
+  }
+  if (late && IsManifest(*node)) (void)StageManifest(*node);
+  std::lock_guard lock(file->mutex());
+  const bool lost = !file->holds_bytes() && (file->dirty() || file->fresh());
+  if (lost && node->kind == NodeKind::kFile) notifier_.ShowStagedAgain(node);
+  auto table = nodes_.Lock();
+  if (file->handles > 0) return;
+  if (file->holds_bytes()) return;  // Refused: it stays visible until it is written again, retried or dismissed.
+  if (node->open() == file) table->SetOpen(node, nullptr);
+  if (node->passed_over) notifier_.LookAtClosed(node);
+  table->DropIfUnused(node);
+}
+
+Result<bool> OpenFiles::SetOn(const std::shared_ptr<Node>& node, OpenFile& file, const SetAttributes& set,
+                              bool staged_at_once) {
+  std::lock_guard lock(file.mutex());
+  Status status;
+  if (set.size_bytes) status = file.Truncate(*set.size_bytes, PlacerOf(node));
+  file.SetTraits(set.mtime_ns, set.executable());
+  const bool waits = file.dirty() || file.fresh() || file.shown().detached;
+  if (status && set.size_bytes && staged_at_once) status = Stage(node, file);
+  if (!status) return status.error();
+  return waits;
+}
+
+Status OpenFiles::Remove(const std::shared_ptr<Node>& node, const std::function<Status()>& remove) {
+  const auto file = FileOf(node);
+  std::unique_lock<std::mutex> lock;
+  if (file) lock = std::unique_lock(file->mutex());
+  const Status removed = remove();
+  // A file that was never staged exists here alone.
+  if (!removed && !(file && removed.error().code() == ErrorCode::kNotFound)) return removed;
+  if (file) file->Detach();
+  if (!node) return {};
+  auto table = nodes_.Lock();
+  table->Detach(node);
+  if (file && file->handles == 0) table->SetOpen(node, nullptr);  // It waited, refused.
+  table->DropIfUnused(node);
+  return {};
+}
+
+Status OpenFiles::CheckNothingIsWrittenIn(FolderId folder) {
+  if (nodes_.Lock()->OpenChildrenOf(folder).empty()) return {};
+  return Error(ErrorCode::kNotEmpty, "a file in it is being written");
+}
+
+std::vector<std::shared_ptr<Node>> OpenFiles::AllOpen() {
+  auto table = nodes_.Lock();
+  auto nodes = table->All();
+  std::erase_if(nodes, [](const std::shared_ptr<Node>& node) { return node->open() == nullptr; });
+  return nodes;
+}
+
+Result<OpenFiles::Refused> OpenFiles::Settle(
+    const std::string& path, const std::function<Status(const std::shared_ptr<Node>&, OpenFile&)>& settle) {
+  for (const auto& node : AllOpen()) {
+    const auto file = FileOf(node);
+    if (!file) continue;
+    const auto place = HomeOf(*node).PlaceOf(PlaceOf(*node));
+    if (!place || place->path != path) continue;
+    std::lock_guard lock(file->mutex());
+    if (!file->refused()) continue;
+    STAGEFS_RETURN_IF_ERROR(settle(node, *file));
+    auto table = nodes_.Lock();
+    if (file->handles == 0) table->SetOpen(node, nullptr);
+    table->DropIfUnused(node);
+    return Refused::kSettled;
+  }
+  return Refused::kNoSuchFile;
+}
+
+Result<OpenFiles::Refused> OpenFiles::Retry(const std::string& path) {
+  return Settle(path, [this](const std::shared_ptr<Node>& node, OpenFile& file) -> Status {
+    file.ForgetRefusal();
+    STAGEFS_RETURN_IF_ERROR(Stage(node, file));
+    return IsManifest(*node) ? StageManifest(*node) : Status();
+  });
+}
+
+Result<OpenFiles::Refused> OpenFiles::Dismiss(const std::string& path) {
+  return Settle(path, [this](const std::shared_ptr<Node>& node, OpenFile& file) -> Status {
+    file.Detach();
+    if (node->kind == NodeKind::kFile) notifier_.ShowStagedAgain(node);
+    return {};
+  });
+}
+
+void OpenFiles::KeepUnstaged() {
+  for (const auto& node : AllOpen()) {
+    const auto file = FileOf(node);
+    if (!file) continue;
+    std::lock_guard lock(file->mutex());
+    // The kernel drops the RELEASE of a last close that ends a lazy unmount: new files wait for it.
+    const bool created = file->fresh() && file->version() == 0;
+    if (!file->dirty() && !file->refused() && !created) continue;
+    if (!file->refused() && Stage(node, *file)) continue;
+    file->KeepForNextStart(PlacerOf(node));
+  }
+}
+
+}  // namespace stagefs

@@ -1,0 +1,84 @@
+// The open files of one mount: which OpenFile belongs to a node, and what follows when it is flushed, closed, renamed
+// or removed.
+//
+// Locks, in the order they may be taken: an OpenFile's flushing(), its mutex(), the nodes'. Core is never called with
+// the nodes' lock held.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "change_notifier.h"
+#include "file_home.h"
+#include "nodes.h"
+#include "open_file.h"
+
+namespace stagefs {
+
+// Safe for concurrent use. A file waits here while it has handles, and after them while it is refused.
+class OpenFiles {
+ public:
+  // All must outlive it. The homes are those of NodeKind::kFile and kInboxFile; nullptr where nothing is written.
+  OpenFiles(Nodes& nodes, ChangeNotifier& notifier, OpenFileEnv env, MountCounters& counters, FileHome* tree,
+            FileHome* inbox)
+      : nodes_(nodes), notifier_(notifier), env_(env), counters_(counters), tree_(tree), inbox_(inbox) {}
+
+  Repository& repository() { return env_.repository; }
+  MountCounters& counters() { return counters_; }
+
+  // The file of `node`, open once more. With `empty` it is emptied, as O_TRUNC does.
+  Result<std::shared_ptr<OpenFile>> Open(const std::shared_ptr<Node>& node, bool writes, bool empty);
+  // The same for one that is being created; looked up once more.
+  Result<std::shared_ptr<OpenFile>> OpenNew(const std::shared_ptr<Node>& node, bool executable);
+  // nullptr: not open; also for no node.
+  std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);
+  // As whoever has it open sees it.
+  Attributes AttributesOf(const std::shared_ptr<Node>& node);
+
+  // The one place where an error still reaches whoever wrote.
+  Status Flush(const std::shared_ptr<Node>& node, OpenFile& file);
+  // One handle less.
+  void Release(const std::shared_ptr<Node>& node, const std::shared_ptr<OpenFile>& file, bool writes);
+  // REQUIRES of both: the file's mutex is held.
+  Status Stage(const std::shared_ptr<Node>& node, OpenFile& file);
+  // Renames and links move staged content: what is not staged yet is staged first.
+  Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
+  // Returns whether all that was set is staged with the file. truncate() by path has no close that could stage it, so
+  // that is `staged_at_once`.
+  Result<bool> SetOn(const std::shared_ptr<Node>& node, OpenFile& file, const SetAttributes& set, bool staged_at_once);
+  // Removes what is staged, by `remove`, and what `node` (if any) holds that is not.
+  Status Remove(const std::shared_ptr<Node>& node, const std::function<Status()>& remove);
+
+  // A new file has no row before it is staged, so that its folder looks empty: kNotEmpty.
+  Status CheckNothingIsWrittenIn(FolderId folder);
+  Placer PlacerOf(const std::shared_ptr<Node>& node);
+
+  // What became of a file that was refused.
+  enum class Refused { kSettled, kNoSuchFile };
+  // Stages the refused file at `path` again, or gives it up.
+  Result<Refused> Retry(const std::string& path);
+  Result<Refused> Dismiss(const std::string& path);
+  // Before the process ends: what is not staged is kept for the next start.
+  void KeepUnstaged();
+
+ private:
+  FileHome& HomeOf(const Node& node) const { return node.kind == NodeKind::kInboxFile ? *inbox_ : *tree_; }
+  NodePlace PlaceOf(const Node& node);
+  bool IsManifest(const Node& node);
+  Status StageManifest(const Node& node);
+  std::vector<std::shared_ptr<Node>> AllOpen();
+  Result<Refused> Settle(const std::string& path,
+                         const std::function<Status(const std::shared_ptr<Node>&, OpenFile&)>& settle);
+
+  // Constant after construction.
+  Nodes& nodes_;
+  ChangeNotifier& notifier_;
+  const OpenFileEnv env_;
+  MountCounters& counters_;
+  FileHome* const tree_;
+  FileHome* const inbox_;
+};
+
+}  // namespace stagefs

@@ -1,0 +1,33 @@
+// A descriptor that several readers share, and what a read answers with.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "stagefs/repository.h"
+
+namespace stagefs {
+
+// An owned descriptor that readers share.
+class SharedFd {
+ public:
+  explicit SharedFd(int fd) : fd_(fd) {}
+  ~SharedFd();
+  SharedFd(const SharedFd&) = delete;
+  SharedFd& operator=(const SharedFd&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+// The bytes of a version. kStale if it is gone; kCorrupt if its bytes are.
+Result<std::shared_ptr<SharedFd>> OpenSharedVersion(Repository& repository, VersionId version);
+
+// What a read answers: bytes in memory, or a piece of a file.
+struct ReadAnswer {
+  std::string bytes;
+  std::shared_ptr<SharedFd> file;
+};
+
+}  // namespace stagefs

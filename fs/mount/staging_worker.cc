@@ -1,0 +1,39 @@
+#include "staging_worker.h"
+
+#include <utility>
+
+namespace stagefs {
+
+StagingWorker::StagingWorker(std::function<void()> stage_queued)
+    : stage_queued_(std::move(stage_queued)), thread_([this] { Run(); }) {}
+
+StagingWorker::~StagingWorker() {
+  Stop();
+  thread_.join();
+}
+
+void StagingWorker::Wake() {
+  std::lock_guard lock(mutex_);
+  queued_ = true;
+  wake_.notify_all();
+}
+
+void StagingWorker::Stop() {
+  std::lock_guard lock(mutex_);
+  stopped_ = true;
+  wake_.notify_all();
+}
+
+void StagingWorker::Run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return queued_ || stopped_; });
+    if (stopped_) return;
+    queued_ = false;
+    lock.unlock();
+    stage_queued_();
+    lock.lock();
+  }
+}
+
+}  // namespace stagefs

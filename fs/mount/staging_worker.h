@@ -1,0 +1,36 @@
+// The thread that stages manifests which were renamed into place, so that no rename waits for it.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace stagefs {
+
+class StagingWorker {
+ public:
+  // `stage_queued` stages all that is queued. It is called from one thread: at the start, for what a crash kept
+  // waiting, and after each Wake().
+  explicit StagingWorker(std::function<void()> stage_queued);
+  // What is being staged is finished first.
+  ~StagingWorker();
+
+  // Something may be queued. Never blocks on the staging.
+  void Wake();
+  // Nothing is begun any more.
+  void Stop();
+
+ private:
+  void Run();
+
+  const std::function<void()> stage_queued_;
+  // Guarded by mutex_, which is not held while anything is staged.
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool queued_ = true;
+  bool stopped_ = false;
+  std::thread thread_;
+};
+
+}  // namespace stagefs

@@ -1,0 +1,137 @@
+#include "tree_pages.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kListPage = 256;
+constexpr size_t kKnownPage = 1024;  // Of names that the index need not be asked for.
+
+// Adds to the sorted `page` those of `more`, in any order, that it does not have.
+void Merge(std::vector<Listed>* page, std::vector<Listed> more) {
+  const auto by_name = [](const Listed& a, const Listed& b) { return a.name < b.name; };
+  const auto staged = static_cast<ptrdiff_t>(page->size());
+  for (Listed& listed : more) {
+    if (!std::binary_search(page->begin(), page->begin() + staged, listed, by_name)) page->push_back(std::move(listed));
+  }
+  std::sort(page->begin() + staged, page->end(), by_name);
+  std::inplace_merge(page->begin(), page->begin() + staged, page->end(), by_name);
+}
+
+}  // namespace
+
+int64_t TreePages::AllKnownAt() {
+  auto table = nodes_.Lock();
+  return folder_->extra().all_known_at;
+}
+
+std::optional<ListedPage> TreePages::AllKnownAfter(const std::string& name) {
+  if (with_control_ || AllKnownAt() == -1) return std::nullopt;
+  const auto mark = repository_.index().ChangeMark();
+  auto table = nodes_.Lock();
+  if (!mark || folder_->extra().all_known_at != *mark) return std::nullopt;
+  ListedPage page;
+  table->VisitChildren(folder_->folder(), name, [&](const Node& child) {
+    page.names.push_back({child.slot.name, child.kind, child.entry(), child.id});
+    return page.names.size() < kKnownPage;
+  });
+  page.is_last = page.names.size() < kKnownPage;
+  return page;
+}
+
+std::vector<Listed> TreePages::OpenHere() {
+  std::vector<Listed> open;
+  auto table = nodes_.Lock();
+  for (const auto& child : table->OpenChildrenOf(folder_->folder())) {
+    open.push_back({child->slot.name, child->kind, child->entry()});
+  }
+  return open;
+}
+
+Result<ListedPage> TreePages::After(const std::string& name) {
+  if (auto known = AllKnownAfter(name)) return std::move(*known);
+  // First those: one that is staged and closed meanwhile is among the tree's then.
+  std::vector<Listed> open = OpenHere();
+  if (with_control_) open.push_back({std::string(kControlFolder), NodeKind::kControlFolder, Entry()});
+  STAGEFS_ASSIGN_OR_RETURN(const auto entries, tree_.List(folder_->folder(), name, kListPage));
+  ListedPage page;
+  page.is_last = entries.size() < kListPage;
+  std::erase_if(open, [&](const Listed& listed) {
+    return listed.name <= name || (!page.is_last && listed.name >= entries.back().name);
+  });
+  page.names.reserve(entries.size() + open.size());
+  for (const auto& [listed, entry] : entries) page.names.push_back({listed, KindOf(entry.kind), entry});
+  Merge(&page.names, std::move(open));
+  std::vector<std::string_view> names;
+  names.reserve(page.names.size());
+  for (const Listed& listed : page.names) names.push_back(listed.name);
+  nodes_.Lock()->FindSorted(folder_->folder(), names,
+                            [&](size_t i, const Node& known) { page.names[i].id = known.id; });
+  return page;
+}
+
+// The node of a name in a listing, looked up once more.
+std::shared_ptr<Node> TreePages::Recall(const Listed& listed) {
+  const FolderId folder = folder_->folder();
+  if (listed.id != 0) {
+    auto table = nodes_.Lock();
+    auto node = table->Find(listed.id);
+    if (node && node->attached && node->slot.folder == folder && node->slot.name == listed.name &&
+        node->entry() == listed.entry) {
+      ++node->lookups;
+      return node;
+    }
+  }
+  return nodes_.Remember({folder, listed.name}, listed.entry, true);
+}
+
+FolderPages::Shown TreePages::Show(const Listed& listed, bool plus) {
+  if (plus && listed.kind != NodeKind::kControlFolder) return {files_.AttributesOf(Recall(listed)), true};
+  all_known_ = all_known_ && listed.id != 0;
+  Node unknown;
+  unknown.id = listed.id;
+  unknown.kind = listed.kind;
+  unknown.SetEntry(listed.entry);
+  return {nodes_.AttributesOf(unknown), false};
+}
+
+void TreePages::Begin() {
+  const auto mark = repository_.index().ChangeMark();
+  auto table = nodes_.Lock();
+  all_known_ = static_cast<bool>(mark);
+  mark_ = mark ? *mark : -1;
+  detached_ = folder_->MakeExtra().detached;
+}
+
+// In pieces, as others wait for the lock.
+off_t TreePages::CountNodes() {
+  off_t nodes = 0;
+  std::string last;
+  for (bool more = true; more;) {
+    more = false;
+    size_t visited = 0;
+    auto table = nodes_.Lock();
+    table->VisitChildren(folder_->folder(), last, [&](const Node& child) {
+      ++nodes;
+      more = ++visited == kKnownPage;
+      if (more) last = child.slot.name;
+      return !more;
+    });
+  }
+  return nodes;
+}
+
+// If nothing changed meanwhile and each name was known, the next listing need not ask the index.
+void TreePages::End(off_t names) {
+  if (!std::exchange(all_known_, false) || AllKnownAt() == mark_) return;
+  // What others removed may be attached until it is looked at again: then there are more nodes than names.
+  if (CountNodes() != names) return;
+  const auto mark = repository_.index().ChangeMark();
+  auto table = nodes_.Lock();
+  if (!mark || *mark != mark_ || folder_->extra().detached != detached_) return;
+  folder_->MakeExtra().all_known_at = *mark;
+}
+
+}  // namespace stagefs

@@ -1,0 +1,48 @@
+#include "xattr.h"
+
+#include <mutex>
+
+namespace stagefs {
+namespace {
+
+constexpr std::string_view kPrefix = "user.stagefs.";
+
+Error NoSuchAttribute() { return Error(ErrorCode::kNotFound, "no such attribute"); }
+
+Result<std::string> HashOf(Repository& repository, VersionId version, bool sha256) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, reader->GetVersion(version));
+  if (!info) return Error(ErrorCode::kStale, "the version is gone");
+  return sha256 ? ToHex(info->content.sha256) : ToHex(info->content.xxh3);
+}
+
+}  // namespace
+
+Result<std::string> GetXattrOf(OpenFiles& files, Nodes& nodes, Workspace* workspace, const std::shared_ptr<Node>& node,
+                               const std::string& name) {
+  if (name.starts_with("system.posix_acl_")) return Error(ErrorCode::kUnsupported, "no ACLs");
+  if (!name.starts_with(kPrefix)) return NoSuchAttribute();
+  const std::string what = name.substr(kPrefix.size());
+  Slot slot;
+  VersionId version = 0;
+  {
+    auto table = nodes.Lock();
+    slot = node->slot;
+    version = node->entry().version;
+  }
+  bool waiting = false, refused = false;
+  if (const auto file = files.FileOf(node)) {
+    std::lock_guard lock(file->mutex());
+    waiting = file->dirty() || file->fresh();
+    refused = file->refused();
+    version = file->version();
+  }
+  if (what == "status" && refused) return std::string("refused");
+  if (what == "status" && node->kind == NodeKind::kFile && workspace != nullptr) {
+    return waiting ? std::string("being written") : workspace->StatusOf(slot);
+  }
+  if ((what != "sha256" && what != "xxh3") || version == 0) return NoSuchAttribute();
+  return HashOf(files.repository(), version, what == "sha256");
+}
+
+}  // namespace stagefs

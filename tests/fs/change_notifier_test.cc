@@ -1,0 +1,142 @@
+// ChangeNotifier: what the kernel is told of others' changes.
+#include "mount/change_notifier.h"
+
+#include <fcntl.h>
+
+#include <chrono>
+#include <thread>
+
+#include "tests/fs/fs_scene.h"
+
+namespace stagefs::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+}  // namespace
+
+TEST_CASE("ChangeNotifier: what is done through the mount is no news", "[fs][notifier]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  scene.Move("a", "b");
+  CHECK(scene.Refresh().empty());
+}
+
+TEST_CASE("ChangeNotifier: a file that another process replaced gets a new inode", "[fs][notifier]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  const NodeId before = scene.Find("a");
+  OtherProcess(scene).Stage("a", "two");
+  CHECK(scene.Refresh() == Told{"entry a", "attributes", "changed a"});
+  CHECK(scene.Find("a") != before);
+  CHECK(scene.Load("a") == "two");
+}
+
+TEST_CASE("ChangeNotifier: a file that another process removed is told as gone", "[fs][notifier]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  OtherProcess(scene).Remove("a");
+  CHECK(scene.Refresh() == Told{"entry a", "attributes", "gone a"});
+  CHECK(scene.Find("a") == 0);
+}
+
+TEST_CASE("ChangeNotifier: a name the kernel remembers as missing is told when it comes", "[fs][notifier]") {
+  FsScene scene;
+  REQUIRE(scene.Find("a") == 0);
+  OtherProcess(scene).Stage("a", "one");
+  CHECK(scene.Refresh() == Told{"entry a", "attributes"});
+}
+
+TEST_CASE("ChangeNotifier: only attributes are told where the content is the same", "[fs][notifier]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  const NodeId before = scene.Find("a");
+  OtherProcess other(scene);
+  Ok(other.workspace().SetTraits({kRootFolder, "a"}, 12345, std::nullopt).WithoutValue());
+  CHECK(scene.Refresh() == Told{"attributes", "attributes", "changed a"});
+  CHECK(scene.AttributesOf("a").mtime_ns == 12345);
+  CHECK(scene.Find("a") == before);
+}
+
+TEST_CASE("ChangeNotifier: a folder that nobody looked at leads to nothing", "[fs][notifier]") {
+  FsScene scene;
+  scene.MakeFolder("seen");
+  scene.MakeFolder("unseen");
+  scene.Find("seen");
+  scene.Refresh();
+  OtherProcess(scene).Stage("unseen/a", "one");
+  CHECK(scene.Refresh().empty());
+}
+
+TEST_CASE("ChangeNotifier: what is open is passed over until it is closed", "[fs][notifier]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  auto reader = scene.Open("a", O_RDONLY);
+  OtherProcess(scene).Stage("a", "two");
+  CHECK(scene.Refresh() == Told{"attributes"});
+  CHECK(ReadAll(*reader) == "one");
+  CloseFile(std::move(reader));
+  CHECK(scene.Refresh() == Told{"entry a", "changed a"});
+}
+
+TEST_CASE("ChangeNotifier: whoever lost its row takes everything for changed", "[fs][notifier]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  Ok(scene.fs().registration()->Erase());
+  OtherProcess(scene).Stage("a", "two");
+  CHECK(scene.Refresh() == Told{"entry a", "attributes", "changed a"});
+  CHECK(scene.Refresh().empty());
+}
+
+TEST_CASE("ChangeNotifier: a name to be shown again is told without a change", "[fs][notifier]") {
+  FsScene scene;
+  scene.fs().notifier().ShowAgain({kRootFolder, "a"});
+  CHECK(scene.Refresh() == Told{"entry a"});
+}
+
+TEST_CASE("ChangeNotifier: another process's change wakes who waits", "[fs][notifier]") {
+  FsScene scene({}, FsScene::Notifier::kIsWaitedFor);
+  while (!scene.Refresh().empty()) {
+  }
+  REQUIRE(scene.fs().notifier().WaitForChange());
+  std::thread other([&] { OtherProcess(scene).Stage("a", "one"); });
+  CHECK(scene.fs().notifier().WaitForChange());
+  other.join();
+}
+
+TEST_CASE("ChangeNotifier: whoever changes something here goes on once it is shown", "[fs][notifier]") {
+  FsScene scene({}, FsScene::Notifier::kIsWaitedFor);
+  std::atomic<bool> shown = false;
+  std::thread notifier([&] {
+    while (scene.fs().notifier().WaitForChange()) {
+      std::this_thread::sleep_for(20ms);
+      scene.Refresh();
+      shown = true;
+    }
+  });
+  while (!shown) std::this_thread::sleep_for(1ms);  // The first look at all.
+  shown = false;
+  scene.Stage("a", "one");
+  CHECK(shown);
+  scene.fs().Stop();
+  notifier.join();
+}
+
+TEST_CASE("ChangeNotifier: who waits is let go when it is stopped", "[fs][notifier]") {
+  FsScene scene({}, FsScene::Notifier::kIsWaitedFor);
+  std::thread stopper([&] { scene.fs().Stop(); });
+  while (scene.fs().notifier().WaitForChange()) {
+  }
+  stopper.join();
+}
+
+TEST_CASE("ListUnseen: names the kernel looked up long ago are seen", "[fs][notifier]") {
+  FsScene scene;
+  for (const char* name : {"a", "b", "c"}) scene.Save(name, name);
+  OtherProcess(scene).Stage("new", "text");
+  const auto unseen = Value(ListUnseen(scene.fs().nodes(), scene.fs().tree(), kRootFolder, 10));
+  REQUIRE(unseen.size() == 1);
+  CHECK(unseen[0].name == "new");
+}
+
+}  // namespace stagefs::test

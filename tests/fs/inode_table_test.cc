@@ -1,0 +1,156 @@
+// InodeTable: what the kernel knows.
+#include "mount/inode_table.h"
+
+#include "tests/catch.h"
+
+namespace stagefs::test {
+namespace {
+
+using Names = std::vector<std::string>;
+
+// Stands for an open file: the table never looks into it.
+std::shared_ptr<OpenFile> SomeFile() {
+  const auto owner = std::make_shared<char>();
+  return {owner, reinterpret_cast<OpenFile*>(owner.get())};
+}
+
+std::shared_ptr<Node> AddFile(InodeTable& table, const std::string& name, FolderId folder = kRootFolder) {
+  auto node = table.Add(NodeKind::kFile);
+  table.Attach(node, {folder, name});
+  node->lookups = 1;
+  return node;
+}
+
+Names NamesOf(const std::vector<std::shared_ptr<Node>>& nodes) {
+  Names names;
+  for (const auto& node : nodes) names.push_back(node->slot.name);
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("InodeTable: a folder has the same inode each time", "[fs][inode_table]") {
+  InodeTable table;
+  const NodeId id = table.AddFolder(7)->id;
+  table.Find(id)->lookups = 1;
+  table.Forget(id, 1);
+  CHECK(table.FindFolder(7) == nullptr);
+  CHECK(table.AddFolder(7)->id == id);
+}
+
+TEST_CASE("InodeTable: a file has an inode that no other one had", "[fs][inode_table]") {
+  InodeTable table;
+  const NodeId first = AddFile(table, "a")->id;
+  table.Forget(first, 1);
+  CHECK(AddFile(table, "a")->id != first);
+  CHECK(table.Find(first) == nullptr);
+}
+
+TEST_CASE("InodeTable: a node goes with the kernel's last reference", "[fs][inode_table]") {
+  InodeTable table;
+  const auto node = AddFile(table, "a");
+  node->lookups = 3;
+  table.Forget(node->id, 2);
+  CHECK(table.FindSlot({kRootFolder, "a"}) == node);
+  table.Forget(node->id, 1);
+  CHECK(table.FindSlot({kRootFolder, "a"}) == nullptr);
+}
+
+TEST_CASE("InodeTable: the root is never forgotten", "[fs][inode_table]") {
+  InodeTable table;
+  table.Forget(kRootNode, 1);
+  CHECK(table.Find(kRootNode) != nullptr);
+}
+
+TEST_CASE("InodeTable: a node that is open stays until it is closed", "[fs][inode_table]") {
+  InodeTable table;
+  const auto node = AddFile(table, "a");
+  table.SetOpen(node, SomeFile());
+  table.Forget(node->id, 1);
+  CHECK(table.Find(node->id) == node);
+  table.SetOpen(node, nullptr);
+  table.DropIfUnused(node);
+  CHECK(table.Find(node->id) == nullptr);
+}
+
+TEST_CASE("InodeTable: a slot leads to whoever came last", "[fs][inode_table]") {
+  InodeTable table;
+  const auto before = AddFile(table, "a");
+  const auto after = AddFile(table, "a");
+  CHECK(table.FindSlot({kRootFolder, "a"}) == after);
+  CHECK(!before->attached);
+  CHECK(table.Find(before->id) == before);
+}
+
+TEST_CASE("InodeTable: a node that moves is found at its new name alone", "[fs][inode_table]") {
+  InodeTable table;
+  const auto node = AddFile(table, "a");
+  table.Attach(node, {kRootFolder, "b"});
+  CHECK(table.FindSlot({kRootFolder, "a"}) == nullptr);
+  CHECK(table.FindSlot({kRootFolder, "b"}) == node);
+}
+
+TEST_CASE("InodeTable: children come in order of their names, and only a folder's own", "[fs][inode_table]") {
+  InodeTable table;
+  for (const char* name : {"c", "a", "b"}) AddFile(table, name);
+  AddFile(table, "elsewhere", 9);
+  CHECK(NamesOf(table.ChildrenOf(kRootFolder)) == Names{"a", "b", "c"});
+  Names visited;
+  table.VisitChildren(kRootFolder, "a", [&](const Node& node) {
+    visited.push_back(node.slot.name);
+    return true;
+  });
+  CHECK(visited == Names{"b", "c"});
+}
+
+TEST_CASE("InodeTable: open children are those that are open and attached", "[fs][inode_table]") {
+  InodeTable table;
+  const auto open = AddFile(table, "open");
+  const auto gone = AddFile(table, "gone");
+  AddFile(table, "closed");
+  table.SetOpen(open, SomeFile());
+  table.SetOpen(gone, SomeFile());
+  table.Detach(gone);
+  CHECK(NamesOf(table.OpenChildrenOf(kRootFolder)) == Names{"open"});
+}
+
+TEST_CASE("InodeTable: of sorted names those that are known are found", "[fs][inode_table]") {
+  InodeTable table;
+  for (const char* name : {"b", "d", "e"}) AddFile(table, name);
+  std::vector<size_t> places;
+  table.FindSorted(kRootFolder, {"a", "b", "c", "e", "f"}, [&](size_t i, const Node&) { places.push_back(i); });
+  CHECK(places == std::vector<size_t>{1, 3});
+}
+
+TEST_CASE("InodeTable: a control node is found by its key until it gets another", "[fs][inode_table]") {
+  InodeTable table;
+  const auto node = table.FindOrAddControl("i:a", NodeKind::kInboxFile);
+  CHECK(table.FindOrAddControl("i:a", NodeKind::kInboxFile) == node);
+  table.Rekey(node, "i:b");
+  CHECK(table.FindControl("i:a") == nullptr);
+  CHECK(table.FindControl("i:b") == node);
+}
+
+TEST_CASE("InodeTable: a folder counts the names that went", "[fs][inode_table]") {
+  InodeTable table;
+  const auto root = table.Find(kRootNode);
+  root->MakeExtra().all_known_at = 5;
+  table.Detach(AddFile(table, "a"));
+  CHECK(root->extra().all_known_at == -1);
+  CHECK(root->extra().detached == 1);
+}
+
+TEST_CASE("Node: an entry comes back as it was set", "[fs][inode_table]") {
+  Entry link;
+  link.kind = EntryKind::kSymlink;
+  link.target = "somewhere";
+  Entry file = Entry::OfFile(3, 4, 5);
+  file.executable = file.scratch = true;
+  for (const Entry& entry : {file, Entry::OfFolder(6), link}) {
+    Node node;
+    node.SetEntry(entry);
+    CHECK(node.entry() == entry);
+  }
+}
+
+}  // namespace stagefs::test

@@ -1,0 +1,214 @@
+// OpenFile: one file while somebody has it open.
+#include "mount/open_file.h"
+
+#include <unistd.h>
+
+#include "tests/scene.h"
+
+namespace stagefs::test {
+namespace {
+
+// Open files of a Scene's workspace, staged at the path `f`.
+class OpenFileScene : public Scene {
+ public:
+  std::unique_ptr<OpenFile> New() { return Of(std::nullopt); }
+  std::unique_ptr<OpenFile> Of(std::optional<Entry> entry) {
+    return std::make_unique<OpenFile>(OpenFileEnv{repository(), *copies_}, std::move(entry));
+  }
+  std::unique_ptr<OpenFile> OfVersion(const std::string& text) {
+    return Of(Entry::OfFile(VersionOf(text), text.size(), 1));
+  }
+  VersionId VersionOf(const std::string& text) { return Value(repository().FindVersion(Put(text))).id; }
+
+  Placer placer() {
+    return [this]() -> Result<WorkingCopyPlace> {
+      if (broken_) return Error(ErrorCode::kNoSpace, "full");
+      WorkingCopyPlace place;
+      place.workspace = workspace().id();
+      place.slot = {kRootFolder, "f"};
+      place.path = "f";
+      return place;
+    };
+  }
+  Status Write(OpenFile& file, const std::string& text, uint64_t offset = 0) {
+    return file.Write(text.data(), text.size(), offset, placer());
+  }
+  Status StageIt(OpenFile& file) {
+    const Slot slot{kRootFolder, "f"};
+    return file.Stage(
+        [&](const std::string& path, const ContentId& content, uint64_t size_bytes, const StageHow& how)
+            -> Result<Entry> {
+          if (broken_) return Error(ErrorCode::kNoSpace, "full");
+          ++moved_;
+          return Value(workspace().StageFile(slot, path, content, size_bytes, how)).entry;
+        },
+        [&](VersionId version, const StageHow& how) -> Result<Entry> {
+          return Value(workspace().StageVersion(slot, version, how)).entry;
+        },
+        placer());
+  }
+  CopySource Source(const std::string& text) {
+    const VersionId version = VersionOf(text);
+    return {version, Value(OpenSharedVersion(repository(), version)), text.size()};
+  }
+  size_t Copies() { return Value(ListWorkingCopyPlaces(repository())).size(); }
+  void Break(bool broken) { broken_ = broken; }
+  int moved() const { return moved_; }
+
+ private:
+  std::unique_ptr<WorkingCopies> copies_ = Value(WorkingCopies::Open(repository()));
+  bool broken_ = false;
+  int moved_ = 0;
+};
+
+std::string BytesOf(OpenFile& file) {
+  const auto fd = Value(file.ForReading());
+  if (!fd) return "";
+  std::string text(file.shown().size_bytes, '\0');
+  REQUIRE(pread(fd->get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("OpenFile: a new file that nobody writes to is staged empty", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  CHECK(file->fresh());
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f").empty());
+  CHECK(scene.moved() == 0);
+}
+
+TEST_CASE("OpenFile: what is written is read back at once and staged", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "hello "));
+  Ok(scene.Write(*file, "world", 6));
+  CHECK(BytesOf(*file) == "hello world");
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f") == "hello world");
+  CHECK(!file->dirty());
+}
+
+TEST_CASE("OpenFile: what is written backwards has the right hash", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "world", 6));
+  Ok(scene.Write(*file, "hello ", 0));
+  Ok(scene.StageIt(*file));
+  CHECK(file->entry().version == scene.VersionOf("hello world"));
+}
+
+TEST_CASE("OpenFile: a version that is written to stays what it is", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.OfVersion("old text");
+  Ok(scene.Write(*file, "new", 0));
+  CHECK(BytesOf(*file) == "new text");
+  CHECK(BytesOf(*scene.OfVersion("old text")) == "old text");
+}
+
+TEST_CASE("OpenFile: a file that is emptied shows nothing of what it was", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.OfVersion("old text");
+  Ok(file->Empty());
+  CHECK(file->shown().size_bytes == 0);
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f").empty());
+}
+
+TEST_CASE("OpenFile: a file can be cut and made longer", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.OfVersion("old text");
+  Ok(file->Truncate(3, scene.placer()));
+  Ok(file->Truncate(5, scene.placer()));
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f") == std::string("old\0\0", 5));
+}
+
+TEST_CASE("OpenFile: what is refused keeps its bytes and says so again", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "precious"));
+  scene.Break(true);
+  CHECK(scene.StageIt(*file).error().code() == ErrorCode::kNoSpace);
+  scene.Break(false);
+  CHECK(scene.StageIt(*file).error().code() == ErrorCode::kNoSpace);
+  CHECK(file->refused());
+  CHECK(BytesOf(*file) == "precious");
+}
+
+TEST_CASE("OpenFile: what is refused is staged once it is written again", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "precious"));
+  scene.Break(true);
+  REQUIRE(!scene.StageIt(*file));
+  scene.Break(false);
+  Ok(scene.Write(*file, "P"));
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f") == "Precious");
+}
+
+TEST_CASE("OpenFile: half a file does not replace a good one", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  scene.Break(true);
+  CHECK(!scene.Write(*file, "half"));
+  scene.Break(false);
+  Ok(scene.Write(*file, "half", 4));
+  CHECK(scene.StageIt(*file).error().code() == ErrorCode::kNoSpace);
+  Ok(file->Empty());
+  Ok(scene.StageIt(*file));
+}
+
+TEST_CASE("OpenFile: a version that is copied whole moves no byte", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  CHECK(Value(file->CopyFrom(scene.Source("some text"), 0, 0, 4, scene.placer())) == 4);
+  CHECK(Value(file->CopyFrom(scene.Source("some text"), 4, 4, 100, scene.placer())) == 5);
+  CHECK(scene.Copies() == 0);
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f") == "some text");
+  CHECK(scene.moved() == 0);
+}
+
+TEST_CASE("OpenFile: a part of a version is staged as bytes of its own", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  CHECK(Value(file->CopyFrom(scene.Source("some text"), 0, 0, 4, scene.placer())) == 4);
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f") == "some");
+}
+
+TEST_CASE("OpenFile: a detached file stages nothing and leaves nothing", "[fs][open_file]") {
+  OpenFileScene scene;
+  auto file = scene.New();
+  Ok(scene.Write(*file, "gone"));
+  file->Detach();
+  CHECK(BytesOf(*file) == "gone");
+  Ok(scene.StageIt(*file));
+  CHECK(!scene.Exists("f"));
+  CHECK(scene.Copies() == 0);
+}
+
+TEST_CASE("OpenFile: what is kept for the next start stays without its owner", "[fs][open_file]") {
+  OpenFileScene scene;
+  auto file = scene.New();
+  Ok(scene.Write(*file, "later"));
+  file->KeepForNextStart(scene.placer());
+  file.reset();
+  CHECK(scene.Copies() == 1);
+}
+
+TEST_CASE("OpenFile: a time and an exec bit that were set are staged with the bytes", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "text"));
+  file->SetTraits(12345, true);
+  Ok(scene.StageIt(*file));
+  CHECK(file->entry().mtime_ns == 12345);
+  CHECK(file->entry().executable);
+}
+
+}  // namespace stagefs::test

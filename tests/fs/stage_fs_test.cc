@@ -1,0 +1,276 @@
+// StageFs: names and files, as the kernel asks for them.
+#include "mount/stage_fs.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/fs/fs_scene.h"
+
+namespace stagefs::test {
+
+TEST_CASE("StageFs: a name that is there is looked up, one that is not is remembered", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Stage("folder/a", "text");
+  CHECK(scene.AttributesOf("folder").type == S_IFDIR);
+  CHECK(scene.AttributesOf("folder/a").size_bytes == 4);
+  const LookedUp absent = Value(scene.fs().LookUp(kRootNode, "nothing"));
+  CHECK(absent.attributes.id == 0);
+  CHECK(absent.cacheable);
+  CHECK(scene.WhyNot("folder/a/b") == ErrorCode::kNotDirectory);
+}
+
+TEST_CASE("StageFs: the same content keeps its inode", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "text");
+  const NodeId id = scene.Find("a");
+  CHECK(scene.Find("a") == id);
+  scene.Save("a", "other");
+  CHECK(scene.Find("a") == id);
+}
+
+TEST_CASE("StageFs: an inode the kernel gave back is unknown", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Stage("a", "text");
+  const NodeId id = scene.Find("a");
+  scene.fs().Forget(id, 1);
+  CHECK(scene.fs().GetAttributes(id).error().code() == ErrorCode::kStale);
+}
+
+TEST_CASE("StageFs: what is written is staged at the flush and not before", "[fs][stage_fs]") {
+  FsScene scene;
+  auto handle = scene.Create("a");
+  WriteTo(*handle, "text");
+  CHECK(!scene.Exists("a"));
+  CHECK(scene.AttributesOf("a").size_bytes == 4);
+  Ok(handle->Flush());
+  CHECK(scene.Read("a") == "text");
+  handle->Release();
+}
+
+TEST_CASE("StageFs: a file that nobody wrote to is staged by its last close", "[fs][stage_fs]") {
+  FsScene scene;
+  auto handle = scene.Create("a");
+  auto second = scene.Open("a", O_RDONLY);
+  CloseFile(std::move(handle));
+  CHECK(!scene.Exists("a"));
+  CloseFile(std::move(second));
+  CHECK(scene.Read("a").empty());
+}
+
+TEST_CASE("StageFs: what comes after the last flush is staged by the release", "[fs][stage_fs]") {
+  FsScene scene;
+  auto handle = scene.Create("a");
+  Ok(handle->Flush());
+  WriteTo(*handle, "mapped");
+  handle->Release();
+  CHECK(scene.Read("a") == "mapped");
+}
+
+TEST_CASE("StageFs: two handles share what is written", "[fs][stage_fs]") {
+  FsScene scene;
+  auto writer = scene.Create("a");
+  auto reader = scene.Open("a", O_RDONLY);
+  WriteTo(*writer, "text");
+  CHECK(ReadAll(*reader) == "text");
+  CloseFile(std::move(writer));
+  CloseFile(std::move(reader));
+}
+
+TEST_CASE("StageFs: an open file that is renamed is staged under its new name alone", "[fs][stage_fs]") {
+  FsScene scene;
+  auto handle = scene.Create("a");
+  WriteTo(*handle, "text");
+  scene.Move("a", "b");
+  WriteTo(*handle, "TEXT");
+  CloseFile(std::move(handle));
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"b", "TEXT"}});
+  CHECK(scene.Find("a") == 0);
+}
+
+TEST_CASE("StageFs: an open file that another one replaced writes into nothing", "[fs][stage_fs]") {
+  FsScene scene;
+  auto replaced = scene.Create("a");
+  WriteTo(*replaced, "old");
+  scene.Save("b", "new");
+  scene.Move("b", "a");
+  WriteTo(*replaced, "OLD");
+  CHECK(ReadAll(*replaced) == "OLD");
+  CloseFile(std::move(replaced));
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"a", "new"}});
+}
+
+TEST_CASE("StageFs: two names change places, open or not", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  auto handle = scene.Create("b");
+  WriteTo(*handle, "two");
+  scene.Move("a", "b", RenameMode::kExchange);
+  CloseFile(std::move(handle));
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"a", "two"}, {"b", "one"}});
+}
+
+TEST_CASE("StageFs: a file that is unlinked while open is readable and never staged", "[fs][stage_fs]") {
+  FsScene scene;
+  auto handle = scene.Create("a");
+  WriteTo(*handle, "text");
+  Ok(scene.fs().Remove(kRootNode, "a"));
+  CHECK(ReadAll(*handle) == "text");
+  CHECK(Value(scene.fs().GetAttributes(handle->node()->id)).links == 0);
+  CloseFile(std::move(handle));
+  CHECK(scene.AllFiles().empty());
+  CHECK(scene.Find("a") == 0);
+}
+
+TEST_CASE("StageFs: a folder in which something is written is not empty", "[fs][stage_fs]") {
+  FsScene scene;
+  Ok(scene.fs().MakeFolder(kRootNode, "folder").WithoutValue());
+  auto handle = scene.Create("folder/a");
+  CHECK(scene.fs().RemoveFolder(kRootNode, "folder").error().code() == ErrorCode::kNotEmpty);
+  Ok(scene.fs().Remove(scene.Find("folder"), "a"));
+  CloseFile(std::move(handle));
+  Ok(scene.fs().RemoveFolder(kRootNode, "folder"));
+}
+
+TEST_CASE("StageFs: a link stages what is being written first", "[fs][stage_fs]") {
+  FsScene scene;
+  auto handle = scene.Create("a");
+  WriteTo(*handle, "text");
+  Ok(scene.fs().Link(handle->node()->id, kRootNode, "b").WithoutValue());
+  CHECK(scene.Read("b") == "text");
+  CHECK(scene.fs().Link(handle->node()->id, kRootNode, "b").error().code() == ErrorCode::kExists);
+  CloseFile(std::move(handle));
+}
+
+TEST_CASE("StageFs: a symbolic link to content is that content, any other is kept", "[fs][stage_fs]") {
+  FsScene scene;
+  Ok(scene.fs().MakeSymlink(kRootNode, "file", scene.Put("text")).WithoutValue());
+  CHECK(scene.Read("file") == "text");
+  Ok(scene.fs().MakeSymlink(kRootNode, "link", "elsewhere").WithoutValue());
+  CHECK(Value(scene.fs().ReadLink(scene.Find("link"))) == "elsewhere");
+}
+
+TEST_CASE("StageFs: truncate by path is staged at once, through a handle at its flush", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "long text");
+  SetAttributes cut;
+  cut.size_bytes = 4;
+  CHECK(Value(scene.fs().SetAttributesOf(scene.Find("a"), cut, nullptr)).size_bytes == 4);
+  CHECK(scene.Read("a") == "long");
+  auto handle = scene.Open("a", O_WRONLY);
+  cut.size_bytes = 2;
+  Ok(scene.fs().SetAttributesOf(scene.Find("a"), cut, handle.get()).WithoutValue());
+  CHECK(scene.Read("a") == "long");
+  CloseFile(std::move(handle));
+  CHECK(scene.Read("a") == "lo");
+}
+
+TEST_CASE("StageFs: times and the exec bit are kept, other bits are not", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "text");
+  SetAttributes set;
+  set.mode = 0700;
+  set.mtime_ns = 12345;
+  const Attributes now = Value(scene.fs().SetAttributesOf(scene.Find("a"), set, nullptr));
+  CHECK(now.permissions == 0755);
+  CHECK(now.mtime_ns == 12345);
+}
+
+TEST_CASE("StageFs: attributes tell a file's hash and its state", "[fs][stage_fs]") {
+  FsScene scene;
+  auto handle = scene.Create("a");
+  WriteTo(*handle, "text");
+  const NodeId id = scene.Find("a");
+  CHECK(Value(scene.fs().GetXattr(id, "user.stagefs.status")) == "being written");
+  CloseFile(std::move(handle));
+  CHECK(Value(scene.fs().GetXattr(id, "user.stagefs.status")) == "added");
+  CHECK(Value(scene.fs().GetXattr(id, "user.stagefs.sha256")) == ToHex(HashOf("text").sha256));
+  CHECK(scene.fs().GetXattr(id, "user.other").error().code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("StageFs: a file that another process replaced is stale for whoever opens it", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  const NodeId id = scene.Find("a");
+  OtherProcess(scene).Stage("a", "two");
+  CHECK(scene.fs().Open(id, O_WRONLY).error().code() == ErrorCode::kStale);
+  CHECK(scene.Load("a") == "two");
+}
+
+TEST_CASE("StageFs: names that are no place to stage are refused", "[fs][stage_fs]") {
+  FsScene scene;
+  for (const char* name : {".Trash-0", ".stagefs"}) {
+    CHECK(scene.fs().MakeFolder(kRootNode, name).error().code() == ErrorCode::kPermission);
+    CHECK(scene.fs().CreateFile(kRootNode, name, 0644).error().code() == ErrorCode::kPermission);
+  }
+  scene.Save("a", "text");
+  CHECK(scene.fs().MakeFolder(scene.Find("a"), "b").error().code() == ErrorCode::kNotDirectory);
+  CHECK(scene.fs().CreateFile(kRootNode, "a", 0644).error().code() == ErrorCode::kExists);
+}
+
+TEST_CASE("StageFs: copying a version within the mount moves no byte", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "some text");
+  const auto from = scene.Open("a", O_RDONLY);
+  auto to = scene.Create("b");
+  CHECK(Value(to->CopyFrom(*from, 0, 0, 100)) == 9);
+  CloseFile(std::move(to));
+  from->Release();
+  CHECK(scene.Read("b") == "some text");
+  CHECK(scene.Load(".stagefs/stats").find("files_staged_without_copying: 1\n") != std::string::npos);
+}
+
+TEST_CASE("StageFs: what is not closed when the process ends is staged", "[fs][stage_fs]") {
+  FsScene scene;
+  const auto handle = scene.Create("a");
+  WriteTo(*handle, "text");
+  scene.fs().KeepUnstaged();
+  CHECK(scene.Read("a") == "text");
+}
+
+TEST_CASE("StageFs: a tree without a workspace is read, and every change refused", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "text");
+  scene.Commit();
+  scene.Save("b", "staged");
+  const auto fs = Value(StageFs::OfTree(scene.repository(), scene.workspace().base(), {}));
+  const NodeId a = Value(fs->LookUp(kRootNode, "a")).attributes.id;
+  CHECK(Value(fs->LookUp(kRootNode, "b")).attributes.id == 0);
+  CHECK(ReadAll(*Value(fs->Open(a, O_RDONLY))) == "text");
+  CHECK(fs->Open(a, O_WRONLY).error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->CreateFile(kRootNode, "c", 0644).error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->MakeFolder(kRootNode, "c").error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->MakeSymlink(kRootNode, "c", "a").error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->Link(a, kRootNode, "c").error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->Remove(kRootNode, "a").error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->RemoveFolder(kRootNode, "a").error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->Rename(kRootNode, "a", kRootNode, "c", RenameMode::kReplace).error().code() == ErrorCode::kReadOnly);
+  CHECK(fs->SetAttributesOf(a, {}, nullptr).error().code() == ErrorCode::kReadOnly);
+}
+
+TEST_CASE("StageFs: without a workspace the control folder has versions and stats", "[fs][stage_fs]") {
+  FsScene scene;
+  const auto fs = Value(StageFs::OfTree(scene.repository(), scene.workspace().base(), {}));
+  const NodeId control = Value(fs->LookUp(kRootNode, ".stagefs")).attributes.id;
+  Lines names;
+  Ok(Value(fs->OpenFolder(control))->List(2, false, [&](const DirectoryStream::Name& name) {
+    names.push_back(name.name);
+    return true;
+  }));
+  CHECK(names == Lines{"stats", "versions"});
+}
+
+TEST_CASE("MountRegistration: a mount is there between its first and its last word", "[fs][stage_fs]") {
+  Scene scene;
+  MountRegistration registration(scene.repository(), "/nowhere", scene.workspace().id(), 7);
+  const auto is_there = [&] {
+    return registration.IsAmong(Value(Value(scene.repository().index().Read())->ListMounts()));
+  };
+  CHECK(!is_there());
+  Ok(registration.Note());
+  CHECK(is_there());
+  Ok(registration.Erase());
+  CHECK(!is_there());
+}
+
+}  // namespace stagefs::test

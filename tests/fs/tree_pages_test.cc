@@ -1,0 +1,122 @@
+// TreePages: the names of a folder of the tree, through StageFs.
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "tests/fs/fs_scene.h"
+
+namespace stagefs::test {
+namespace {
+
+// So many that they come in several pages: n0000, n0001, …
+Lines ManyNames(size_t count) {
+  Lines names;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string number = std::to_string(i);
+    names.push_back("n" + std::string(4 - number.size(), '0') + number);
+  }
+  return names;
+}
+
+void StageAll(Workspace& workspace, const std::string& hash, const Lines& names) {
+  std::vector<Workspace::NamedVersion> files;
+  const VersionId version = Value(workspace.repository().FindVersion(hash)).id;
+  for (const std::string& name : names) files.push_back({Value(RepoPath::Parse(name)), version});
+  Ok(workspace.StageVersions(files, {}).WithoutValue());
+}
+
+// Lists with each name looked up, and gives the look-ups back but one.
+Lines ListPlus(FsScene& scene) {
+  Lines names;
+  const auto stream = Value(scene.fs().OpenFolder(kRootNode));
+  Ok(stream->List(0, true, [&](const DirectoryStream::Name& name) {
+    if (name.looked_up) names.push_back(name.name);
+    return true;
+  }));
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("TreePages: a folder of several pages has each name once and in order", "[fs][tree_pages]") {
+  FsScene scene;
+  const Lines names = ManyNames(600);
+  StageAll(scene.workspace(), scene.Put("text"), names);
+  CHECK(scene.Names("") == names);
+}
+
+TEST_CASE("TreePages: files that are only open are listed where they belong", "[fs][tree_pages]") {
+  FsScene scene;
+  Lines names = ManyNames(600);
+  StageAll(scene.workspace(), scene.Put("text"), names);
+  std::vector<std::unique_ptr<FileHandle>> open;
+  for (const char* name : {"a", "n0255x", "n0400x", "z"}) {
+    open.push_back(scene.Create(name));
+    names.emplace_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  CHECK(scene.Names("") == names);
+  for (auto& handle : open) CloseFile(std::move(handle));
+  CHECK(scene.Names("") == names);
+}
+
+TEST_CASE("TreePages: a listing that looks up gives each name its node", "[fs][tree_pages]") {
+  FsScene scene;
+  for (const char* name : {"a", "b"}) scene.Stage(name, name);
+  CHECK(ListPlus(scene) == Lines{"a", "b"});
+  CHECK(scene.fs().nodes().Lock()->FindSlot({kRootFolder, "a"})->lookups == 1);
+}
+
+TEST_CASE("TreePages: names that are all known come from memory until something changes", "[fs][tree_pages]") {
+  FsScene scene;
+  Lines names = ManyNames(600);
+  StageAll(scene.workspace(), scene.Put("text"), names);
+  scene.Refresh();
+  ListPlus(scene);
+  CHECK(scene.Names("") == names);  // This one finds that each name is known.
+  CHECK(scene.fs().nodes().Lock()->Find(kRootNode)->extra().all_known_at != -1);
+  CHECK(scene.Names("") == names);
+  OtherProcess(scene).Stage("added", "text");
+  names.insert(names.begin(), "added");
+  CHECK(scene.Names("") == names);
+}
+
+TEST_CASE("TreePages: a name that another process removed is not listed from memory", "[fs][tree_pages]") {
+  FsScene scene;
+  for (const char* name : {"a", "b", "c"}) scene.Save(name, name);
+  CHECK(scene.Names("") == Lines{"a", "b", "c"});
+  OtherProcess(scene).Remove("b");
+  CHECK(scene.Names("") == Lines{"a", "c"});
+  CHECK(scene.Names("") == Lines{"a", "c"});
+}
+
+TEST_CASE("TreePages: a name removed between two pages hides no other", "[fs][tree_pages]") {
+  FsScene scene;
+  const Lines names = ManyNames(600);
+  StageAll(scene.workspace(), scene.Put("text"), names);
+  const auto stream = Value(scene.fs().OpenFolder(kRootNode));
+  Lines listed;
+  Ok(stream->List(0, false, [&](const DirectoryStream::Name& name) {
+    if (name.next > 2) listed.push_back(name.name);
+    return listed.size() < 300;
+  }));
+  listed.pop_back();  // It had no room.
+  Ok(scene.fs().Remove(kRootNode, "n0100"));
+  Ok(scene.fs().Remove(kRootNode, "n0599"));
+  Ok(stream->List(301, false, [&](const DirectoryStream::Name& name) {
+    listed.push_back(name.name);
+    return true;
+  }));
+  CHECK(listed == Lines(names.begin(), names.end() - 1));
+}
+
+TEST_CASE("TreePages: the control folder is listed where it was asked for", "[fs][tree_pages]") {
+  MountOptions options;
+  options.show_control = true;
+  FsScene scene(options);
+  scene.Save("a", "text");
+  CHECK(scene.Names("") == Lines{".stagefs", "a"});
+  CHECK(FsScene().Names("").empty());
+}
+
+}  // namespace stagefs::test
