@@ -1,8 +1,8 @@
-#include "stagefs/version_source.h"
 #include "revision_path.h"
 
 #include <functional>
 
+#include "stagefs/version_source.h"
 #include "view_of.h"
 #include "wire/file_type.h"
 
