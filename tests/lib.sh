@@ -7,6 +7,7 @@
 # A script without cases is one case: it sets itself up.
 set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SCRIPT=$(realpath --relative-to="$TOP" "$0")
 # shellcheck source=tests/names.sh
 . "$TOP/tests/names.sh"
 STAGEFS_BINARY=$(realpath "${STAGEFS_BINARY:-$TOP/build/${BUILD:-release}/stagefs}")
@@ -112,10 +113,9 @@ run_case() {
   [ $status -ne 130 ] || exit 130
 }
 run_cases() {
-  local script name all
-  script=$(realpath --relative-to="$TOP" "$0")
-  mapfile -t all < <(cd "$TOP" && cases_of "$script" "${CASE:-}")
-  [ ${#all[@]} -gt 0 ] || echo "not ok - no case of $script is named like '${CASE:-}'"
+  local name all
+  mapfile -t all < <(cd "$TOP" && cases_of "$SCRIPT" "${CASE:-}")
+  [ ${#all[@]} -gt 0 ] || echo "not ok - no case of $SCRIPT is named like '${CASE:-}'"
   [ -z "${SHUFFLE:-}" ] || mapfile -t all < <(printf '%s\n' "${all[@]}" | shuf --random-source=<(yes "$SHUFFLE"))
   for name in "${all[@]}"; do run_case "$name"; done
 }
