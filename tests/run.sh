@@ -77,9 +77,11 @@ if [ "${TOOLS:-0}${CLUSTER:-0}" = 00 ]; then
   if [ -z "$pattern" ] || [ "$pattern" = unit ]; then
     run_units ${not:+"$not"}
   else
-    named=$(sed 's/[][,\\"]/\\&/g' <<< "$pattern")
-    spec="*$named*$not,[$named]$not"
-    if "$out/unit_tests" --list-tests "$spec" | grep -qE '^[1-9][0-9]* (matching )?test case'; then run_units "$spec"; fi
+    named=$(sed 's/[][,\\"]/\\&/g' <<< "$pattern") spec=
+    for way in "*$named*$not" "[$named]$not"; do
+      ! "$out/unit_tests" --list-tests "$way" | grep -qE '^[1-9][0-9]* (matching )?test case' || spec=${spec:+$spec,}$way
+    done
+    [ -z "$spec" ] || run_units "$spec"
   fi
 fi
 for script in "${scripts[@]}"; do
@@ -101,5 +103,6 @@ if [ -n "$new" ]; then
   failed=$((failed + 1))
 fi
 echo
+[ $((passed + failed + skipped)) -gt 0 ] || echo "nothing is named like '$pattern'"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -33,16 +33,17 @@ eventually sh -c "! pgrep -f -- '$STAGEFS_ROOT mount'"
 refuses "the helper names the option it refuses" "unknown option --bogus" dest/sbin/mount.stagefs t/r:w "$MNT" --bogus
 equals "its status for bad usage" 1 "$(dest/sbin/mount.stagefs t/r:w >/dev/null 2>&1; echo $?)"
 equals "its status for a failed mount" 32 "$(dest/sbin/mount.stagefs t/r:nope "$MNT" -o "root=$STAGEFS_ROOT" >/dev/null 2>&1; echo $?)"
-if [ "$(id -u)" = 0 ] && [ ! -e /sbin/mount.stagefs ]; then
-  ln -s "$WORK/dest/sbin/mount.stagefs" /sbin/mount.stagefs
-  [ -e /usr/local/bin/stagefs ] || { ln -s "$STAGEFS_BINARY" /usr/local/bin/stagefs && linked=1; }
-  check "mount -t stagefs" mount -t stagefs t/r:w "$MNT" -o "root=$STAGEFS_ROOT"
-  check "umount" umount "$MNT"
-  rm /sbin/mount.stagefs
-  [ -z "${linked:-}" ] || rm /usr/local/bin/stagefs
+# installed COMMAND: where the helper and the command are laid over the machine's, for this command alone.
+installed() {
+  unshare --mount sh -ec "mount -t overlay none -o lowerdir=$WORK/dest/sbin:/sbin /sbin
+    mount -t overlay none -o lowerdir=$WORK/dest/usr/bin:/usr/local/bin /usr/local/bin
+    $1"
+}
+if [ "$(id -u)" = 0 ] && installed true 2> /dev/null; then
+  check "mount -t stagefs, and umount" installed "mount -t stagefs t/r:w $MNT -o root=$STAGEFS_ROOT; test -d $MNT/.stagefs; umount $MNT"
   eventually sh -c "! pgrep -f -- '$STAGEFS_ROOT mount'"
 else
-  skip "mount -t stagefs" "needs root and no helper installed yet"
+  skip "mount -t stagefs" "needs root, a mount namespace and overlays"
 fi
 check "uninstall" "$top/tests/tools/install.sh" --uninstall "$WORK/dest" /usr
 equals "nothing is left" "" "$(find dest -type f)"

@@ -49,9 +49,9 @@ check "a full listing of a large folder" sh -c "
 
 # A disk that is full, and a root that cannot be written.
 if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
-  stagefs --root small create t/small
+  stagefs --root "$WORK/small" create t/small
   mkdir mnt-small
-  check "a mount on a small disk" stagefs --root small mount t/small:w mnt-small --create
+  check "a mount on a small disk" stagefs --root "$WORK/small" mount t/small:w mnt-small --create
   refuses "a full disk reaches the writer" "No space left" sh -c "head -c 12000000 /dev/urandom > mnt-small/large"
   check "what came through can be removed" rm mnt-small/large
   check "a good file" sh -c "cp /bin/true mnt-small/good && cat mnt-small/good > good && cp src/blob mnt-small/blob1"
@@ -64,7 +64,7 @@ if mkdir small && mount -t tmpfs -o size=6m none small 2>/dev/null; then
   check "and can be removed" sh -c "rm mnt-small/.stagefs/inbox/list.sum && test -z \"\$(ls mnt-small/.stagefs/inbox)\""
   check "the daemon stays up and good files are kept" sh -c "echo small > mnt-small/small && cat mnt-small/small"
   check "unmount it" stagefs unmount mnt-small
-  eventually sh -c "! pgrep -f -- 'small mount t/small:w'"
+  eventually sh -c "! pgrep -f -- '$WORK/small mount t/small:w'"
   mount -o remount,ro small
   refuses "a read-only root says so" "ead-only" stagefs --root small put t/small src/run.sh
   umount -l small
@@ -73,7 +73,7 @@ else
 fi
 pid=$(daemon_pid)
 exec 8> "$MNT/nobody wrote to it"
-kill "$pid" && timeout 60 tail --pid="$pid" -f /dev/null
+kill "$pid" && ended "$pid"
 exec 8>&-
 equals "a new file outlives a stop" "A  nobody wrote to it" "$(stagefs status t/r:w | grep 'nobody wrote')"
 rm -r "${STAGEFS_TEST_S3_FOLDER:-root/t/r/versions}${STAGEFS_TEST_S3:+/$PREFIX}"/*
