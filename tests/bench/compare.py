@@ -76,6 +76,11 @@ class Side:
             server.wait()
 
 
+def best(times, function, *args):
+    """The least seconds of several: what else goes on for a moment does not count. `function` gives seconds."""
+    return min(function(*args) for _ in range(times))
+
+
 def forget(folder):
     """Takes what lies in a folder out of the kernel's cache."""
     for path, _, names in os.walk(folder):
@@ -103,10 +108,11 @@ def manifests(side):
         repository = f"b/manifests{number}"
         side.run("create", repository)
         seconds = {"put": timed(side.run, "put", repository, source)}
-        target = f"{repository}:w"
-        side.run("workspace", "create", target)
-        seconds["stage"] = timed(side.run, "stage", target, "-", input=sums)
-        seconds["status"] = timed(side.run, "status", target)
+        targets = [f"{repository}:{name}" for name in "abc"]
+        for target in targets:
+            side.run("workspace", "create", target)
+        seconds["stage"] = min(timed(side.run, "stage", target, "-", input=sums) for target in targets)
+        seconds["status"] = best(5, timed, side.run, "status", target)
         seconds["commit"] = timed(side.run, "commit", target, "-m", "all")
         yield seconds
 
@@ -122,20 +128,20 @@ def small(side):
         with side.mounted(target) as mnt:
             for folder in ("links", "files", "other"):
                 os.mkdir(f"{mnt}/{folder}")
-            seconds = {"link": fs_bench("link", 1, FILES, f"{mnt}/.stagefs/versions/{hash_of(0)}", f"{mnt}/links"),
+            version = f"{mnt}/.stagefs/versions/{hash_of(0)}"
+            seconds = {"link": min(fs_bench("link", 1, FILES, version, f"{mnt}/{folder}") for folder in ("links", "other")),
                        "create": fs_bench("create", 1, FILES, 4096 + number, f"{mnt}/files"),  # New contents each time.
                        "cp": timed(run, "cp", "-r", f"{mnt}/files", f"{mnt}/copies")}
             side.run("commit", target, "-m", "all", "--branch", "main")
 
             def there_and_back():
-                for _ in range(100):
+                for _ in range(50):
                     os.rename(f"{mnt}/files", f"{mnt}/moved")
                     os.rename(f"{mnt}/moved", f"{mnt}/files")
-            seconds["rename"] = timed(there_and_back)
+            seconds["rename"] = best(5, timed, there_and_back)
             seconds["rm"] = timed(shutil.rmtree, f"{mnt}/files")
-            shutil.rmtree(f"{mnt}/links")
-            shutil.rmtree(f"{mnt}/copies")
-            os.rmdir(f"{mnt}/other")
+            for folder in ("links", "other", "copies"):
+                shutil.rmtree(f"{mnt}/{folder}")
         side.run("commit", target, "-m", "none")
         yield seconds
 
@@ -151,8 +157,9 @@ def listing(side):
     side.run("commit", "b/listing:w", "-m", "names")
     while True:
         with side.mounted("b/listing:w") as mnt:
-            seconds = {row: timed(run, "ls", "-lR", f"{mnt}/many") for row in ("list cold", "list warm")}
-            seconds["stat warm"] = sum(fs_bench("stat", NAMES, f"{mnt}/many") for _ in range(10))
+            listing = (timed, run, "ls", "-lR", f"{mnt}/many")
+            seconds = {"list cold": best(1, *listing), "list warm": best(3, *listing),
+                       "stat warm": best(10, fs_bench, "stat", NAMES, f"{mnt}/many")}
         yield seconds
 
 
@@ -167,7 +174,7 @@ def large(side):
         forget(f"{side.folder}/root/{repository}/versions")
         with side.mounted(f"{repository}:w") as mnt:
             seconds["read cold"] = fs_bench("read", 1 << 20, f"{mnt}/big")
-            seconds["read warm"] = sum(fs_bench("read", 1 << 20, f"{mnt}/big") for _ in range(20))
+            seconds["read warm"] = best(20, fs_bench, "read", 1 << 20, f"{mnt}/big")
         side.run("delete", repository)
         yield seconds
 
@@ -182,10 +189,12 @@ def batch(side):
     with open(body, "w") as file:
         json.dump([{"hash": hash_of(i % FILES), "path": f"{i % 100:02d}/{i:06d}.jpg"} for i in range(BATCH)], file)
     with side.serving() as url:
+        def post(workspace):
+            side.run("workspace", "create", f"b/batch:{workspace}")
+            return timed(run, "curl", "-sSf", "-o", f"{side.folder}/answer", "-H", "content-type: application/json", "-T", body,
+                         "-X", "POST", f"{url}/api/repos/b/batch/workspaces/{workspace}/files/batch/data")
         for number in itertools.count():
-            side.run("workspace", "create", f"b/batch:w{number}")
-            yield {"http batch": timed(run, "curl", "-sSf", "-o", f"{side.folder}/answer", "-H", "content-type: application/json",
-                                       "-T", body, "-X", "POST", f"{url}/api/repos/b/batch/workspaces/w{number}/files/batch/data")}
+            yield {"http batch": min(post(f"w{number}-{i}") for i in range(3))}
 
 
 # Student's t, two-sided 95 %, for 1, 2, … degrees of freedom; beyond them the last is wide enough.
