@@ -77,10 +77,10 @@ clean_up() {
   status=$?
   mapfile -t left < <({ tr ' ' '\n' <<< "$DAEMONS"; pgrep -f -- "$WORK/"; } | grep . | grep -vx $$)
   [ ${#left[@]} -eq 0 ] || kill "${left[@]}" 2> /dev/null
-  grep -F " $WORK/" /proc/self/mounts | cut -d' ' -f2 | while read -r path; do
-    umount -l "$path" 2>/dev/null || fusermount3 -uz "$path"
-  done
   for pid in "${left[@]}"; do ended "$pid" 20; done
+  grep -F " $WORK/" /proc/self/mounts | cut -d' ' -f2 | while read -r path; do
+    umount -l "$path" 2>/dev/null || fusermount3 -uz "$path" 2> /dev/null
+  done
   find "$WORK" -name mount.log -size +0 2>/dev/null | while read -r log; do
     if grep -qE 'Sanitizer|runtime error|Assertion' "$log"; then
       echo "not ok - a daemon complained"
