@@ -39,7 +39,7 @@ TESTS := $(wildcard tests/*.cc tests/core/*.cc tests/fs/*.cc tests/mount/*.cc) $
 BENCHES := $(addprefix $(OUT)/,stage_bench fs_bench null_link)
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
-.PHONY: all deps test test-tools test-cluster demo fuzz coverage bench install uninstall install-desktop uninstall-desktop clean help check-asan-works
+.PHONY: all deps test test-tools test-cluster demo fuzz coverage bench bench-compare install uninstall install-desktop uninstall-desktop clean help check-asan-works
 .DELETE_ON_ERROR:
 
 all: $(OUT)/stagefs  ## Build the stagefs binary.
@@ -108,15 +108,15 @@ $(OUT)/fs/commands/completions.o: $(OUT)/gen/completion_bash.inc $(OUT)/gen/comp
 deps:  ## Install what building and testing needs (Debian and Ubuntu), or say what it is.
 	@HTTP=$(HTTP) tests/tools/deps.sh
 
-test:  ## Build and run every test.
+test:  ## Build and run every test, or those named like PATTERN= (tests/README.md).
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/unit_tests $(if $(filter 1,$(HTTP)),$(OUT)/fuzz)
-	@HTTP=$(HTTP) BUILD=$(BUILD) tests/run.sh $(OUT)
+	@HTTP=$(HTTP) BUILD=$(BUILD) tests/run.sh $(OUT) "$(PATTERN)"
 
-test-tools:  ## Run programs, file managers in real windows and POSIX suites on mounts (minutes).
+test-tools:  ## Run programs, file managers in real windows and POSIX suites on mounts (minutes; PATTERN=).
 	@TOOLS=1 $(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs
-	@TOOLS=1 BUILD=$(BUILD) tests/run.sh $(OUT)
+	@TOOLS=1 BUILD=$(BUILD) tests/run.sh $(OUT) "$(PATTERN)"
 
 test-cluster:  ## Run the tests with the index on PostgreSQL, the versions on S3, and both (an hour; PATTERN=, COMBINATION=).
 	@CLUSTER=1 $(MAKE) --no-print-directory deps
@@ -142,6 +142,11 @@ bench:  ## Measure beside git, SQLite, bindfs, mergerfs and passthrough_hp (SECT
 	@BENCH=1 $(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(BENCHES)
 	@tests/bench/bench.py $(OUT) $(SECTIONS)
+
+bench-compare:  ## Measure beside another binary, row by row (OLD=BINARY, ROUNDS=20, ROWS=…); fails where this one is slower.
+	@$(MAKE) --no-print-directory -j$$(nproc) $(OUT)/stagefs $(OUT)/fs_bench
+	@test -x "$(OLD)" || { echo "OLD=BINARY is missing: a stagefs to compare with"; exit 2; }
+	@ROUNDS="$(ROUNDS)" ROWS="$(ROWS)" tests/bench/compare.py $(OUT)/fs_bench "$(OLD)" "$(or $(NEW),$(OUT)/stagefs)"
 
 check-asan-works:  ## Plant a fault and expect AddressSanitizer to tell.
 	@tests/checks/asan_works.sh

@@ -48,17 +48,19 @@ class TestServer {
   const int stop_signal_;
 };
 
-// A port that nobody uses; somebody could take it before we do, but nobody else is about.
+// A port that nobody uses, below those that the kernel gives to clients: nobody else takes it before the server does.
 std::string FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  REQUIRE(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  close(fd);
-  return std::to_string(ntohs(address.sin_port));
+  for (int attempt = 0;; ++attempt) {
+    const int port = 10000 + (getpid() * 7 + attempt) % 20000;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    const bool is_free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    close(fd);
+    if (is_free) return std::to_string(port);
+  }
 }
 
 }  // namespace

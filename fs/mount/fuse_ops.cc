@@ -13,6 +13,7 @@
 
 #include "errno_map.h"
 #include "fuse_killpriv.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {

@@ -20,11 +20,15 @@ import tempfile
 import time
 from functools import partial
 
+import pieces
+from pieces import daemon_of, drop_caches, hash_of, is_mount, remove, run, timed
+
 arguments = sys.argv[1:]
 SCALE = 10 if "--quick" in arguments else 1
 arguments = [argument for argument in arguments if argument != "--quick"]
 OUT, chosen = os.path.realpath(arguments[0]), arguments[1:]
 STAGEFS, STAGE_BENCH, FS_BENCH, NULL_LINK = (f"{OUT}/{name}" for name in ("stagefs", "stage_bench", "fs_bench", "null_link"))
+fs_bench = partial(pieces.fs_bench, FS_BENCH)
 PASSTHROUGH = os.path.realpath(f"{OUT}/../peers/passthrough_hp")
 WORK = tempfile.mkdtemp(prefix="stagefs-bench-", dir=os.environ.get("BENCH_FOLDER"))
 ROOT = f"{WORK}/root"
@@ -36,29 +40,6 @@ SECTIONS = {}
 def section(function):
     SECTIONS[function.__name__] = function
     return function
-
-
-def run(*command, **kwargs):
-    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, **kwargs).stdout.decode()
-
-
-def timed(function, *args, **kwargs):
-    start = time.monotonic()
-    function(*args, **kwargs)
-    return time.monotonic() - start
-
-
-def fs_bench(*args):
-    """Seconds; of a write, those before and after its close."""
-    seconds = [float(text) for text in run(FS_BENCH, *args).split()]
-    return seconds[0] if len(seconds) == 1 else seconds
-
-
-def drop_caches():
-    if os.geteuid() == 0:
-        os.sync()
-        with open("/proc/sys/vm/drop_caches", "w") as file:
-            file.write("3")
 
 
 def short(rate):
@@ -77,20 +58,8 @@ def show(name, seconds, amount, unit="/s", beside=None, goal=None):
     print(line, flush=True)
 
 
-def hash_of(number):
-    return hashlib.sha256(f"{number}\n".encode()).hexdigest()
-
-
 def high_water_mib(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) // 1024
-
-
-def daemon_of(mnt):
-    return run("pgrep", "-f", f"mount .* {mnt}").split()[0]
-
-
-def is_mount(path):
-    return any(line.split()[1] == path for line in open("/proc/self/mounts"))
 
 
 def new_folder(name):
@@ -588,7 +557,4 @@ try:
     for wanted in chosen or SECTIONS:
         SECTIONS[wanted]()
 finally:
-    for line in open("/proc/self/mounts"):
-        if WORK in line.split()[1]:
-            subprocess.run(["umount", "-l", line.split()[1]])
-    subprocess.run(["sh", "-c", f"chmod -R u+w {WORK}; rm -rf {WORK}"])
+    remove(WORK)

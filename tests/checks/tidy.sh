@@ -14,7 +14,7 @@ none() {
 mapfile -t code < <(git ls-files '*.cc' '*.h')
 mapfile -t scripts < <(git ls-files '*.sh' mount_scripts/mount.stagefs .ci/run)
 none "no line of code is wider than 120 columns" "$(awk 'length > 120 {print FILENAME ":" FNR}' "${code[@]}")"
-none "no trailing white space" "$(git ls-files | grep -vE '\.(png|jpg)$|^tests/fuzz/corpus/' | xargs grep -nE '[[:space:]]+$' -- | head -n 8)"
+none "no trailing white space" "$(git ls-files | grep -vE '\.(png|jpg)$|^tests/(fuzz/corpus|fixtures)/' | xargs grep -nE '[[:space:]]+$' -- | head -n 8)"
 none "no tabs in code" "$(grep -nP '\t' "${code[@]}")"
 none "nothing is left to do" "$(grep -nE 'TODO|FIXME|XXX[^X]' "${code[@]}" | grep -v XXXXXX)"
 none "no debugging output" "$(grep -nE 'std::cerr|std::cout|printf\("DEBUG' "${code[@]}")"

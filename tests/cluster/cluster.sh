@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 2
 out=$1 pattern=${2:-} only=${3:-}
 # shellcheck source=tests/cluster/servers.sh
 . tests/cluster/servers.sh
-servers=$(mktemp -d /tmp/stagefs-servers-XXXXXX)
+servers=$(mktemp -d "${TMPDIR:-/tmp}/stagefs-servers-XXXXXX")
 stop() {
   stop_postgres
   stop_s3

@@ -3,7 +3,16 @@
 # Sourced by the cluster's tests: start_servers FOLDER starts PostgreSQL in FOLDER/postgres and S3 in FOLDER/s3 and waits for
 # both; their processes are $postgres and $s3, their addresses $postgres_url and $s3_endpoint.
 cluster=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# A port below those that the kernel gives to clients, so that nobody takes it before the server does.
+free_port() {
+  python3 -c 'import os, socket
+for attempt in range(1000):
+    port = 10000 + (os.getpid() * 7 + attempt) % 20000
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)):
+            print(port)
+            break'
+}
 # soon COMMAND…: within the seven minutes that PyPI may take.
 soon() {
   local deadline=$(($(date +%s) + 420))

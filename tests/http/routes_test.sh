@@ -24,272 +24,346 @@ method() { http -X "$@"; }
 REFUSAL='[j["error"]["type"], j["error"]["title"], j["error"]["detail"], j["status"], j["status_message"]]'
 PLAIN='[j["status"], j["status_message"], j.get("status_description")]'
 
-serve --listen :0
-TOKEN=$(stagefs token create --user ann)
-API=$URL/api
+# A server.
+served() {
+  serve --listen :0
+  TOKEN=$(stagefs token create --user ann)
+  API=$URL/api
+  R=$API/repos/t/r
+  echo form > form.txt
+}
+# And a repository t/r, with a file and with those that are named; FIRST is its first commit.
+repository() {
+  served
+  post '{"namespace":"t","name":"r","files":[{"path":"README.md","contents":"# r"}]}' "$API/repos" > code
+  FIRST=$(stagefs log t/r | cut -c1-32)
+  for name; do on_branch main "$name"; done
+}
+# on_branch BRANCH PATH: commits form.txt there.
+on_branch() { method PUT -F 'file=@form.txt' "$R/file/$1/$2" > code; }
+# And a workspace called "my name"; X and S are the hashes of the file `hello`.
+workspace() {
+  repository "$@"
+  method PUT --data-binary '{"workspace_id":"workspace-1","branch_name":"main","name":"my name"}' "$R/workspaces" > code
+  W=$R/workspaces/workspace-1
+  printf 'hello oxen\n' > hello && gzip -k hello
+  X=372241c8c620874ddaeaf4fa0bb243b S=$(sha256sum hello | cut -d' ' -f1)
+}
+# upload FILE PATH: into the workspace.
+upload() { http -F "file[]=@$1;filename=$2" "$W/files/" > code; }
+short_xxh3() { xxh128sum "$1" 2> /dev/null | sed 's/^0*//' | cut -d' ' -f1; }
 
-# Repositories.
-says "create" 200 '[j["status_message"], j["repository"]["namespace"], j["repository"]["storage_kind"], j["metadata_entries"]]' \
-  '["resource_found", "t", "local", null]' post '{"namespace":"t","name":"r","files":[{"path":"README.md","contents":"# r"}]}' "$API/repos"
-R=$API/repos/t/r
-says "create again" 409 "$PLAIN" '["error", "Repo already exists.", null]' post '{"namespace":"t","name":"r"}' "$API/repos"
-says "a repository name that is none" 400 "$REFUSAL" \
-  "[\"bad_request\", \"Bad Request\", \"Invalid JSON: missing field \`name\`\", \"error\", \"bad_request\"]" post '{"namespace":"t"}' "$API/repos"
-says "an invalid repository name" 400 "$REFUSAL" \
-  '["invalid_repo_name", "Invalid Repository Name", "Invalid repository or namespace name '"'a b'"'. Must match [a-zA-Z0-9][a-zA-Z0-9_.-]+", "error", "bad_request"]' \
-  post '{"namespace":"t","name":"a b"}' "$API/repos"
-says "JSON that is none" 400 'j["error"]["detail"]' 'Invalid JSON: the body is not JSON' post '{' "$API/repos"
-says "another content type" 400 'j["error"]["detail"]' 'Unsupported Content-Type' http -H 'content-type: text/plain' --data-binary x "$API/repos"
-echo form > form.txt
-says "create by a form" 200 'j["repository"]["name"]' 'form' http -F 'new_repo={"namespace":"t","name":"form"}' -F 'file[]=@form.txt;filename=d/form.txt' "$API/repos"
-equals "its files are in the first commit" 'd/form.txt' "$(cd . && stagefs ls t/form d | sed 's,.* ,d/,' | head -n 1)"
-says "a form with a bad path makes nothing" 400 'j["status"]' error http -F 'new_repo={"namespace":"t","name":"bad"}' -F 'file[]=@form.txt;filename=../x' "$API/repos"
-says "so it is not there" 404 'j["status_description"]' "Repository 't/bad' not found" http "$API/repos/t/bad"
-says "get" 200 '[j["repository"][key] for key in ("namespace", "name", "is_empty", "min_version", "storage_kind")]' \
-  '["t", "r", false, "0.36.0", "local"]' http "$R"
-says "an unknown repository" 404 "$PLAIN" '["error", "resource_not_found", "Repository '"'t/none'"' not found"]' http "$API/repos/t/none/branches"
-says "namespaces" 200 'j["namespaces"]' '[{"namespace": "t"}]' http "$API/namespaces"
-says "a namespace" 200 'j["namespace"]["namespace"]' t http "$API/namespaces/t"
-says "an unknown namespace" 404 'j["status_description"]' "Namespace 'none' not found" http "$API/namespaces/none"
-says "an action" 200 'j' '{"action": "push_workspace", "status": "success", "state": "started"}' method POST "$R/action/started/push_workspace"
-says "delete" 200 'j["status_message"]' resource_deleted method DELETE "$API/repos/t/form"
-says "deleted" 404 'j["status"]' error http "$API/repos/t/form"
-
-# Branches, commits, revisions.
-FIRST=$(stagefs log t/r | cut -c1-32)
-says "a branch from a branch" 200 '[j["status_message"], j["branch"]["name"]]' '["resource_created", "feature/x"]' post '{"new_name":"feature/x","from_name":"main"}' "$R/branches"
-says "the same again" 200 'j["status_message"]' resource_found post '{"new_name":"feature/x","from_name":"main"}' "$R/branches"
-says "a branch from a commit, without a content type" 200 'j["branch"]["commit_id"]' "$FIRST" http -H 'content-type:' --data-binary "{\"new_name\":\"y\",\"commit_id\":\"$FIRST\"}" "$R/branches"
-says "from nothing" 400 'j["error"]["detail"]' 'send from_name or commit_id' post '{"new_name":"z"}' "$R/branches"
-says "from an unknown branch" 404 "$REFUSAL" \
-  '["resource_not_found", "Branch does not exist", "Could not find branch: Branch '"'none'"' not found", "error", "resource_not_found"]' post '{"new_name":"z","from_name":"none"}' "$R/branches"
-says "a branch name that is none" 400 'j["error"]["title"]' 'Request refused' post '{"new_name":"a..b","from_name":"main"}' "$R/branches"
-says "a list" 200 '[branch["name"] for branch in j["branches"]]' '["feature/x", "main", "y"]' http "$R/branches"
-says "an unknown branch" 404 'j["error"]["detail"]' "Could not find branch: Branch 'none' not found" http "$R/branches/none"
-says "a revision" 200 '[j["resource"]["branch"]["name"], j["resource"]["path"], j["resource"]["resource"]]' '["feature/x", "a/b", "feature/x/a/b"]' http "$R/revisions/feature/x/a/b"
-says "an unknown revision" 404 '[j["error"]["title"], j["error"]["detail"]]' '["Path does not exist", "Could not find path: none"]' http "$R/revisions/none"
-says "a commit" 200 '[j["commit"]["id"], j["commit"]["parent_ids"]]' "[\"$FIRST\", []]" http "$R/commits/$FIRST"
-says "an unknown commit" 404 "$PLAIN" '["error", "resource_not_found", null]' http "$R/commits/none"
-says "complete" 200 'j["status_message"]' resource_created method POST "$R/commits/$FIRST/complete"
-
-# Uploads that commit, and what is read of them.
-says "put a file" 200 '[j["status_message"], j["commit"]["message"], j["commit"]["author"]]' '["resource_created", "by form", "Ann"]' \
-  method PUT -F 'files[]=@form.txt;filename=one.txt' -F message='by form' -F name=Ann -F email=ann@example.org "$R/file/main/data"
-says "put one as the whole path" 200 'j["commit"]["message"]' 'Auto-commit files to data/two.csv' method PUT -F 'file=@form.txt' "$R/file/main/data/two.csv"
-says "put one into a folder" 200 'j["status"]' success method PUT -F 'file=@form.txt;filename=three.txt' "$R/file/main/data"
-says "put nothing new" 422 "$REFUSAL" '["no_changes", "No changes to commit", "the branch has this content at this path already", "error", "conflict"]' method PUT -F 'files[]=@form.txt;filename=one.txt' "$R/file/main/data"
-says "put both kinds" 400 'j["error"]["type"]' bad_request method PUT -F 'files[]=@form.txt' -F 'file=@form.txt' "$R/file/main/data"
-says "put no file" 400 'j["error"]["detail"]' 'no file: send `file` or `files[]`' method PUT -F message=x "$R/file/main/data"
-says "put beneath a file" 400 'j["status"]' error method PUT -F 'files[]=@form.txt' "$R/file/main/data/one.txt"
-says "put .. " 400 'j["status"]' error method PUT -F 'files[]=@form.txt;filename=../x' "$R/file/main/data"
-says "put to an unknown branch" 404 'j["error"]["title"]' 'Branch does not exist' method PUT -F 'files[]=@form.txt' "$R/file/none/data"
-HEAD=$(stagefs log t/r | head -n 1 | cut -c1-32)
-says "a folder" 200 '[[e["filename"] for e in j["entries"]], j["total_entries"], j["dir"]["is_dir"], j["metadata"]["dir"]["data_types"]]' \
-  '[["one.txt", "three.txt", "two.csv"], 3, true, [{"data_type": "tabular", "count": 1}, {"data_type": "text", "count": 2}]]' http "$R/dir/main/data"
-says "a page of it" 200 '[[e["filename"] for e in j["entries"]], j["total_pages"]]' '[["three.txt"], 3]' http "$R/dir/main/data?page=2&page_size=1"
-says "folders come first" 200 '[e["filename"] for e in j["entries"]]' '["data", "README.md"]' http "$R/dir/main/"
-says "the first page of several, with a folder" 200 '[e["filename"] for e in j["entries"]]' '["README.md"]' http "$R/dir/main?page=2&page_size=1"
-says "a folder that is not there" 404 'j["error"]["detail"]' 'Could not find path: main/none' http "$R/dir/main/none"
-says "an entry" 200 '[j["entry"][key] for key in ("filename", "hash", "size", "data_type", "mime_type", "extension", "is_dir")] + [j["entry"]["resource"]["path"]]' \
-  "[\"two.csv\", \"$(xxh128sum form.txt 2>/dev/null | sed 's/^0*//' | cut -d' ' -f1)\", 5, \"tabular\", \"text/csv\", \"csv\", false, \"data/two.csv\"]" http "$R/meta/main/data/two.csv"
-says "its last commit" 200 'j["entry"]["latest_commit"]["message"]' 'Auto-commit files to data/two.csv' http "$R/meta/$HEAD/data/two.csv"
-says "history" 200 '[[c["message"] for c in j["commits"]], j["has_more"], j["total_entries"]]' '[["by form"], false, 1]' http "$R/commits/history/main/data/one.txt"
-says "history in pages" 200 '[len(j["commits"]), j["has_more"], j["total_pages"]]' '[1, true, 4]' http "$R/commits/history/main?page=1&page_size=1"
-says "history of nothing" 404 'j["error"]["title"]' 'Revision not found' http "$R/commits/history/none"
-says "a page size of none" 400 'j["error"]["detail"]' 'page counts from 1 and page_size from 1 to 10000' http "$R/commits/history/main?page_size=0"
-
-# Bytes: whole, in part, not at all.
-seq 1000 > numbers && cp numbers whole
-method PUT -F 'file=@numbers' "$R/file/main/numbers.txt" > /dev/null
-equals "a file" 200 "$(http -D headers "$R/file/main/numbers.txt")"
-check "its bytes" cmp body whole
-TAG=$(header etag)
-equals "its headers" "text/plain bytes $(stat -c %s whole) content-length" "$(header content-type) $(header accept-ranges) $(header content-length) $(header access-control-expose-headers)"
-range() { http -D headers -H "range: bytes=$1" "$R/file/main/numbers.txt"; }
-equals "the first bytes" "206 bytes 0-9/$(stat -c %s whole)" "$(range 0-9) $(header content-range)"
-check "are right" cmp body <(head -c 10 whole)
-equals "the last bytes" 206 "$(range -7)"
-check "are right, too" cmp body <(tail -c 7 whole)
-equals "from the middle on" 206 "$(range 3000-)"
-check "right again" cmp body <(tail -c +3001 whole)
-equals "beyond the end" "416 bytes */$(stat -c %s whole)" "$(range 999999-) $(header content-range)"
-equals "several ranges are the whole" 200 "$(range 0-1,5-6)"
-equals "a range that is none is the whole" 200 "$(range x-y)"
-equals "If-Range of another version" 200 "$(http -H 'range: bytes=0-1' -H 'if-range: "other"' "$R/file/main/numbers.txt")"
-equals "If-Range of this one" 206 "$(http -H 'range: bytes=0-1' -H "if-range: $TAG" "$R/file/main/numbers.txt")"
-equals "what the client has already" 304 "$(rm body && http -H "if-none-match: $TAG" "$R/file/main/numbers.txt")"
-equals "HEAD" "200 $(stat -c %s whole)" "$(curl -sS -m 30 -I -H "authorization: Bearer $TOKEN" "$R/file/main/numbers.txt" | tr -d '\r' | awk '/^HTTP/{c=$2} tolower($1)=="content-length:"{l=$2} END{print c, l}')"
-equals "a chunk" 200 "$(http "$R/chunk/main/numbers.txt?chunk_start=5&chunk_size=10")"
-check "its bytes" cmp body <(tail -c +6 whole | head -c 10)
-equals "a chunk beyond the end is empty" "200 0" "$(http "$R/chunk/main/numbers.txt?chunk_start=99999") $(stat -c %s body)"
-says "a chunk from nowhere" 400 'j["error"]["detail"]' 'chunk_start and chunk_size are whole numbers from 0' http "$R/chunk/main/numbers.txt?chunk_start=-1"
-says "a file that is not there" 404 '[j["error"]["title"], j["error"]["detail"]]' '["Path does not exist", "Could not find path: main/none"]' http "$R/file/main/none"
-says "a folder is no file" 404 'j["status"]' error http "$R/file/main/data"
-says "a resized image is not served" 501 'j["error"]["type"]' not_implemented http "$R/file/main/numbers.txt?width=10"
-equals "a folder as zip" 200 "$(http "$R/export/download/main/data")"
-equals "holds its files" "form 3" "$(python3 -c 'import zipfile; z = zipfile.ZipFile("body"); print(z.read("one.txt").decode().strip(), len(z.namelist()))')"
-says "move" 200 '[j["status_message"], j["commit"]["message"]]' '["resource_updated", "moved"]' method PATCH -H 'content-type:' --data-binary '{"new_path":"moved/one.txt","message":"moved"}' "$R/file/main/data/one.txt"
-says "move onto something" 400 "$PLAIN" '["error", "new_path already exists in the repository", null]' method PATCH --data-binary '{"new_path":"numbers.txt"}' "$R/file/main/moved/one.txt"
-says "move to nowhere" 400 "$PLAIN" '["error", "new_path cannot be empty", null]' method PATCH --data-binary '{"new_path":""}' "$R/file/main/moved/one.txt"
-says "move what is not there" 404 'j["status"]' error method PATCH --data-binary '{"new_path":"x"}' "$R/file/main/none"
-says "delete a file" 200 '[j["status_message"], j["commit"]["message"]]' '["resource_deleted", "gone"]' method DELETE -F message=gone -F name=Ann -F email=a@b "$R/file/main/moved/one.txt"
-says "delete a folder" 200 'j["commit"]["message"]' "Removed 'data'" method DELETE "$R/file/main/data"
-says "delete what is not there" 404 'j["status"]' error method DELETE "$R/file/main/data"
-says "delete the whole tree" 400 'j["status"]' error method DELETE "$R/file/main"
-equals "what is left" "README.md numbers.txt" "$(stagefs ls t/r | awk '{print $NF}' | xargs)"
-
-# Merges.
-method PUT -F 'file=@form.txt' "$R/file/feature/x/theirs.txt" > /dev/null
-says "mergeable" 200 '[j["is_mergeable"], j["conflicts"], len(j["commits"])]' '[true, [], 1]' http "$R/merge/main..feature/x"
-says "merge" 200 '[len(j["commits"]["merge"]["parent_ids"]), j["commits"]["merge"]["author"]]' '[2, "Ann"]' post '{"name":"Ann","email":"ann@example.org"}' "$R/merge/main..feature/x"
-method PUT -F 'file=@form.txt' "$R/file/y/numbers.txt" > /dev/null
-says "not mergeable" 200 '[j["is_mergeable"], j["conflicts"]]' '[false, [{"path": "numbers.txt"}]]' http "$R/merge/main..y"
-says "a merge conflict" 409 '[j["error"]["type"], j["error"]["title"], j["status_message"], "numbers.txt" in j["error"]["detail"]]' '["conflict", "Merge conflict", "conflict", true]' method POST "$R/merge/main..y"
-says "merge into nothing" 404 'j["error"]["title"]' 'Branch does not exist' method POST "$R/merge/none..y"
-says "merge nothing" 404 'j["error"]["title"]' 'Revision not found' method POST "$R/merge/main..none"
-says "a merge without dots" 400 'j["error"]["detail"]' 'write BASE..HEAD' http "$R/merge/main"
-says "move a branch" 200 'j["branch"]["commit_id"]' "$FIRST" method PUT --data-binary "{\"commit_id\":\"$FIRST\"}" "$R/branches/y"
-says "delete a branch" 200 '[j["status_message"], j["branch"]["name"]]' '["resource_deleted", "y"]' method DELETE "$R/branches/y"
-
-# Workspaces.
-says "create a workspace" 200 '[j["status_message"], j["workspace"]["id"], j["workspace"]["name"]]' '["resource_created", "workspace-1", "my name"]' \
-  method PUT --data-binary '{"workspace_id":"workspace-1","branch_name":"main","name":"my name","resource_path":"/","entity_type":"user","force":true}' "$R/workspaces"
-says "the same name is the same workspace" 200 '[j["status_message"], j["workspace"]["id"]]' '["resource_found", "workspace-1"]' \
-  method PUT --data-binary '{"workspace_id":"workspace-2","branch_name":"main","name":"my name"}' "$R/workspaces"
-says "so is the same id" 200 'j["status_message"]' resource_found method POST --data-binary '{"workspace_id":"workspace-1","branch_name":"main"}' "$R/workspaces"
-says "JSON that is none" 400 'j["status_message"]' 'the body is not JSON' method PUT --data-binary '{' "$R/workspaces"
-says "no branch" 400 'j["status_message"]' 'missing field `branch_name`' method PUT --data-binary '{}' "$R/workspaces"
-says "an unknown branch" 400 'j["status_message"]' 'Branch not found: none. For non-empty repositories, create the branch first.' method PUT --data-binary '{"branch_name":"none"}' "$R/workspaces"
-says "list" 200 '[w["id"] for w in j["workspaces"]]' '["workspace-1"]' http "$R/workspaces"
-says "list by name" 200 'j["workspaces"]' '[]' http "$R/workspaces?name=other"
-says "get by name" 200 'j["workspace"]["id"]' workspace-1 http "$R/workspaces/my%20name"
-says "an unknown workspace" 404 "$PLAIN" '["error", "resource_not_found", "Workspace not found: none"]' http "$R/workspaces/none"
-says "validate" 200 "$PLAIN" '["success", "resource_found", null]' post '{"size":5}' "$R/workspaces/workspace-1/validate"
-W=$R/workspaces/workspace-1
-
-# Versions: uploads are what they say, by every spelling.
-printf 'hello oxen\n' > hello && gzip -k hello
-X=372241c8c620874ddaeaf4fa0bb243b S=$(sha256sum hello | cut -d' ' -f1)
-says "no version yet" 404 "$PLAIN" '["error", "resource_not_found", null]' http "$R/versions/$X/metadata"
-says "a wrong hash" 200 '[[e["hash"], e["path"]] for e in j["err_files"]]' '[["b5e9c1ad071b3e7fc779cfaa5e523818", null]]' http -F "file[]=@hello;filename=b5e9c1ad071b3e7fc779cfaa5e523818" "$R/versions"
-says "leaves nothing" 404 'j["status"]' error http "$R/versions/$X/metadata"
-says "broken gzip" 200 'j["err_files"][0]["error"]' "Failed to store version: Failed to read request payload: gzip data is broken" http -F "file[]=@hello;filename=$X;type=application/gzip" "$R/versions"
-says "an upload" 200 'j["err_files"]' '[]' http -F "file[]=@hello.gz;filename=$X;type=application/gzip" "$R/versions"
-for spelling in $X 0$X $(echo $X | tr a-f A-F) "$S" "$(echo "$S" | tr a-f A-F)" "xxh3:$X" "sha256:$S"; do
-  says "found as $spelling" 200 '[j["version"]["hash"], j["version"]["size"]]' "[\"$X\", 11]" http "$R/versions/$spelling/metadata"
-  says "staged as $spelling" 200 'j["err_files"]' '[]' post "[{\"hash\":\"$spelling\",\"path\":\"by/hash.txt\"}]" "$W/versions/"
-done
-says "by SHA-256, plain" 200 'j["err_files"]' '[]' http -F "file[]=@numbers;filename=$(sha256sum numbers | cut -d' ' -f1)" "$R/versions"
-says "not even a hash" 200 'len(j["err_files"])' 1 http -F "file[]=@hello;filename=hello.txt" "$R/versions"
-says "no form" 400 'j["error"]["detail"]' 'send multipart/form-data' post '{}' "$R/versions"
-printf '%s\n%s\n' "$X" "$S" | gzip > hashes
-equals "many versions" 200 "$(method QUERY --data-binary @hashes "$R/versions")"
-equals "come as a tar" "hello oxen hello oxen" "$(tar -xzOf body "$X" "$S" | xargs)"
-says "one that is missing" 404 'j["error"]["missing_hashes"]' '["abcd"]' method QUERY --data-binary "abcd" "$R/versions"
-
-# Uploads in chunks.
-head -c 25000 /dev/urandom > big && B=$(xxh128sum big 2>/dev/null | sed 's/^0*//' | cut -d' ' -f1)
-split -b 10000 -d big piece.
-complete() { post "{\"files\":[{\"hash\":\"$B\",\"file_name\":\"big.bin\",\"dst_dir\":\"chunks\",\"num_chunks\":$1,\"upload_results\":null}],\"workspace_id\":$2,\"update_timestamp\":false}" "$R/versions/$B/complete"; }
-says "create" 200 'j["status_message"]' resource_found post '{}' "$R/versions/$B/create"
-says "a chunk" 200 'j["status_message"]' resource_created method PUT --data-binary @piece.02 "$R/versions/$B/chunks?offset=20000"
-says "another" 200 'j["status_message"]' resource_created method PUT --data-binary @piece.00 "$R/versions/$B/chunks?offset=0"
-says "chunks are missing" 400 'j["status_message"]' 'Number of chunks does not match expected number of chunks: 2 != 3' complete 3 '"my name"'
-says "in another number than said" 400 'j["error"]["detail"]' 'pieces are missing or overlap at byte 10000' complete 2 '"my name"'
-says "an unknown workspace" 404 'j["status_message"]' 'Workspace not found: none' complete 3 '"none"'
-says "the last chunk" 200 'j["status_message"]' resource_created method PUT --data-binary @piece.01 "$R/versions/$B/chunks?offset=10000"
-says "complete" 200 'j["status_message"]' resource_found complete 3 '"my name"'
-equals "it is staged" 200 "$(http "$W/files/chunks/big.bin")"
-check "as it was" cmp body big
-says "complete again" 200 'j["status_message"]' resource_found complete 3 null
-says "several files" 400 'j["status_message"]' 'Expected a single file in the request' post '{"files":[]}' "$R/versions/$B/complete"
-says "no number of chunks" 400 'j["error"]["detail"]' 'Missing both num_chunks and upload_results in request' post '{"files":[{"hash":"aa","file_name":"x"}]}' "$R/versions/aa/complete"
-says "a body that is none" 400 'j["status_message"]' 'Invalid request body' post '[' "$R/versions/$B/complete"
-method PUT --data-binary @piece.00 "$R/versions/aa/chunks?offset=0" > /dev/null
-says "chunks of something else" 400 'j["error"]["detail"]' 'the uploaded bytes do not hash to aa' post '{"files":[{"hash":"aa","file_name":"x","num_chunks":1}]}' "$R/versions/aa/complete"
-check "leave nothing" sh -c '[ -z "$(ls "$0"/t/r/uploads)" ]' "$STAGEFS_ROOT"
-
-# Uploads in parts.
-head -c 10485770 /dev/urandom > large && L=$(xxh128sum large 2>/dev/null | sed 's/^0*//' | cut -d' ' -f1)
-split -b 10485760 -d large part.
-begin() { post "{\"hash\":\"$1\",\"size\":10485770,\"destination\":{\"workspace_id\":\"my name\",\"path\":\"parts/$2\"}}" "$R/versions/uploads"; }
-says "begin" 200 '[j["file"], j["part_size"], j["num_parts"], j["part_window"]]' '["awaiting_parts", 10485760, 2, 4]' begin "$L" large.bin
-ID=$(python3 -c 'import json; print(json.load(open("body"))["upload_id"])')
-says "a part of another length" 400 'j["error"]["detail"]' 'part 2 has 10 bytes' method PUT --data-binary xyz "$R/versions/uploads/$ID/parts/2"
-says "a part that is none" 400 'j["error"]["detail"]' 'parts are numbered from 1 to 2' method PUT --data-binary xyz "$R/versions/uploads/$ID/parts/3"
-says "a part" 200 'j["completed"]' false method PUT --data-binary @part.01 "$R/versions/uploads/$ID/parts/2"
-says "the last one" 200 'j["completed"]' true method PUT --data-binary @part.00 "$R/versions/uploads/$ID/parts/1"
-says "a part too many" 404 'j["status"]' error method PUT --data-binary @part.00 "$R/versions/uploads/$ID/parts/1"
-equals "it is staged" 200 "$(http "$W/files/parts/large.bin")"
-check "as it was" cmp body large
-says "what is stored already" 200 'j["file"]' already_stored begin "$L" again.bin
-equals "is staged without a byte" 200 "$(http "$W/files/parts/again.bin")"
-says "begin with another hash" 200 'j["file"]' awaiting_parts begin b5e9c1ad071b3e7fc779cfaa5e523818 wrong.bin
-ID=$(python3 -c 'import json; print(json.load(open("body"))["upload_id"])')
-method PUT --data-binary @part.00 "$R/versions/uploads/$ID/parts/1" > /dev/null
-says "is refused at its end" 400 'j["error"]["detail"]' 'the uploaded bytes do not hash to b5e9c1ad071b3e7fc779cfaa5e523818' method PUT --data-binary @part.01 "$R/versions/uploads/$ID/parts/2"
-says "and not staged" 404 'j["status"]' error http "$W/files/parts/wrong.bin"
-
-# Files of a workspace.
-says "upload" 200 '[j["paths"], j["err_files"]]' '[["up/a.txt", "up/sub/b.txt"], []]' http -F 'file[]=@hello;filename=a.txt' -F 'file[]=@hello.gz;filename=sub/b.txt;type=application/gzip' "$W/files/up"
-says "upload into a folder called batch" 200 'j["paths"]' '["batch/x/a.txt"]' http -F 'file[]=@hello;filename=a.txt' "$W/files/batch/x"
-says "upload beneath a file" 400 'j["error"]["title"]' 'Request refused' http -F 'file[]=@hello;filename=x' "$W/files/up/a.txt"
-says "some beneath a file" 200 '[j["paths"], j["err_files"][0]["path"]]' '[["good"], "up/a.txt/x"]' http -F 'file[]=@hello;filename=good' -F 'file[]=@hello;filename=up/a.txt/x' "$W/files/"
-says "upload to .." 400 'j["error"]["detail"]' "Invalid staging path (directory \"up\", file \"../x\"): path '../x' contains '..'" http -F 'file[]=@hello;filename=../x' "$W/files/up"
-says "upload nothing" 400 'j["status"]' error http -F 'x=y' "$W/files/up"
-equals "read a range" "206 hello" "$(http -H 'range: bytes=0-4' "$W/files/up/a.txt") $(cat body)"
-says "move" 200 "$PLAIN" '["success", "resource_updated", null]' method PATCH --data-binary '{"new_path":"moved/a.txt"}' "$W/files/up/a.txt"
-says "move onto something" 400 'j["status_message"]' 'new_path already exists in the repository' method PATCH --data-binary '{"new_path":"good"}' "$W/files/moved/a.txt"
-says "move to nowhere" 400 'j["status_message"]' 'new_path cannot be empty' method PATCH --data-binary '{"new_path":""}' "$W/files/moved/a.txt"
-says "move what is not there" 404 'j["error"]["detail"]' 'Could not find path: none' method PATCH --data-binary '{"new_path":"x"}' "$W/files/none"
-says "unstage" 200 'j["status_message"]' resource_deleted method DELETE "$W/files/moved/a.txt"
-says "unstage what is not staged" 404 "$PLAIN" '["error", "resource_not_found", null]' method DELETE "$W/changes/moved/a.txt"
-says "unstage many" 200 'j["status_message"]' resource_deleted method DELETE --data-binary '["good","parts","none"]' "$W/changes"
-says "unstage what is no path" 206 '[j["status"], j["status_message"], j["paths"]]' '["error", "resource_not_found", ["../x"]]' method DELETE --data-binary '["../x","batch"]' "$W/staged"
-says "remove" 200 '[j["status_message"], j["paths"]]' '["resource_deleted", []]' method DELETE --data-binary '["numbers.txt"]' "$W/files"
-says "remove some" 206 '[j["status"], j["paths"]]' '["error", ["none"]]' method DELETE --data-binary '["none","theirs.txt"]' "$W/versions"
-says "what is staged" 200 '[[e["filename"] for e in j["staged"][key]["entries"]] for key in ("added_files", "modified_files", "removed_files")]' \
-  '[["by/hash.txt", "chunks/big.bin", "up/sub/b.txt"], [], ["numbers.txt", "theirs.txt"]]' http "$W/changes"
-says "the workspace as a revision" 200 '[j["entry"]["changes"], j["entry"]["latest_commit"], j["entry"]["resource"]["workspace"]["name"]]' '[{"status": "Added"}, null, "my name"]' http "$R/meta/workspace-1/by/hash.txt"
-
-# Commits of workspaces.
-says "a commit without a message" 422 "$PLAIN" '["error", "Basic(a commit needs a message)", null]' post '{"message":"","author":"a","email":"e"}' "$W/commit/main"
-says "a commit without an author" 400 'j["status_message"]' 'missing field `author`' post '{"message":"m"}' "$W/commit/main"
-says "to an unknown branch" 404 "$PLAIN" '["error", "resource_not_found", "none"]' post '{"message":"m","author":"a","email":"e"}' "$W/commit/none"
-says "commit" 200 '[j["status_message"], j["commit"]["message"]]' '["resource_created", "m"]' post '{"message":"m","author":"a","email":"e"}' "$W/commit/main"
-says "commit nothing" 422 "$PLAIN" '["error", "Basic(No changes to commit)", null]' post '{"message":"m","author":"a","email":"e"}' "$W/commit/main"
-method PUT --data-binary '{"workspace_id":"behind","branch_name":"main"}' "$R/workspaces" > /dev/null
-post "[{\"hash\":\"$X\",\"path\":\"chunks/big.bin\"}]" "$W/versions/" > /dev/null
-post "[{\"hash\":\"$S\",\"path\":\"chunks/big.bin\"},{\"hash\":\"$B\",\"path\":\"by/hash.txt\"}]" "$R/workspaces/behind/versions/" > /dev/null
-post "[{\"hash\":\"$L\",\"path\":\"by/hash.txt\"}]" "$W/versions/" > /dev/null
-post '{"message":"first","author":"a","email":"e"}' "$W/commit/main" > /dev/null
-says "a workspace that is behind" 409 '[j["error"]["type"], j["error"]["title"], j["status_message"]]' '["conflict", "Workspace is behind", "conflict"]' post '{"message":"m","author":"a","email":"e"}' "$R/workspaces/behind/commit/main"
-says "can be asked before" 200 '[j["is_mergeable"], j["conflicts"], len(j["commits"])]' '[false, [{"path": "by/hash.txt"}], 1]' http "$R/workspaces/behind/merge/main"
-says "of an unknown branch" 404 'j["status_description"]' none http "$R/workspaces/behind/merge/none"
-says "delete a workspace" 200 '[j["status_message"], j["workspace"]["id"]]' '["resource_created", "behind"]' method DELETE "$R/workspaces/behind"
-stagefs mount "t/r:my name" "$MNT"
-says "one that is mounted stays" 409 'j["error"]["title"]' 'Workspace is mounted' method DELETE "$W"
-says "so does its repository" 409 'j["error"]["title"]' 'Repository is in use' method DELETE "$R"
-says "and it outlives a clearing" 409 'j["error"]["title"]' 'Workspace is mounted' method DELETE "$R/workspaces"
-unmount_w_named() { stagefs unmount "$MNT"; }
-check "unmounted" unmount_w_named
-says "clear" 200 'j["status_message"]' resource_created method DELETE "$R/workspaces"
-says "none is left" 200 'j["workspaces"]' '[]' http "$R/workspaces"
-
-# Damage is found, set aside, and healed by the next upload.
-file=$(version_file "$S")
-chmod u+w "$file" && printf 'HELLO oxen\n' > "$file"
-says "clean" 200 '[j["result"]["corrupted"], j["result"]["cleaned"], j["result"]["errors"]]' '[1, 1, 0]' method DELETE "$R/versions"
-check "the damaged bytes are kept" grep -q HELLO "$STAGEFS_ROOT/t/r/damaged/$S"
-says "no path of the server is told" 500 'j["error"]["detail"]' "see the server's log" http "$R/file/main/up/sub/b.txt"
-says "the same upload" 200 'j["err_files"]' '[]' http -F "file[]=@hello;filename=$X" "$R/versions"
-check "heals it" stagefs fsck t/r
-
-# What is not served says what to do.
-for call in "GET $R/tree/download/main" "POST $R/tree/nodes" "POST $R/commits/missing" "GET $R/data_frames/main/a.csv"; do
-  says "not served: ${call%% *} ${call#*/api/repos/t/r}" 501 '[j["error"]["type"], j["error"]["title"], j["status_message"], "mount the workspace" in j["error"]["detail"]]' \
-    '["not_implemented", "Not served by stagefs", "not_implemented", true]' method "${call%% *}" "${call#* }"
-done
-says "JSON that is too deep" 400 'j["status_message"]' 'JSON nested deeper than 32' method PUT --data-binary "$(printf '[%.0s' $(seq 100000))" "$R/workspaces"
-stop
-equals "the server ends well" 0 "$stopped"
+test_repositories() {
+  served
+  says "create" 200 '[j["status_message"], j["repository"]["namespace"], j["repository"]["storage_kind"], j["metadata_entries"]]' \
+    '["resource_found", "t", "local", null]' post '{"namespace":"t","name":"r","files":[{"path":"README.md","contents":"# r"}]}' "$API/repos"
+  says "create again" 409 "$PLAIN" '["error", "Repo already exists.", null]' post '{"namespace":"t","name":"r"}' "$API/repos"
+  says "a repository name that is none" 400 "$REFUSAL" \
+    "[\"bad_request\", \"Bad Request\", \"Invalid JSON: missing field \`name\`\", \"error\", \"bad_request\"]" post '{"namespace":"t"}' "$API/repos"
+  says "an invalid repository name" 400 "$REFUSAL" \
+    '["invalid_repo_name", "Invalid Repository Name", "Invalid repository or namespace name '"'a b'"'. Must match [a-zA-Z0-9][a-zA-Z0-9_.-]+", "error", "bad_request"]' \
+    post '{"namespace":"t","name":"a b"}' "$API/repos"
+  says "JSON that is none" 400 'j["error"]["detail"]' 'Invalid JSON: the body is not JSON' post '{' "$API/repos"
+  says "another content type" 400 'j["error"]["detail"]' 'Unsupported Content-Type' http -H 'content-type: text/plain' --data-binary x "$API/repos"
+  says "create by a form" 200 'j["repository"]["name"]' 'form' http -F 'new_repo={"namespace":"t","name":"form"}' -F 'file[]=@form.txt;filename=d/form.txt' "$API/repos"
+  equals "its files are in the first commit" 'd/form.txt' "$(cd . && stagefs ls t/form d | sed 's,.* ,d/,' | head -n 1)"
+  says "a form with a bad path makes nothing" 400 'j["status"]' error http -F 'new_repo={"namespace":"t","name":"bad"}' -F 'file[]=@form.txt;filename=../x' "$API/repos"
+  says "so it is not there" 404 'j["status_description"]' "Repository 't/bad' not found" http "$API/repos/t/bad"
+  says "get" 200 '[j["repository"][key] for key in ("namespace", "name", "is_empty", "min_version", "storage_kind")]' \
+    '["t", "r", false, "0.36.0", "local"]' http "$R"
+  says "an unknown repository" 404 "$PLAIN" '["error", "resource_not_found", "Repository '"'t/none'"' not found"]' http "$API/repos/t/none/branches"
+  says "namespaces" 200 'j["namespaces"]' '[{"namespace": "t"}]' http "$API/namespaces"
+  says "a namespace" 200 'j["namespace"]["namespace"]' t http "$API/namespaces/t"
+  says "an unknown namespace" 404 'j["status_description"]' "Namespace 'none' not found" http "$API/namespaces/none"
+  says "an action" 200 'j' '{"action": "push_workspace", "status": "success", "state": "started"}' method POST "$R/action/started/push_workspace"
+  says "delete" 200 'j["status_message"]' resource_deleted method DELETE "$API/repos/t/form"
+  says "deleted" 404 'j["status"]' error http "$API/repos/t/form"
+}
+test_branches_commits_revisions() {
+  repository
+  says "a branch from a branch" 200 '[j["status_message"], j["branch"]["name"]]' '["resource_created", "feature/x"]' post '{"new_name":"feature/x","from_name":"main"}' "$R/branches"
+  says "the same again" 200 'j["status_message"]' resource_found post '{"new_name":"feature/x","from_name":"main"}' "$R/branches"
+  says "a branch from a commit, without a content type" 200 'j["branch"]["commit_id"]' "$FIRST" http -H 'content-type:' --data-binary "{\"new_name\":\"y\",\"commit_id\":\"$FIRST\"}" "$R/branches"
+  says "from nothing" 400 'j["error"]["detail"]' 'send from_name or commit_id' post '{"new_name":"z"}' "$R/branches"
+  says "from an unknown branch" 404 "$REFUSAL" \
+    '["resource_not_found", "Branch does not exist", "Could not find branch: Branch '"'none'"' not found", "error", "resource_not_found"]' post '{"new_name":"z","from_name":"none"}' "$R/branches"
+  says "a branch name that is none" 400 'j["error"]["title"]' 'Request refused' post '{"new_name":"a..b","from_name":"main"}' "$R/branches"
+  says "a list" 200 '[branch["name"] for branch in j["branches"]]' '["feature/x", "main", "y"]' http "$R/branches"
+  says "an unknown branch" 404 'j["error"]["detail"]' "Could not find branch: Branch 'none' not found" http "$R/branches/none"
+  says "a revision" 200 '[j["resource"]["branch"]["name"], j["resource"]["path"], j["resource"]["resource"]]' '["feature/x", "a/b", "feature/x/a/b"]' http "$R/revisions/feature/x/a/b"
+  says "an unknown revision" 404 '[j["error"]["title"], j["error"]["detail"]]' '["Path does not exist", "Could not find path: none"]' http "$R/revisions/none"
+  says "a commit" 200 '[j["commit"]["id"], j["commit"]["parent_ids"]]' "[\"$FIRST\", []]" http "$R/commits/$FIRST"
+  says "an unknown commit" 404 "$PLAIN" '["error", "resource_not_found", null]' http "$R/commits/none"
+  says "complete" 200 'j["status_message"]' resource_created method POST "$R/commits/$FIRST/complete"
+}
+test_uploads_that_commit() {
+  repository
+  says "put a file" 200 '[j["status_message"], j["commit"]["message"], j["commit"]["author"]]' '["resource_created", "by form", "Ann"]' \
+    method PUT -F 'files[]=@form.txt;filename=one.txt' -F message='by form' -F name=Ann -F email=ann@example.org "$R/file/main/data"
+  says "put one as the whole path" 200 'j["commit"]["message"]' 'Auto-commit files to data/two.csv' method PUT -F 'file=@form.txt' "$R/file/main/data/two.csv"
+  says "put one into a folder" 200 'j["status"]' success method PUT -F 'file=@form.txt;filename=three.txt' "$R/file/main/data"
+  says "put nothing new" 422 "$REFUSAL" '["no_changes", "No changes to commit", "the branch has this content at this path already", "error", "conflict"]' method PUT -F 'files[]=@form.txt;filename=one.txt' "$R/file/main/data"
+  says "put both kinds" 400 'j["error"]["type"]' bad_request method PUT -F 'files[]=@form.txt' -F 'file=@form.txt' "$R/file/main/data"
+  says "put no file" 400 'j["error"]["detail"]' 'no file: send `file` or `files[]`' method PUT -F message=x "$R/file/main/data"
+  says "put beneath a file" 400 'j["status"]' error method PUT -F 'files[]=@form.txt' "$R/file/main/data/one.txt"
+  says "put .. " 400 'j["status"]' error method PUT -F 'files[]=@form.txt;filename=../x' "$R/file/main/data"
+  says "put to an unknown branch" 404 'j["error"]["title"]' 'Branch does not exist' method PUT -F 'files[]=@form.txt' "$R/file/none/data"
+}
+test_what_is_read_of_commits() {
+  repository
+  method PUT -F 'files[]=@form.txt;filename=one.txt' -F message='by form' -F name=Ann -F email=ann@example.org "$R/file/main/data" > code
+  on_branch main data/two.csv
+  on_branch main data/three.txt
+  HEAD=$(stagefs log t/r | head -n 1 | cut -c1-32)
+  says "a folder" 200 '[[e["filename"] for e in j["entries"]], j["total_entries"], j["dir"]["is_dir"], j["metadata"]["dir"]["data_types"]]' \
+    '[["one.txt", "three.txt", "two.csv"], 3, true, [{"data_type": "tabular", "count": 1}, {"data_type": "text", "count": 2}]]' http "$R/dir/main/data"
+  says "a page of it" 200 '[[e["filename"] for e in j["entries"]], j["total_pages"]]' '[["three.txt"], 3]' http "$R/dir/main/data?page=2&page_size=1"
+  says "folders come first" 200 '[e["filename"] for e in j["entries"]]' '["data", "README.md"]' http "$R/dir/main/"
+  says "the first page of several, with a folder" 200 '[e["filename"] for e in j["entries"]]' '["README.md"]' http "$R/dir/main?page=2&page_size=1"
+  says "a folder that is not there" 404 'j["error"]["detail"]' 'Could not find path: main/none' http "$R/dir/main/none"
+  says "an entry" 200 '[j["entry"][key] for key in ("filename", "hash", "size", "data_type", "mime_type", "extension", "is_dir")] + [j["entry"]["resource"]["path"]]' \
+    "[\"two.csv\", \"$(xxh128sum form.txt 2>/dev/null | sed 's/^0*//' | cut -d' ' -f1)\", 5, \"tabular\", \"text/csv\", \"csv\", false, \"data/two.csv\"]" http "$R/meta/main/data/two.csv"
+  says "its last commit" 200 'j["entry"]["latest_commit"]["message"]' 'Auto-commit files to data/two.csv' http "$R/meta/$HEAD/data/two.csv"
+  says "history" 200 '[[c["message"] for c in j["commits"]], j["has_more"], j["total_entries"]]' '[["by form"], false, 1]' http "$R/commits/history/main/data/one.txt"
+  says "history in pages" 200 '[len(j["commits"]), j["has_more"], j["total_pages"]]' '[1, true, 4]' http "$R/commits/history/main?page=1&page_size=1"
+  says "history of nothing" 404 'j["error"]["title"]' 'Revision not found' http "$R/commits/history/none"
+  says "a page size of none" 400 'j["error"]["detail"]' 'page counts from 1 and page_size from 1 to 10000' http "$R/commits/history/main?page_size=0"
+}
+test_ranges_and_chunks() {
+  repository
+  seq 1000 > numbers && cp numbers whole
+  method PUT -F 'file=@numbers' "$R/file/main/numbers.txt" > /dev/null
+  equals "a file" 200 "$(http -D headers "$R/file/main/numbers.txt")"
+  check "its bytes" cmp body whole
+  TAG=$(header etag)
+  equals "its headers" "text/plain bytes $(stat -c %s whole) content-length" "$(header content-type) $(header accept-ranges) $(header content-length) $(header access-control-expose-headers)"
+  range() { http -D headers -H "range: bytes=$1" "$R/file/main/numbers.txt"; }
+  equals "the first bytes" "206 bytes 0-9/$(stat -c %s whole)" "$(range 0-9) $(header content-range)"
+  check "are right" cmp body <(head -c 10 whole)
+  equals "the last bytes" 206 "$(range -7)"
+  check "are right, too" cmp body <(tail -c 7 whole)
+  equals "from the middle on" 206 "$(range 3000-)"
+  check "right again" cmp body <(tail -c +3001 whole)
+  equals "beyond the end" "416 bytes */$(stat -c %s whole)" "$(range 999999-) $(header content-range)"
+  equals "several ranges are the whole" 200 "$(range 0-1,5-6)"
+  equals "a range that is none is the whole" 200 "$(range x-y)"
+  equals "If-Range of another version" 200 "$(http -H 'range: bytes=0-1' -H 'if-range: "other"' "$R/file/main/numbers.txt")"
+  equals "If-Range of this one" 206 "$(http -H 'range: bytes=0-1' -H "if-range: $TAG" "$R/file/main/numbers.txt")"
+  equals "what the client has already" 304 "$(rm body && http -H "if-none-match: $TAG" "$R/file/main/numbers.txt")"
+  equals "HEAD" "200 $(stat -c %s whole)" "$(curl -sS -m 30 -I -H "authorization: Bearer $TOKEN" "$R/file/main/numbers.txt" | tr -d '\r' | awk '/^HTTP/{c=$2} tolower($1)=="content-length:"{l=$2} END{print c, l}')"
+  equals "a chunk" 200 "$(http "$R/chunk/main/numbers.txt?chunk_start=5&chunk_size=10")"
+  check "its bytes" cmp body <(tail -c +6 whole | head -c 10)
+  equals "a chunk beyond the end is empty" "200 0" "$(http "$R/chunk/main/numbers.txt?chunk_start=99999") $(stat -c %s body)"
+  says "a chunk from nowhere" 400 'j["error"]["detail"]' 'chunk_start and chunk_size are whole numbers from 0' http "$R/chunk/main/numbers.txt?chunk_start=-1"
+}
+test_what_is_no_file() {
+  repository data/one.txt numbers.txt
+  says "a file that is not there" 404 '[j["error"]["title"], j["error"]["detail"]]' '["Path does not exist", "Could not find path: main/none"]' http "$R/file/main/none"
+  says "a folder is no file" 404 'j["status"]' error http "$R/file/main/data"
+  says "a resized image is not served" 501 'j["error"]["type"]' not_implemented http "$R/file/main/numbers.txt?width=10"
+}
+test_a_folder_as_zip() {
+  repository data/one.txt data/two.csv data/three.txt
+  equals "a folder as zip" 200 "$(http "$R/export/download/main/data")"
+  equals "holds its files" "form 3" "$(python3 -c 'import zipfile; z = zipfile.ZipFile("body"); print(z.read("one.txt").decode().strip(), len(z.namelist()))')"
+}
+test_moving_and_deleting_files() {
+  repository data/one.txt data/two.csv numbers.txt
+  says "move" 200 '[j["status_message"], j["commit"]["message"]]' '["resource_updated", "moved"]' method PATCH -H 'content-type:' --data-binary '{"new_path":"moved/one.txt","message":"moved"}' "$R/file/main/data/one.txt"
+  says "move onto something" 400 "$PLAIN" '["error", "new_path already exists in the repository", null]' method PATCH --data-binary '{"new_path":"numbers.txt"}' "$R/file/main/moved/one.txt"
+  says "move to nowhere" 400 "$PLAIN" '["error", "new_path cannot be empty", null]' method PATCH --data-binary '{"new_path":""}' "$R/file/main/moved/one.txt"
+  says "move what is not there" 404 'j["status"]' error method PATCH --data-binary '{"new_path":"x"}' "$R/file/main/none"
+  says "delete a file" 200 '[j["status_message"], j["commit"]["message"]]' '["resource_deleted", "gone"]' method DELETE -F message=gone -F name=Ann -F email=a@b "$R/file/main/moved/one.txt"
+  says "delete a folder" 200 'j["commit"]["message"]' "Removed 'data'" method DELETE "$R/file/main/data"
+  says "delete what is not there" 404 'j["status"]' error method DELETE "$R/file/main/data"
+  says "delete the whole tree" 400 'j["status"]' error method DELETE "$R/file/main"
+  equals "what is left" "README.md numbers.txt" "$(stagefs ls t/r | awk '{print $NF}' | xargs)"
+}
+test_merges() {
+  repository
+  post '{"new_name":"feature/x","from_name":"main"}' "$R/branches" > code
+  post '{"new_name":"y","from_name":"main"}' "$R/branches" > code
+  seq 1000 > numbers && method PUT -F 'file=@numbers' "$R/file/main/numbers.txt" > code
+  method PUT -F 'file=@form.txt' "$R/file/feature/x/theirs.txt" > /dev/null
+  says "mergeable" 200 '[j["is_mergeable"], j["conflicts"], len(j["commits"])]' '[true, [], 1]' http "$R/merge/main..feature/x"
+  says "merge" 200 '[len(j["commits"]["merge"]["parent_ids"]), j["commits"]["merge"]["author"]]' '[2, "Ann"]' post '{"name":"Ann","email":"ann@example.org"}' "$R/merge/main..feature/x"
+  method PUT -F 'file=@form.txt' "$R/file/y/numbers.txt" > /dev/null
+  says "not mergeable" 200 '[j["is_mergeable"], j["conflicts"]]' '[false, [{"path": "numbers.txt"}]]' http "$R/merge/main..y"
+  says "a merge conflict" 409 '[j["error"]["type"], j["error"]["title"], j["status_message"], "numbers.txt" in j["error"]["detail"]]' '["conflict", "Merge conflict", "conflict", true]' method POST "$R/merge/main..y"
+  says "merge into nothing" 404 'j["error"]["title"]' 'Branch does not exist' method POST "$R/merge/none..y"
+  says "merge nothing" 404 'j["error"]["title"]' 'Revision not found' method POST "$R/merge/main..none"
+  says "a merge without dots" 400 'j["error"]["detail"]' 'write BASE..HEAD' http "$R/merge/main"
+  says "move a branch" 200 'j["branch"]["commit_id"]' "$FIRST" method PUT --data-binary "{\"commit_id\":\"$FIRST\"}" "$R/branches/y"
+  says "delete a branch" 200 '[j["status_message"], j["branch"]["name"]]' '["resource_deleted", "y"]' method DELETE "$R/branches/y"
+}
+test_workspaces() {
+  repository
+  says "create a workspace" 200 '[j["status_message"], j["workspace"]["id"], j["workspace"]["name"]]' '["resource_created", "workspace-1", "my name"]' \
+    method PUT --data-binary '{"workspace_id":"workspace-1","branch_name":"main","name":"my name","resource_path":"/","entity_type":"user","force":true}' "$R/workspaces"
+  says "the same name is the same workspace" 200 '[j["status_message"], j["workspace"]["id"]]' '["resource_found", "workspace-1"]' \
+    method PUT --data-binary '{"workspace_id":"workspace-2","branch_name":"main","name":"my name"}' "$R/workspaces"
+  says "so is the same id" 200 'j["status_message"]' resource_found method POST --data-binary '{"workspace_id":"workspace-1","branch_name":"main"}' "$R/workspaces"
+  says "JSON that is none" 400 'j["status_message"]' 'the body is not JSON' method PUT --data-binary '{' "$R/workspaces"
+  says "no branch" 400 'j["status_message"]' 'missing field `branch_name`' method PUT --data-binary '{}' "$R/workspaces"
+  says "an unknown branch" 400 'j["status_message"]' 'Branch not found: none. For non-empty repositories, create the branch first.' method PUT --data-binary '{"branch_name":"none"}' "$R/workspaces"
+  says "list" 200 '[w["id"] for w in j["workspaces"]]' '["workspace-1"]' http "$R/workspaces"
+  says "list by name" 200 'j["workspaces"]' '[]' http "$R/workspaces?name=other"
+  says "get by name" 200 'j["workspace"]["id"]' workspace-1 http "$R/workspaces/my%20name"
+  says "an unknown workspace" 404 "$PLAIN" '["error", "resource_not_found", "Workspace not found: none"]' http "$R/workspaces/none"
+  says "validate" 200 "$PLAIN" '["success", "resource_found", null]' post '{"size":5}' "$R/workspaces/workspace-1/validate"
+}
+test_versions_are_what_they_say() {
+  workspace
+  says "no version yet" 404 "$PLAIN" '["error", "resource_not_found", null]' http "$R/versions/$X/metadata"
+  says "a wrong hash" 200 '[[e["hash"], e["path"]] for e in j["err_files"]]' '[["b5e9c1ad071b3e7fc779cfaa5e523818", null]]' http -F "file[]=@hello;filename=b5e9c1ad071b3e7fc779cfaa5e523818" "$R/versions"
+  says "leaves nothing" 404 'j["status"]' error http "$R/versions/$X/metadata"
+  says "broken gzip" 200 'j["err_files"][0]["error"]' "Failed to store version: Failed to read request payload: gzip data is broken" http -F "file[]=@hello;filename=$X;type=application/gzip" "$R/versions"
+  says "an upload" 200 'j["err_files"]' '[]' http -F "file[]=@hello.gz;filename=$X;type=application/gzip" "$R/versions"
+  for spelling in $X 0$X $(echo $X | tr a-f A-F) "$S" "$(echo "$S" | tr a-f A-F)" "xxh3:$X" "sha256:$S"; do
+    says "found as $spelling" 200 '[j["version"]["hash"], j["version"]["size"]]' "[\"$X\", 11]" http "$R/versions/$spelling/metadata"
+    says "staged as $spelling" 200 'j["err_files"]' '[]' post "[{\"hash\":\"$spelling\",\"path\":\"by/hash.txt\"}]" "$W/versions/"
+  done
+  says "by SHA-256, plain" 200 'j["err_files"]' '[]' http -F "file[]=@form.txt;filename=$(sha256sum form.txt | cut -d' ' -f1)" "$R/versions"
+  says "not even a hash" 200 'len(j["err_files"])' 1 http -F "file[]=@hello;filename=hello.txt" "$R/versions"
+  says "no form" 400 'j["error"]["detail"]' 'send multipart/form-data' post '{}' "$R/versions"
+}
+test_many_versions_as_a_tar() {
+  workspace
+  http -F "file[]=@hello;filename=$X" "$R/versions" > code
+  printf '%s\n%s\n' "$X" "$S" | gzip > hashes
+  equals "many versions" 200 "$(method QUERY --data-binary @hashes "$R/versions")"
+  equals "come as a tar" "hello oxen hello oxen" "$(tar -xzOf body "$X" "$S" | xargs)"
+  says "one that is missing" 404 'j["error"]["missing_hashes"]' '["abcd"]' method QUERY --data-binary "abcd" "$R/versions"
+}
+test_uploads_in_chunks() {
+  workspace
+  head -c 25000 /dev/urandom > big && B=$(xxh128sum big 2>/dev/null | sed 's/^0*//' | cut -d' ' -f1)
+  split -b 10000 -d big piece.
+  complete() { post "{\"files\":[{\"hash\":\"$B\",\"file_name\":\"big.bin\",\"dst_dir\":\"chunks\",\"num_chunks\":$1,\"upload_results\":null}],\"workspace_id\":$2,\"update_timestamp\":false}" "$R/versions/$B/complete"; }
+  says "create" 200 'j["status_message"]' resource_found post '{}' "$R/versions/$B/create"
+  says "a chunk" 200 'j["status_message"]' resource_created method PUT --data-binary @piece.02 "$R/versions/$B/chunks?offset=20000"
+  says "another" 200 'j["status_message"]' resource_created method PUT --data-binary @piece.00 "$R/versions/$B/chunks?offset=0"
+  says "chunks are missing" 400 'j["status_message"]' 'Number of chunks does not match expected number of chunks: 2 != 3' complete 3 '"my name"'
+  says "in another number than said" 400 'j["error"]["detail"]' 'pieces are missing or overlap at byte 10000' complete 2 '"my name"'
+  says "an unknown workspace" 404 'j["status_message"]' 'Workspace not found: none' complete 3 '"none"'
+  says "the last chunk" 200 'j["status_message"]' resource_created method PUT --data-binary @piece.01 "$R/versions/$B/chunks?offset=10000"
+  says "complete" 200 'j["status_message"]' resource_found complete 3 '"my name"'
+  equals "it is staged" 200 "$(http "$W/files/chunks/big.bin")"
+  check "as it was" cmp body big
+  says "complete again" 200 'j["status_message"]' resource_found complete 3 null
+  says "several files" 400 'j["status_message"]' 'Expected a single file in the request' post '{"files":[]}' "$R/versions/$B/complete"
+  says "no number of chunks" 400 'j["error"]["detail"]' 'Missing both num_chunks and upload_results in request' post '{"files":[{"hash":"aa","file_name":"x"}]}' "$R/versions/aa/complete"
+  says "a body that is none" 400 'j["status_message"]' 'Invalid request body' post '[' "$R/versions/$B/complete"
+  method PUT --data-binary @piece.00 "$R/versions/aa/chunks?offset=0" > /dev/null
+  says "chunks of something else" 400 'j["error"]["detail"]' 'the uploaded bytes do not hash to aa' post '{"files":[{"hash":"aa","file_name":"x","num_chunks":1}]}' "$R/versions/aa/complete"
+  check "leave nothing" sh -c '[ -z "$(ls "$0"/t/r/uploads)" ]' "$STAGEFS_ROOT"
+}
+test_uploads_in_parts() {
+  workspace
+  head -c 10485770 /dev/urandom > large && L=$(xxh128sum large 2>/dev/null | sed 's/^0*//' | cut -d' ' -f1)
+  split -b 10485760 -d large part.
+  begin() { post "{\"hash\":\"$1\",\"size\":10485770,\"destination\":{\"workspace_id\":\"my name\",\"path\":\"parts/$2\"}}" "$R/versions/uploads"; }
+  says "begin" 200 '[j["file"], j["part_size"], j["num_parts"], j["part_window"]]' '["awaiting_parts", 10485760, 2, 4]' begin "$L" large.bin
+  ID=$(python3 -c 'import json; print(json.load(open("body"))["upload_id"])')
+  says "a part of another length" 400 'j["error"]["detail"]' 'part 2 has 10 bytes' method PUT --data-binary xyz "$R/versions/uploads/$ID/parts/2"
+  says "a part that is none" 400 'j["error"]["detail"]' 'parts are numbered from 1 to 2' method PUT --data-binary xyz "$R/versions/uploads/$ID/parts/3"
+  says "a part" 200 'j["completed"]' false method PUT --data-binary @part.01 "$R/versions/uploads/$ID/parts/2"
+  says "the last one" 200 'j["completed"]' true method PUT --data-binary @part.00 "$R/versions/uploads/$ID/parts/1"
+  says "a part too many" 404 'j["status"]' error method PUT --data-binary @part.00 "$R/versions/uploads/$ID/parts/1"
+  equals "it is staged" 200 "$(http "$W/files/parts/large.bin")"
+  check "as it was" cmp body large
+  says "what is stored already" 200 'j["file"]' already_stored begin "$L" again.bin
+  equals "is staged without a byte" 200 "$(http "$W/files/parts/again.bin")"
+  says "begin with another hash" 200 'j["file"]' awaiting_parts begin b5e9c1ad071b3e7fc779cfaa5e523818 wrong.bin
+  ID=$(python3 -c 'import json; print(json.load(open("body"))["upload_id"])')
+  method PUT --data-binary @part.00 "$R/versions/uploads/$ID/parts/1" > /dev/null
+  says "is refused at its end" 400 'j["error"]["detail"]' 'the uploaded bytes do not hash to b5e9c1ad071b3e7fc779cfaa5e523818' method PUT --data-binary @part.01 "$R/versions/uploads/$ID/parts/2"
+  says "and not staged" 404 'j["status"]' error http "$W/files/parts/wrong.bin"
+}
+test_files_of_a_workspace() {
+  workspace numbers.txt theirs.txt
+  upload hello by/hash.txt
+  upload form.txt chunks/big.bin
+  upload form.txt parts/large.bin
+  says "upload" 200 '[j["paths"], j["err_files"]]' '[["up/a.txt", "up/sub/b.txt"], []]' http -F 'file[]=@hello;filename=a.txt' -F 'file[]=@hello.gz;filename=sub/b.txt;type=application/gzip' "$W/files/up"
+  says "upload into a folder called batch" 200 'j["paths"]' '["batch/x/a.txt"]' http -F 'file[]=@hello;filename=a.txt' "$W/files/batch/x"
+  says "upload beneath a file" 400 'j["error"]["title"]' 'Request refused' http -F 'file[]=@hello;filename=x' "$W/files/up/a.txt"
+  says "some beneath a file" 200 '[j["paths"], j["err_files"][0]["path"]]' '[["good"], "up/a.txt/x"]' http -F 'file[]=@hello;filename=good' -F 'file[]=@hello;filename=up/a.txt/x' "$W/files/"
+  says "upload to .." 400 'j["error"]["detail"]' "Invalid staging path (directory \"up\", file \"../x\"): path '../x' contains '..'" http -F 'file[]=@hello;filename=../x' "$W/files/up"
+  says "upload nothing" 400 'j["status"]' error http -F 'x=y' "$W/files/up"
+  equals "read a range" "206 hello" "$(http -H 'range: bytes=0-4' "$W/files/up/a.txt") $(cat body)"
+  says "move" 200 "$PLAIN" '["success", "resource_updated", null]' method PATCH --data-binary '{"new_path":"moved/a.txt"}' "$W/files/up/a.txt"
+  says "move onto something" 400 'j["status_message"]' 'new_path already exists in the repository' method PATCH --data-binary '{"new_path":"good"}' "$W/files/moved/a.txt"
+  says "move to nowhere" 400 'j["status_message"]' 'new_path cannot be empty' method PATCH --data-binary '{"new_path":""}' "$W/files/moved/a.txt"
+  says "move what is not there" 404 'j["error"]["detail"]' 'Could not find path: none' method PATCH --data-binary '{"new_path":"x"}' "$W/files/none"
+  says "unstage" 200 'j["status_message"]' resource_deleted method DELETE "$W/files/moved/a.txt"
+  says "unstage what is not staged" 404 "$PLAIN" '["error", "resource_not_found", null]' method DELETE "$W/changes/moved/a.txt"
+  says "unstage many" 200 'j["status_message"]' resource_deleted method DELETE --data-binary '["good","parts","none"]' "$W/changes"
+  says "unstage what is no path" 206 '[j["status"], j["status_message"], j["paths"]]' '["error", "resource_not_found", ["../x"]]' method DELETE --data-binary '["../x","batch"]' "$W/staged"
+  says "remove" 200 '[j["status_message"], j["paths"]]' '["resource_deleted", []]' method DELETE --data-binary '["numbers.txt"]' "$W/files"
+  says "remove some" 206 '[j["status"], j["paths"]]' '["error", ["none"]]' method DELETE --data-binary '["none","theirs.txt"]' "$W/versions"
+  says "what is staged" 200 '[[e["filename"] for e in j["staged"][key]["entries"]] for key in ("added_files", "modified_files", "removed_files")]' \
+    '[["by/hash.txt", "chunks/big.bin", "up/sub/b.txt"], [], ["numbers.txt", "theirs.txt"]]' http "$W/changes"
+  says "the workspace as a revision" 200 '[j["entry"]["changes"], j["entry"]["latest_commit"], j["entry"]["resource"]["workspace"]["name"]]' '[{"status": "Added"}, null, "my name"]' http "$R/meta/workspace-1/by/hash.txt"
+}
+test_commits_of_workspaces() {
+  workspace
+  upload hello by/hash.txt
+  says "a commit without a message" 422 "$PLAIN" '["error", "Basic(a commit needs a message)", null]' post '{"message":"","author":"a","email":"e"}' "$W/commit/main"
+  says "a commit without an author" 400 'j["status_message"]' 'missing field `author`' post '{"message":"m"}' "$W/commit/main"
+  says "to an unknown branch" 404 "$PLAIN" '["error", "resource_not_found", "none"]' post '{"message":"m","author":"a","email":"e"}' "$W/commit/none"
+  says "commit" 200 '[j["status_message"], j["commit"]["message"]]' '["resource_created", "m"]' post '{"message":"m","author":"a","email":"e"}' "$W/commit/main"
+  says "commit nothing" 422 "$PLAIN" '["error", "Basic(No changes to commit)", null]' post '{"message":"m","author":"a","email":"e"}' "$W/commit/main"
+}
+test_a_workspace_that_is_behind() {
+  workspace
+  upload hello by/hash.txt
+  seq 9 > numbers
+  upload numbers chunks/big.bin
+  upload form.txt other.txt
+  post '{"message":"m","author":"a","email":"e"}' "$W/commit/main" > code
+  F=$(short_xxh3 form.txt) N=$(short_xxh3 numbers)
+  method PUT --data-binary '{"workspace_id":"behind","branch_name":"main"}' "$R/workspaces" > /dev/null
+  post "[{\"hash\":\"$X\",\"path\":\"chunks/big.bin\"}]" "$W/versions/" > /dev/null
+  post "[{\"hash\":\"$S\",\"path\":\"chunks/big.bin\"},{\"hash\":\"$N\",\"path\":\"by/hash.txt\"}]" "$R/workspaces/behind/versions/" > /dev/null
+  post "[{\"hash\":\"$F\",\"path\":\"by/hash.txt\"}]" "$W/versions/" > /dev/null
+  post '{"message":"first","author":"a","email":"e"}' "$W/commit/main" > /dev/null
+  says "a workspace that is behind" 409 '[j["error"]["type"], j["error"]["title"], j["status_message"]]' '["conflict", "Workspace is behind", "conflict"]' post '{"message":"m","author":"a","email":"e"}' "$R/workspaces/behind/commit/main"
+  says "can be asked before" 200 '[j["is_mergeable"], j["conflicts"], len(j["commits"])]' '[false, [{"path": "by/hash.txt"}], 1]' http "$R/workspaces/behind/merge/main"
+  says "of an unknown branch" 404 'j["status_description"]' none http "$R/workspaces/behind/merge/none"
+  says "delete a workspace" 200 '[j["status_message"], j["workspace"]["id"]]' '["resource_created", "behind"]' method DELETE "$R/workspaces/behind"
+}
+test_a_mounted_workspace_stays() {
+  workspace
+  stagefs mount "t/r:my name" "$MNT"
+  says "one that is mounted stays" 409 'j["error"]["title"]' 'Workspace is mounted' method DELETE "$W"
+  says "so does its repository" 409 'j["error"]["title"]' 'Repository is in use' method DELETE "$R"
+  says "and it outlives a clearing" 409 'j["error"]["title"]' 'Workspace is mounted' method DELETE "$R/workspaces"
+  unmount_w_named() { stagefs unmount "$MNT"; }
+  check "unmounted" unmount_w_named
+  says "clear" 200 'j["status_message"]' resource_created method DELETE "$R/workspaces"
+  says "none is left" 200 'j["workspaces"]' '[]' http "$R/workspaces"
+}
+test_damage_is_set_aside_and_healed() {
+  workspace
+  upload hello up/sub/b.txt
+  stagefs commit t/r:workspace-1 -m hello > log
+  file=$(version_file "$S")
+  chmod u+w "$file" && printf 'HELLO oxen\n' > "$file"
+  says "clean" 200 '[j["result"]["corrupted"], j["result"]["cleaned"], j["result"]["errors"]]' '[1, 1, 0]' method DELETE "$R/versions"
+  check "the damaged bytes are kept" grep -q HELLO "$STAGEFS_ROOT/t/r/damaged/$S"
+  says "no path of the server is told" 500 'j["error"]["detail"]' "see the server's log" http "$R/file/main/up/sub/b.txt"
+  says "the same upload" 200 'j["err_files"]' '[]' http -F "file[]=@hello;filename=$X" "$R/versions"
+  check "heals it" stagefs fsck t/r
+}
+test_what_is_not_served() {
+  repository
+  for call in "GET $R/tree/download/main" "POST $R/tree/nodes" "POST $R/commits/missing" "GET $R/data_frames/main/a.csv"; do
+    says "not served: ${call%% *} ${call#*/api/repos/t/r}" 501 '[j["error"]["type"], j["error"]["title"], j["status_message"], "mount the workspace" in j["error"]["detail"]]' \
+      '["not_implemented", "Not served by stagefs", "not_implemented", true]' method "${call%% *}" "${call#* }"
+  done
+  says "JSON that is too deep" 400 'j["status_message"]' 'JSON nested deeper than 32' method PUT --data-binary "$(printf '[%.0s' $(seq 100000))" "$R/workspaces"
+  stop
+  equals "the server ends well" 0 "$stopped"
+}
+run_cases

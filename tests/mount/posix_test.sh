@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What POSIX and Linux promise of a folder beyond what mount_test.sh shows; the suites are in tests/posix.
+# What POSIX and Linux promise of a folder beyond what the other tests here show; the suites are in tests/posix.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)

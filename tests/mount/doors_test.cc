@@ -75,7 +75,7 @@ class MountScene {
       FAIL_CHECK(ran.output);
     }
     // The daemon ends after the unmount; its mount row goes last but one.
-    Run("tail --pid=$(pgrep -f '[m]ount t/r:w " + mnt() + "') -f /dev/null 2>/dev/null");
+    RunOk("while pgrep -f '[m]ount t/r:w " + mnt() + "'; do sleep 0.02; done");
     // What a background daemon has to say, a sanitizer's report above all, is in its log.
     INFO(Run("cat " + root() + "/t/r/mount.log").output);
     CHECK(Run("grep -E 'Sanitizer|runtime error|Assertion' " + root() + "/t/r/mount.log").status != 0);

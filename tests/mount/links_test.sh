@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# ln and ln -s: a link to content stages it, any other symbolic link is kept.
+# shellcheck source=tests/mount/scene.sh
+. "$(dirname "$0")/scene.sh"
+
+test_ln_of_a_version_stages_it() {
+  mounted
+  check "ln stages a version" ln "$MNT/.stagefs/versions/$CAT" "$MNT/a.jpg"
+  equals "status names it" "A  a.jpg" "$(status)"
+}
+test_links_are_independent_files() {
+  mounted
+  cp data/cat "$MNT/a.jpg"
+  check "ln of a file stages its content" ln "$MNT/a.jpg" "$MNT/b.jpg"
+  equals "links are independent files" "1 1" "$(stat -c %h "$MNT/a.jpg" "$MNT/b.jpg" | xargs)"
+  check "their inodes differ" test "$(stat -c %i "$MNT/a.jpg")" != "$(stat -c %i "$MNT/b.jpg")"
+  check "writing one leaves the other" sh -c "echo more >> $MNT/b.jpg && cmp $MNT/a.jpg data/cat"
+}
+test_symbolic_links_to_content_stage_it() {
+  mounted
+  cp data/cat "$MNT/a.jpg"
+  check "ln -s HASH stages" sh -c "ln -s $DOG3 $MNT/s1 && cmp $MNT/s1 data/dog && test ! -L $MNT/s1"
+  check "ln -s to a version stages" sh -c "ln -s .stagefs/versions/$CAT $MNT/s2 && cmp $MNT/s2 data/cat"
+  check "ln -s to a file of the mount stages" sh -c "ln -s $MNT/a.jpg $MNT/s3 && test ! -L $MNT/s3 && cmp $MNT/s3 data/cat"
+  equals "status names what is staged" "A  a.jpg
+A  s1
+A  s2
+A  s3" "$(status)"
+}
+test_other_symbolic_links_are_kept() {
+  mounted
+  check "any other symbolic link is kept" sh -c "ln -s /nowhere $MNT/s4 && test \$(readlink $MNT/s4) = /nowhere"
+  equals "and never staged" "L  s4 -> /nowhere (symbolic link, never staged)" "$(status)"
+}
+test_links_that_are_refused() {
+  mounted
+  cp data/cat "$MNT/a.jpg"
+  refuses "ln -s to an unknown hash is refused" "No such file" ln -s "$(printf 'f%.0s' $(seq 64))" "$MNT/s5"
+  refuses "a hard link from outside is refused" "cross-device" ln data/cat "$MNT/outside"
+  refuses "ln over an existing name is refused" "exists" ln "$MNT/.stagefs/versions/$CAT" "$MNT/a.jpg"
+  equals "nothing of it is staged" "A  a.jpg" "$(status)"
+}
+run_cases

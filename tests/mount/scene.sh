@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # Used by those who source it.
+# Sourced by the tests of a mount: what most of their cases begin with.
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+# Three versions in t/r, whose files are in data/ and whose manifest is `sums`.
+versions() {
+  mkdir data && printf 'cat\n' > data/cat && printf 'dog\n' > data/dog && head -c 3000000 /dev/urandom > data/big
+  stagefs create t/r && stagefs put t/r data > sums || echo "not ok - there are no versions"
+  CAT=$(sha256sum < data/cat | cut -d' ' -f1)
+  BIG=$(sha256sum < data/big | cut -d' ' -f1)
+  DOG3=$(xxh128sum data/dog 2> /dev/null | cut -d' ' -f1)
+}
+# The same, and a mount of t/r:w at $MNT; with options where a case asks for them.
+# shellcheck disable=SC2120
+mounted() {
+  versions
+  mount_w "$@" || echo "not ok - there is no mount"
+}
+# A folder with a few staged files besides.
+with_folder() {
+  mounted
+  mkdir "$MNT/drop" && cp data/cat data/dog data/big "$MNT/drop/"
+}
+status() { stagefs status t/r:w; }
+xattr() { getfattr --absolute-names --only-values -n "user.stagefs.$1" "$2"; }
+# stage_elsewhere NAME HASH: by another process than the mount's.
+stage_elsewhere() { printf '%s  %s\n' "$2" "$1" | stagefs stage t/r:w - > /dev/null; }

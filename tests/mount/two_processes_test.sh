@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# A mount shows what other processes do to its workspace.
+# shellcheck source=tests/mount/scene.sh
+. "$(dirname "$0")/scene.sh"
+
+test_a_reader_keeps_what_it_opened() {
+  mounted
+  cp data/cat "$MNT/read" && exec 8< "$MNT/read"
+  check "a name that is missing" test ! -e "$MNT/beside"
+  printf '%s  read\n%s  beside\n' "$BIG" "$CAT" | stagefs stage t/r:w - > /dev/null
+  check "what another process stages appears while a file is read" eventually test -e "$MNT/beside"
+  equals "the reader keeps what it opened" "$CAT" "$(sha256sum <&8 | cut -d' ' -f1)"
+  exec 8<&-
+  check "afterwards everybody sees the new content" eventually sh -c "test \$(stat -c %s $MNT/read) = 3000000"
+}
+test_what_another_process_stages_replaces_and_removes() {
+  mounted
+  check "a name that is missing" test ! -e "$MNT/fresh"
+  check "another process stages it" stage_elsewhere fresh "$CAT"
+  check "it appears" eventually cmp data/cat "$MNT/fresh"
+  check "another process replaces it" stage_elsewhere fresh "$DOG3"
+  check "it is replaced" eventually cmp data/dog "$MNT/fresh"
+  check "another process removes it" stagefs rm t/r:w fresh
+  check "it goes" eventually test ! -e "$MNT/fresh"
+}
+test_a_mount_that_others_do_not_know() {
+  mounted
+  check "a name that is missing" test ! -e "$MNT/fresh"
+  sql 'DELETE FROM mount'  # As one in another container does, to whom the daemon looks dead.
+  check "a change is not noted for this mount" stage_elsewhere fresh "$CAT"
+  check "it is seen" eventually cmp data/cat "$MNT/fresh"
+  check "and the mount is known again" eventually mounts_known 1
+}
+test_two_daemons_on_one_workspace() {
+  with_folder
+  mkdir mnt2
+  check "a second daemon on the workspace" stagefs mount t/r:w "$WORK/mnt2"
+  check "what one writes" sh -c "echo both > $MNT/both"
+  check "the other shows" eventually cmp "$MNT/both" "$WORK/mnt2/both"
+  check "a folder that somebody is in stays when a neighbour changes" sh -c "cd $MNT/drop && echo n > $WORK/mnt2/neighbour && sleep 1 && pwd -P && ls . >/dev/null"
+  check "unmount the second" stagefs unmount "$WORK/mnt2"
+}
+run_cases

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Writing: what is staged, when, and with which times and modes.
+# shellcheck source=tests/mount/scene.sh
+. "$(dirname "$0")/scene.sh"
+in_store() { find "$STAGEFS_ROOT/t/r/versions" "$STAGEFS_ROOT/t/r/cache" -type f -name "${1#??}" 2> /dev/null | wc -l; }
+
+test_a_written_file_is_staged_at_close() {
+  mounted
+  check "cp" cp data/cat "$MNT/w"
+  equals "it is staged" "A  w" "$(status)"
+  equals "content that is known adds nothing to the store" 1 "$(in_store "$CAT")"
+}
+test_many_files_are_open_at_once() {
+  versions
+  mount_with_few_files() { (ulimit -Sn 100 && mount_w); }
+  check "mount in the background returns once the mount answers" mount_with_few_files
+  check "many files can be open, whatever the shell's limit" python3 -c '
+import sys
+files = [open(f"{sys.argv[1]}/open{i}", "w") for i in range(200)]
+for file in files: file.write("x"); file.flush()
+for file in files: file.close()' "$MNT"
+}
+test_redirection_and_append() {
+  mounted
+  check "redirection, append and read back" sh -c "(echo one; echo two) > $MNT/r; echo three >> $MNT/r; printf 'one\ntwo\nthree\n' | cmp - $MNT/r"
+}
+test_truncate_by_path() {
+  mounted
+  echo one > "$MNT/r"
+  check "truncate by path" sh -c "truncate -s 3 $MNT/r && printf one | cmp - $MNT/r"
+  equals "is staged at once" "$(printf one | sha256sum | cut -d' ' -f1)" "$(xattr sha256 "$MNT/r")"
+}
+test_an_empty_file() {
+  mounted
+  check "an empty new file" sh -c ": > $MNT/empty && test -f $MNT/empty && test ! -s $MNT/empty"
+  check "it is staged" eventually sh -c "$STAGEFS_BINARY status t/r:w | grep -qx 'A  empty'"
+}
+test_in_the_middle_and_behind_the_end() {
+  mounted
+  cp data/cat "$MNT/w"
+  check "write in the middle" sh -c "printf X | dd of=$MNT/w bs=1 seek=1 conv=notrunc status=none && printf 'cXt\n' | cmp - $MNT/w"
+  check "holes" sh -c "truncate -s 100000 $MNT/hole && printf end >> $MNT/hole && test \$(stat -c %s $MNT/hole) = 100003"
+  check "fallocate" sh -c "fallocate -l 5000 $MNT/alloc && test \$(stat -c %s $MNT/alloc) = 5000"
+}
+test_dd_with_fsync() {
+  mounted
+  check "dd with fsync" dd if=data/big of="$MNT/dd" bs=64k conv=fsync status=none
+  check "dd gave the same bytes" cmp data/big "$MNT/dd"
+}
+test_names() {
+  mounted
+  refuses "a directory is not a file" "Is a directory" sh -c "echo x > $MNT"
+  check "255-byte names work" touch "$MNT/$(printf 'n%.0s' $(seq 255))"
+  refuses "256-byte names do not" "too long" touch "$MNT/$(printf 'n%.0s' $(seq 256))"
+  check "names that are not UTF-8 work" sh -c "printf x > \"$MNT/\$(printf 'a\377b')\" && ls $MNT | grep -q a"
+}
+test_times_are_kept() {
+  mounted
+  check "times are kept to the nanosecond" sh -c "touch -d '2001-02-03 04:05:06.123456789 UTC' $MNT/t && test \"\$(TZ=UTC stat -c %y $MNT/t)\" = '2001-02-03 04:05:06.123456789 +0000'"
+}
+test_modes_and_owners() {
+  mounted
+  check "the exec bit is kept" sh -c "cp /bin/true $MNT/prog && chmod 755 $MNT/prog && $MNT/prog && test \$(stat -c %a $MNT/prog) = 755"
+  check "chown succeeds and changes nothing" sh -c "chown 1234 $MNT/prog && test \$(stat -c %u $MNT/prog) = $(id -u)"
+  check "st_blocks is filled" test "$(stat -c %b "$MNT/prog")" -gt 0
+}
+test_what_cannot_be_made() {
+  mounted
+  refuses "no devices" "not permitted" mknod "$MNT/dev" c 1 3
+  refuses "no trash" "not permitted" mkdir "$MNT/.Trash-0"
+}
+test_statfs() {
+  mounted
+  if [ -n "${STAGEFS_VERSIONS:-}" ]; then
+    skip "statfs is the store's" "the versions are in S3"
+  else
+    equals "statfs is the store's" "$(stat -f -c %b "$STAGEFS_ROOT")" "$(stat -f -c %b "$MNT")"
+  fi
+}
+test_scratch_names() {
+  mounted
+  echo j > "$MNT/.DS_Store" && echo j > "$MNT/x.part"
+  equals "a scratch name is kept and not staged" 2 "$(status | grep -c scratch)"
+  mv "$MNT/x.part" "$MNT/x"
+  check "renamed to a real name it is staged" sh -c "$STAGEFS_BINARY status t/r:w | grep -qx 'A  x'"
+}
+test_nothing_is_left_in_incoming() {
+  with_folder
+  echo x > "$MNT/x" && rm "$MNT/x"
+  check "unmount" unmount_w
+  equals "nothing is left in incoming" "" "$(ls -A "$STAGEFS_ROOT/t/r/incoming")"
+  check "fsck" stagefs fsck t/r
+}
+run_cases

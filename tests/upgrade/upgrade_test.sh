@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Old roots go on: what an earlier version made opens, shows what it held, and can be changed. tests/upgrade/make.sh made
+# tests/fixtures/VERSION with that version.
+unset STAGEFS_TEST_POSTGRES STAGEFS_TEST_S3
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/cluster/servers.sh
+. "$TOP/tests/cluster/servers.sh"
+# shellcheck source=tests/upgrade/shown.sh
+. "$TOP/tests/upgrade/shown.sh"
+fixtures=$TOP/tests/fixtures
+
+# goes_on VERSION INDEX: the root that is at $STAGEFS_ROOT.
+goes_on() {
+  shown "$MNT" > shown.txt
+  check "the root of $1 shows what it held" diff "$fixtures/$1/$2.txt" shown.txt
+  mount_w || echo "not ok - there is no mount"
+  equals "what was interrupted" "half of it" "$(cat "$MNT/.stagefs/recovered/interrupted")"
+  check "it is taken" stagefs retry t/r:w interrupted
+  check "a file is written" sh -c "echo new > $MNT/data/new && rm $MNT/added"
+  check "a version is linked" ln "$MNT/.stagefs/versions/$(echo cat | sha256sum | cut -d' ' -f1)" "$MNT/linked"
+  check "a manifest is staged" sh -c "cd $WORK && echo old > listed && $STAGEFS_BINARY put t/r listed | $STAGEFS_BINARY stage t/r:w -"
+  check "a folder is unstaged" stagefs unstage t/r:w moved
+  check "all of it is committed" stagefs commit t/r:w -m 'The third'
+  equals "the log goes on" "The third, The second, The first, Initialized repository" \
+    "$(stagefs log t/r | sed 's/.*  //' | paste -sd, | sed 's/,/, /g')"
+  equals "with the tree as it is" "data data/cat.jpg data/deep data/deep/two data/dog.jpg data/new data/numbers data/run interrupted linked listed run second.jpg" \
+    "$(cd "$MNT/.stagefs/base" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort | xargs)"
+  check "a branch" stagefs branch create t/r more
+  check "a workspace on the other one" stagefs workspace create t/r:new --branch side
+  check "the mount ends" unmount_w
+  check "nothing is damaged" stagefs fsck t/r
+}
+test_0_1_0_sqlite() {
+  mkdir "$STAGEFS_ROOT" && tar -C "$STAGEFS_ROOT" -xJf "$fixtures/0.1.0/sqlite.tar.xz"
+  goes_on 0.1.0 sqlite
+}
+test_0_1_0_postgres() {
+  mkdir "$STAGEFS_ROOT" && tar -C "$STAGEFS_ROOT" -xJf "$fixtures/0.1.0/postgres.tar.xz"
+  chmod 755 .. .  # PostgreSQL becomes another user.
+  start_postgres "$WORK" || { echo "not ok - PostgreSQL does not start"; return; }
+  DAEMONS=$postgres
+  sed -i "s,postgresql:[^\"]*,${postgres_url/&/\\&}," "$STAGEFS_ROOT/t/r/places.json"  # The server is another.
+  check "the database is restored" sh -c "xzcat $fixtures/0.1.0/postgres.sql.xz | psql -qX -v ON_ERROR_STOP=1 '$postgres_url' -o restored"
+  # The versions lie in a folder of a machine, which was another: a new repository tells how it is called here.
+  stagefs --index "$postgres_url" create t/other
+  STAGEFS_INDEX=$postgres_url sql "UPDATE meta SET value = (SELECT left(value, -5) || 'r' FROM stagefs_2.meta o WHERE o.key = meta.key)
+    WHERE key = 'versions'"
+  stagefs delete t/other
+  goes_on 0.1.0 postgres
+}
+run_cases
