@@ -89,18 +89,12 @@ define embed
 @mkdir -p $(@D)
 @{ printf 'R"text('; cat $<; printf ')text"\n'; } > $@
 endef
-$(OUT)/gen/schema_sql.inc: core/index/sqlite/schema.sql
-	$(embed)
-$(OUT)/gen/postgres_schema_sql.inc: core/index/postgres/schema.sql
-	$(embed)
 $(OUT)/gen/openapi_json.inc: api/server/openapi.json
 	$(embed)
 $(OUT)/gen/man_page_roff.inc: fs/commands/man_page.roff
 	$(embed)
 $(OUT)/gen/completion_%.inc: fs/commands/completion.%
 	$(embed)
-$(OUT)/core/index/sqlite/sqlite_staging_index.o: $(OUT)/gen/schema_sql.inc
-$(OUT)/core/index/postgres/postgres_staging_index.o: $(OUT)/gen/postgres_schema_sql.inc
 $(OUT)/api/handlers/server_handlers.o: $(OUT)/gen/openapi_json.inc
 $(OUT)/fs/commands/man_page.o: $(OUT)/gen/man_page_roff.inc
 $(OUT)/fs/commands/completions.o: $(OUT)/gen/completion_bash.inc $(OUT)/gen/completion_zsh.inc

@@ -9,6 +9,7 @@
 
 #include "tests/servers.h"
 #include "stagefs/byte_source.h"
+#include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/commit.h"
 #include "stagefs/repositories.h"

@@ -1,58 +1,143 @@
 #include "index_tables.h"
 
+#include <algorithm>
+#include <array>
+#include <cassert>
+
 namespace stagefs {
 namespace {
 
-std::string NameOf(std::string_view column) {
-  return std::string(column.substr(column[0] == '.' || column[0] == '#' ? 1 : 0));
+// Names of columns first … last - 1, after commas.
+std::string Names(const IndexTable& table, size_t first, size_t last) {
+  std::string names;
+  for (size_t i = first; i < last; ++i) names += (i == first ? "" : ", ") + std::string(table.columns[i].name);
+  return names;
 }
 
-// `first` + 1 to `first` + `count` parameters.
+std::string KeysOf(const IndexTable& table) { return Names(table, 0, table.keys); }
+
+// ?first to ?(first + count - 1).
 std::string Parameters(size_t first, size_t count) {
   std::string text;
-  for (size_t i = 0; i < count; ++i) text += (i == 0 ? "?" : ", ?") + std::to_string(first + i + 1);
+  for (size_t i = first; i < first + count; ++i) text += (i == first ? "?" : ", ?") + std::to_string(i);
   return text;
 }
 
-std::array<IndexTable, kIndexTables> MakeTables() {
-  std::array<IndexTable, kIndexTables> tables{{
-      {"version", 1, {"id", "#sha256", "#xxh3", "size", "stored_ns", "renewed_ns", "synced"}},
-      {"lineage", 1, {"id", "parent", "fork_seq"}},
-      {"commit_log", 1, {"seq", ".id", "lineage", "parent", ".message", ".author", ".email", "time_ns", "merged"}},
-      {"branch", 1, {".name", "head"}},
-      {"tree_entry", 3,
-       {"folder", "#name", "seq", "lineage", "kind", "version", "child", "size", "executable", "mtime_ns"}},
-      {"workspace", 1, {"id", ".uid", ".name", ".branch", "base", "change_seq", "report", "created_ns"}},
-      {"staged_entry", 3,
-       {"workspace", "folder", "#name", "kind", "state", "scratch", "version", "child", "size", "executable",
-        "mtime_ns", "#target"}},
-      {"inbox_file", 3, {"workspace", "#directory", "#name", "version", "size", "mtime_ns"}},
-      // Where the versions are, which boot was the last, and that it moved are each index's own.
-      {"meta", 1, {".key", ".value"},
-       "key <> 'versions' AND substr(key, 1, 3) <> 'mov' AND substr(key, 1, 4) <> 'boot'"},
-  }};
-  for (IndexTable& table : tables) {
-    std::string columns, keys;
-    for (size_t i = 0; i < table.columns.size(); ++i) {
-      columns += (i == 0 ? "" : ", ") + NameOf(table.columns[i]);
-      if (i < table.keys) keys += (i == 0 ? "" : ", ") + NameOf(table.columns[i]);
-    }
-    const std::string select = "SELECT " + columns + " FROM " + table.name + " WHERE ";
-    const std::string where = *table.where == '\0' ? "" : std::string(table.where) + " AND ";
-    table.first_page = select + where + "1 = 1 ORDER BY " + keys + " LIMIT ?1";
-    table.next_page = select + where + '(' + keys + ") > (" + Parameters(1, table.keys) + ") ORDER BY " + keys +
-                      " LIMIT ?1";
-    const std::string target = std::string(table.name) + " (" + columns + ')';
-    table.insert = "INSERT INTO " + target + " VALUES (" + Parameters(0, table.columns.size()) + ')';
-    table.copy = "COPY " + target + " FROM STDIN (FORMAT binary)";
+std::string InsertFrom(const IndexTable& table, size_t from) {
+  return std::string("INSERT INTO ") + table.name + " (" + ColumnsOf(table, from) + ") VALUES (" +
+         Parameters(1, table.columns.size() - from) + ')';
+}
+
+// What follows its name: "BLOB NOT NULL UNIQUE".
+std::string TypeOf(const SqlDialect& dialect, const IndexColumn& column) {
+  std::string type = column.type == ColumnType::kNumber ? dialect.number
+                     : column.type == ColumnType::kText ? dialect.text
+                                                        : dialect.bytes;
+  if (!column.may_be_null) type += " NOT NULL";
+  if (*column.default_value != '\0') type += std::string(" DEFAULT ") + column.default_value;
+  if (column.is_unique) type += " UNIQUE";
+  return type;
+}
+
+std::string CreateTable(const SqlDialect& dialect, const IndexTable& table, const std::string& name) {
+  const bool numbered = table.numbering != Numbering::kNone;
+  std::string sql = "CREATE TABLE " + name + " (\n";
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const IndexColumn& column = table.columns[i];
+    const bool is_last = numbered && i + 1 == table.columns.size();
+    const std::string type = !numbered || i > 0                            ? TypeOf(dialect, column)
+                             : table.numbering == Numbering::kNeverAgain ? dialect.number_never_again
+                                                                         : dialect.number_of_rows;
+    sql += std::string("  ") + column.name + ' ' + type + (is_last ? "" : ",");
+    // Who looks into the database reads it there.
+    if (*column.about != '\0') sql += std::string("  -- ") + column.about;
+    sql += '\n';
   }
-  return tables;
+  if (!numbered) sql += "  PRIMARY KEY (" + KeysOf(table) + ")\n";
+  return sql + ')' + (numbered ? dialect.end_of_numbered : dialect.end) + ";\n";
+}
+
+std::array<MovingTable, kMovedTables> MakeMovingTables() {
+  std::array<MovingTable, kMovedTables> moving;
+  size_t count = 0;
+  for (const IndexTable* table : kIndexTables) {
+    if (!table->moves) continue;
+    assert(count < kMovedTables);
+    const std::string keys = KeysOf(*table);
+    const std::string condition = *table->moving_rows == '\0' ? "" : std::string(table->moving_rows) + " AND ";
+    const std::string where = Select(*table) + " WHERE " + condition;
+    const std::string page = " ORDER BY " + keys + " LIMIT ?1";
+    moving[count++] = {table, where + "1 = 1" + page,
+                       where + '(' + keys + ") > (" + Parameters(2, table->keys) + ')' + page, Insert(*table),
+                       std::string("COPY ") + table->name + " (" + ColumnsOf(*table) + ") FROM STDIN (FORMAT binary)"};
+  }
+  assert(count == kMovedTables);
+  return moving;
 }
 
 }  // namespace
 
-const IndexTable& IndexTable::At(size_t table) {
-  static const std::array<IndexTable, kIndexTables> tables = MakeTables();
+std::string ColumnsOf(const IndexTable& table, size_t from) { return Names(table, from, table.columns.size()); }
+
+std::string Select(const IndexTable& table, size_t from) {
+  return "SELECT " + ColumnsOf(table, from) + " FROM " + table.name;
+}
+
+std::string Insert(const IndexTable& table) { return InsertFrom(table, 0); }
+std::string InsertNew(const IndexTable& table) { return InsertFrom(table, 1); }
+
+std::string OnConflict(const IndexTable& table) { return " ON CONFLICT (" + KeysOf(table) + ") DO "; }
+
+std::string OrReplace(const IndexTable& table) {
+  std::string sql = OnConflict(table) + "UPDATE SET ";
+  for (size_t i = table.keys; i < table.columns.size(); ++i) {
+    const std::string name = table.columns[i].name;
+    sql += (i == table.keys ? "" : ", ") + name + " = excluded." + name;
+  }
+  return sql;
+}
+
+std::string LayOutSql(const SqlDialect& dialect) {
+  std::string sql;
+  for (const IndexTable* table : kIndexTables) {
+    if (*table->about != '\0') sql += std::string("-- ") + table->about + '\n';
+    sql += CreateTable(dialect, *table, table->name);
+    for (const IndexTable::Ordered& index : table->indexes) {
+      sql += std::string("CREATE INDEX ") + index.name + " ON " + table->name + " (" + index.columns + ')' +
+             (*index.where == '\0' ? "" : " WHERE ") + index.where + ";\n";
+    }
+  }
+  return sql + "INSERT INTO " + kFolderTable.name + " DEFAULT VALUES;\n";
+}
+
+std::string AddColumnsSql(const SqlDialect& dialect, int version) {
+  std::string sql;
+  for (const IndexTable* table : kIndexTables) {
+    for (const IndexColumn& column : table->columns) {
+      if (column.since != version) continue;
+      sql += std::string("ALTER TABLE ") + table->name + " ADD COLUMN " + column.name + ' ' + TypeOf(dialect, column) +
+             ';';
+    }
+  }
+  return sql;
+}
+
+std::string RebuildSql(const SqlDialect& dialect, const IndexTable& table, int version) {
+  std::vector<IndexColumn> then;
+  std::string kept;
+  for (const IndexColumn& column : table.columns) {
+    if (column.since <= version) then.push_back(column);
+    if (column.since < version) kept += (kept.empty() ? "" : ", ") + std::string(column.name);
+  }
+  IndexTable rebuilt = table;
+  rebuilt.columns = then;
+  const std::string name = table.name, anew = name + '_' + std::to_string(version);
+  return CreateTable(dialect, rebuilt, anew) + "INSERT INTO " + anew + " (" + kept + ") SELECT " + kept + " FROM " +
+         name + ";DROP TABLE " + name + "; ALTER TABLE " + anew + " RENAME TO " + name;
+}
+
+const MovingTable& MovingTable::At(size_t table) {
+  static const std::array<MovingTable, kMovedTables> tables = MakeMovingTables();
   return tables[table];
 }
 

@@ -21,7 +21,7 @@ std::string Milliseconds(int64_t ns) { return std::to_string(ns / 1'000'000) + "
 
 void LookAtIndex(Repository& repository, std::vector<Finding>* findings) {
   const int64_t begun_ns = NowNs();
-  const auto reader = repository.index().Read();
+  auto reader = repository.index().Read();
   const auto clock_ns = reader ? (*reader)->ClockNs() : reader.error();
   if (!clock_ns) {
     findings->push_back({false, "index: " + clock_ns.error().message()});
@@ -37,11 +37,12 @@ void LookAtIndex(Repository& repository, std::vector<Finding>* findings) {
                                     " s behind the index: times of files will be wrong, and S3 may refuse "
                                     "requests; set the clock"});
   }
+  const auto dangling = (*reader)->CountDangling();
+  reader->reset();  // Before the index opens a connection of its own.
   const auto advice = repository.index().Advice();
   for (const std::string& text : advice ? *advice : std::vector<std::string>{advice.error().message()}) {
     findings->push_back({false, "index: " + text});
   }
-  const auto dangling = (*reader)->CountDangling();
   if (dangling && *dangling > 0) {
     findings->push_back(
         {false, std::to_string(*dangling) + " entries name versions without a row: restore the index from a backup"});

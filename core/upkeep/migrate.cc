@@ -6,6 +6,7 @@
 
 #include "durable/repository_places.h"
 #include "stagefs/byte_source.h"
+#include "stagefs/index_move.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repositories.h"
@@ -20,7 +21,8 @@ constexpr char kFromKey[] = "moving from";  // In the new one, until it is compl
 
 std::string TextOf(const RepositoryPlaces& places) { return places.index + ' ' + places.versions; }
 
-// Versions of `from` that `copied` does not name yet.
+// Versions of `from` that `copied` does not name yet. `index` is for this thread alone: the others, which copy, have a
+// reader of their own where bytes are missing.
 Status CopyVersions(Repository& from, IndexReader& index, VersionStore& to, std::set<Sha256>* copied,
                     MigrateReport* report, const std::function<void(int64_t, int64_t)>& progress) {
   int64_t total = static_cast<int64_t>(copied->size());
@@ -49,8 +51,8 @@ Status CopyVersions(Repository& from, IndexReader& index, VersionStore& to, std:
   }
 }
 
-Status CopyRows(IndexReader& from, IndexTransaction& to, MigrateReport* report) {
-  for (size_t table = 0; table < kIndexTables; ++table) {
+Status CopyRows(IndexRows& from, IndexMove& to, MigrateReport* report) {
+  for (size_t table = 0; table < kMovedTables; ++table) {
     for (std::optional<IndexRow> after;;) {
       STAGEFS_ASSIGN_OR_RETURN(const auto page, from.ListRows(table, after, kPage));
       if (page.empty()) break;
@@ -62,8 +64,8 @@ Status CopyRows(IndexReader& from, IndexTransaction& to, MigrateReport* report) 
   return to.EndRows();
 }
 
-Status CompareRows(IndexReader& from, IndexReader& to) {
-  for (size_t table = 0; table < kIndexTables; ++table) {
+Status CompareRows(IndexRows& from, IndexRows& to) {
+  for (size_t table = 0; table < kMovedTables; ++table) {
     for (std::optional<IndexRow> after;;) {
       STAGEFS_ASSIGN_OR_RETURN(const auto page, from.ListRows(table, after, kPage));
       STAGEFS_ASSIGN_OR_RETURN(const auto other, to.ListRows(table, after, kPage));
@@ -99,9 +101,10 @@ Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const 
                                                const RepositoryPlaces& to, const std::string& mark) {
   if (to.index.empty()) {
     for (const char* suffix : {"", "-wal", "-shm"}) unlink((folder + "/stagefs.db.new" + suffix).c_str());
-    return OpenSqliteStagingIndex(folder + "/stagefs.db.new");
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenPostgresStagingIndex(to.index, name.ToString(), WhereMissing::kMake));
+  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenStagingIndex({to.index, name.ToString(), folder + "/stagefs.db.new",
+                                                         WhereMissing::kMake}));
+  if (to.index.empty()) return index;
   {
     STAGEFS_ASSIGN_OR_RETURN(auto transaction, index->Begin(Durability::kPowerLoss));
     STAGEFS_ASSIGN_OR_RETURN(const auto from, transaction->GetMeta(kFromKey));
@@ -139,6 +142,53 @@ Status Switch(const std::string& folder, const RepositoryPlaces& to) {
   return to.Write(folder);
 }
 
+// The rows of `old`, which nobody changes meanwhile, into `index`; `old` is frozen.
+Status MoveRows(const Repository& source, IndexTransaction& old, StagingIndex& index, const RepositoryPlaces& to,
+                MigrateReport* report) {
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index.Begin(Durability::kPowerLoss));
+    if (old.rows() == nullptr || old.move() == nullptr || fresh->move() == nullptr) {
+      return Error(ErrorCode::kUnsupported, "an index of this kind cannot be moved");
+    }
+    STAGEFS_RETURN_IF_ERROR(CopyRows(*old.rows(), *fresh->move(), report));
+    STAGEFS_RETURN_IF_ERROR(fresh->PutMeta(kVersionsKey, VersionsMark(source.folder(), to)));
+    STAGEFS_RETURN_IF_ERROR(fresh->Commit());
+  }
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index.Read());
+    STAGEFS_RETURN_IF_ERROR(CompareRows(*old.rows(), *fresh->rows()));
+  }
+  STAGEFS_RETURN_IF_ERROR(old.PutMeta(kMovedKey, TextOf(to)));
+  return old.move()->Freeze("repository " + source.name().ToString() + " moved to " +
+                            (to.index.empty() ? source.folder() : to.index) + ": unmount, and mount it again");
+}
+
+// The index, and the versions where they move too.
+Status MoveIndex(Repository& source, const RepositoryPlaces& at, const RepositoryPlaces& to, MigrateReport* report,
+                 const std::function<void(int64_t, int64_t)>& progress) {
+  const std::string& folder = source.folder();
+  STAGEFS_ASSIGN_OR_RETURN(auto index, NewIndex(folder, source.name(), to, MachineId() + ' ' + folder));
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions, OpenVersions(folder, source.name(), to));
+  const bool same_store = at.versions == to.versions;
+  std::set<Sha256> copied;
+  if (!same_store) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source.index().Read());
+    STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *reader, *versions, &copied, report, progress));
+  }
+  {
+    // Nobody changes anything from here on.
+    STAGEFS_ASSIGN_OR_RETURN(const auto old, source.index().Begin(Durability::kPowerLoss));
+    if (!same_store) {
+      STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *old, *versions, &copied, report, progress));
+    }
+    STAGEFS_RETURN_IF_ERROR(MoveRows(source, *old, *index, to, report));
+    STAGEFS_RETURN_IF_ERROR(old->Commit());
+  }
+  STAGEFS_RETURN_IF_ERROR(Complete(*index));
+  index.reset();  // Closed before its file gets its name.
+  return Switch(folder, to);
+}
+
 }  // namespace
 
 Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& name,
@@ -151,58 +201,26 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
   if (places && to.index.empty()) to.index = at.index;
   if (places && to.versions.empty()) to.versions = at.versions;
   MigrateReport report;
-  {
-    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source->index().Read());
-    STAGEFS_ASSIGN_OR_RETURN(const auto moved, reader->GetMeta(kMovedKey));
-    if (moved == TextOf(to)) {
-      if (!to.index.empty()) {
-        STAGEFS_ASSIGN_OR_RETURN(const auto index,
-                                 OpenPostgresStagingIndex(to.index, name.ToString(), WhereMissing::kRefuse));
-        STAGEFS_RETURN_IF_ERROR(Complete(*index));
-      }
-      STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
-      return report;
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, source->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto moved, reader->GetMeta(kMovedKey));
+  reader.reset();
+  if (moved == TextOf(to)) {
+    if (!to.index.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto index,
+                               OpenStagingIndex({to.index, name.ToString(), "", WhereMissing::kRefuse}));
+      STAGEFS_RETURN_IF_ERROR(Complete(*index));
     }
-    if (moved) return Error(ErrorCode::kStale, "it moved elsewhere already, to " + *moved);
+    STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
+    return report;
   }
+  if (moved) return Error(ErrorCode::kStale, "it moved elsewhere already, to " + *moved);
   if (TextOf(at) == TextOf(to)) return Error(ErrorCode::kExists, "repository " + name.ToString() + " is there already");
   STAGEFS_RETURN_IF_ERROR(source->SyncAll());
   if (at.index == to.index) {
     STAGEFS_RETURN_IF_ERROR(MoveVersions(*source, to, &report, progress));
     return report;
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto index, NewIndex(folder, name, to, MachineId() + ' ' + folder));
-  STAGEFS_ASSIGN_OR_RETURN(const auto versions, OpenVersions(folder, name, to));
-  const bool same_store = at.versions == to.versions;
-  std::set<Sha256> copied;
-  if (!same_store) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source->index().Read());
-    STAGEFS_RETURN_IF_ERROR(CopyVersions(*source, *reader, *versions, &copied, &report, progress));
-  }
-  {
-    // Nobody changes anything from here on.
-    STAGEFS_ASSIGN_OR_RETURN(const auto old, source->index().Begin(Durability::kPowerLoss));
-    if (!same_store) {
-      STAGEFS_RETURN_IF_ERROR(CopyVersions(*source, *old, *versions, &copied, &report, progress));
-    }
-    {
-      STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index->Begin(Durability::kPowerLoss));
-      STAGEFS_RETURN_IF_ERROR(CopyRows(*old, *fresh, &report));
-      STAGEFS_RETURN_IF_ERROR(fresh->PutMeta(kVersionsKey, VersionsMark(folder, to)));
-      STAGEFS_RETURN_IF_ERROR(fresh->Commit());
-    }
-    {
-      STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index->Read());
-      STAGEFS_RETURN_IF_ERROR(CompareRows(*old, *fresh));
-    }
-    STAGEFS_RETURN_IF_ERROR(old->PutMeta(kMovedKey, TextOf(to)));
-    STAGEFS_RETURN_IF_ERROR(old->Freeze("repository " + name.ToString() + " moved to " +
-                                        (to.index.empty() ? folder : to.index) + ": unmount, and mount it again"));
-    STAGEFS_RETURN_IF_ERROR(old->Commit());
-  }
-  STAGEFS_RETURN_IF_ERROR(Complete(*index));
-  index.reset();  // Closed before its file gets its name.
-  STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
+  STAGEFS_RETURN_IF_ERROR(MoveIndex(*source, at, to, &report, progress));
   return report;
 }
 

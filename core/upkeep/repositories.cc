@@ -24,6 +24,11 @@ bool IsRepository(const std::string& folder) {
   return access((folder + "/stagefs.db").c_str(), F_OK) == 0 || access((folder + "/places.json").c_str(), F_OK) == 0;
 }
 
+IndexPlace IndexPlaceOf(const std::string& folder, const RepositoryName& name, const RepositoryPlaces& places,
+                        WhereMissing missing) {
+  return {places.index, name.ToString(), folder + "/stagefs.db", missing};
+}
+
 // They may have moved since places.json was written, also by another machine: then the index says where to.
 Status FollowVersions(StagingIndex& index, const std::string& folder, RepositoryPlaces* places) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, index.Read());
@@ -75,13 +80,10 @@ Status EraseVersions(VersionStore& versions) {
 Status Join(const std::string& root, const RepositoryName& name, RepositoryPlaces places,
             WhereMissing missing) {
   const std::string folder = FolderOf(root, name);
-  STAGEFS_ASSIGN_OR_RETURN(auto index, places.index.empty()
-                                           ? Result<std::unique_ptr<StagingIndex>>(nullptr)
-                                           : OpenPostgresStagingIndex(places.index, name.ToString(), missing));
+  // Nothing is left of a repository that its database does not know.
+  if (places.index.empty()) STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
+  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenStagingIndex(IndexPlaceOf(folder, name, places, missing)));
   STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
-  if (!index) {
-    STAGEFS_ASSIGN_OR_RETURN(index, OpenSqliteStagingIndex(folder + "/stagefs.db"));
-  }
   STAGEFS_RETURN_IF_ERROR(AgreeOnVersions(*index, name, folder, &places));
   STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, places));
   const std::string mark = VersionsMark(folder, places);
@@ -149,10 +151,7 @@ Result<std::unique_ptr<Repository>> OpenRepository(const std::string& root, cons
   }
   if (access(folder.c_str(), W_OK) != 0) return ErrnoError("write to " + folder);
   STAGEFS_ASSIGN_OR_RETURN(RepositoryPlaces known, RepositoryPlaces::Read(folder));
-  STAGEFS_ASSIGN_OR_RETURN(auto index,
-                           known.index.empty()
-                               ? OpenSqliteStagingIndex(folder + "/stagefs.db")
-                               : OpenPostgresStagingIndex(known.index, name.ToString(), WhereMissing::kRefuse));
+  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenStagingIndex(IndexPlaceOf(folder, name, known, WhereMissing::kRefuse)));
   STAGEFS_RETURN_IF_ERROR(FollowVersions(*index, folder, &known));
   STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, known));
   return AssembleRepository(folder, name, std::move(index), std::move(versions), VersionsMark(folder, known));

@@ -11,6 +11,7 @@
 
 #include "core/index/sqlite/sqlite.h"
 #include "stagefs/byte_source.h"
+#include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/workspace.h"
 #include "stagefs/history.h"

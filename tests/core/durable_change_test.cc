@@ -2,6 +2,7 @@
 #include <set>
 
 #include "core/durable/durable_change.h"
+#include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/commit.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repositories.h"

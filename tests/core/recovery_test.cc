@@ -9,6 +9,7 @@
 
 #include "tests/catch.h"
 #include "tests/scene.h"
+#include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"

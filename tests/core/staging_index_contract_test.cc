@@ -3,24 +3,33 @@
 #include <random>
 #include <thread>
 
+#include "memory_staging_index.h"
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "tests/servers.h"
+#include "index/postgres/postgres_staging_index.h"
+#include "index/sqlite/sqlite_staging_index.h"
+#include "stagefs/index_move.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/history.h"
 
 namespace stagefs::test {
 namespace {
 
-// Each implementation in turn.
-#define INDEXES GENERATE(IndexKind::kSqlite, IndexKind::kPostgres)
-enum class IndexKind { kSqlite, kPostgres };
+// Each implementation in turn; those that can be moved into each other.
+#define INDEXES GENERATE(IndexKind::kSqlite, IndexKind::kPostgres, IndexKind::kMemory)
+#define DATABASES GENERATE(IndexKind::kSqlite, IndexKind::kPostgres)
+enum class IndexKind { kSqlite, kPostgres, kMemory };
 
 struct IndexScene {
-  explicit IndexScene(IndexKind kind)
-      : index(Value(kind == IndexKind::kSqlite ? OpenSqliteStagingIndex(folder / "stagefs.db")
-                                               : OpenPostgresStagingIndex(PostgresUrl(), "test/" + RandomHex(),
-                                                                            WhereMissing::kMake))) {}
+  explicit IndexScene(IndexKind kind) {
+    if (kind == IndexKind::kMemory) {
+      index = NewMemoryStagingIndex();
+      return;
+    }
+    const std::string url = kind == IndexKind::kPostgres ? PostgresUrl() : "";
+    index = Value(OpenStagingIndex({url, "test/" + RandomHex(), folder / "stagefs.db", WhereMissing::kMake}));
+  }
 
   std::unique_ptr<IndexTransaction> Begin() { return Value(index->Begin(Durability::kProcessDeath)); }
   std::unique_ptr<IndexReader> Read() { return Value(index->Read()); }
@@ -271,7 +280,7 @@ TEST_CASE("StagingIndex: many versions are found at once", "[contract][staging_i
 }
 
 TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract][staging_index]") {
-  IndexScene from(INDEXES), to(INDEXES);
+  IndexScene from(DATABASES), to(DATABASES);
   {
     const auto t = from.Begin();
     const WorkspaceId w = from.AddWorkspace(*t);
@@ -289,17 +298,18 @@ TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract]
   }
   const auto old = from.Begin();
   const auto fresh = to.Begin();
-  for (size_t table = 0; table < kIndexTables; ++table) {
+  IndexRows& rows = *old->rows();
+  for (size_t table = 0; table < kMovedTables; ++table) {
     for (std::optional<IndexRow> after;;) {
-      const auto page = Value(old->ListRows(table, after, 1));
+      const auto page = Value(rows.ListRows(table, after, 1));
       if (page.empty()) break;
       after = page.back();
-      Ok(fresh->PutRow(table, page[0]));
+      Ok(fresh->move()->PutRow(table, page[0]));
     }
   }
-  Ok(fresh->EndRows());
-  for (size_t table = 0; table < kIndexTables; ++table) {
-    CHECK(Value(fresh->ListRows(table, std::nullopt, 100)) == Value(old->ListRows(table, std::nullopt, 100)));
+  Ok(fresh->move()->EndRows());
+  for (size_t table = 0; table < kMovedTables; ++table) {
+    CHECK(Value(fresh->rows()->ListRows(table, std::nullopt, 100)) == Value(rows.ListRows(table, std::nullopt, 100)));
   }
   CHECK(Value(fresh->GetMeta("key")) == "value");
   CHECK_FALSE(Value(fresh->GetMeta("boot")));
@@ -307,7 +317,7 @@ TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract]
   CHECK(Value(fresh->NewFolder()) == Value(old->NewFolder()));
   CHECK(to.AddVersion(*fresh, "2") == from.AddVersion(*old, "2"));
   Ok(fresh->Commit());
-  Ok(old->Freeze("it moved"));
+  Ok(old->move()->Freeze("it moved"));
   Ok(old->Commit());
   const auto frozen = from.Begin();
   // Right away, or at the commit.
@@ -544,6 +554,12 @@ TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][stagin
   CHECK(Value(t->CountDangling()) == 1);
 }
 
+TEST_CASE("StagingIndex: a place that nobody knows is refused", "[core][staging_index]") {
+  const auto opened = OpenStagingIndex({"s3://bucket", "t/r", "", WhereMissing::kMake});
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code() == ErrorCode::kUnsupported);
+}
+
 TEST_CASE("StagingIndex: a newer schema and a foreign file are refused", "[core][staging_index]") {
   TempFolder folder;
   WriteFile(folder / "text.db", std::string(5000, 'x'));
@@ -566,7 +582,7 @@ TEST_CASE("StagingIndex: a newer schema and a foreign file are refused", "[core]
   CHECK(newer.error().message().find("update stagefs") != std::string::npos);
 }
 
-TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][staging_index]") {
+TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_index]") {
   TempFolder folder;
   const std::string path = folder / "stagefs.db";
   {
@@ -577,12 +593,14 @@ TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][st
     Value(transaction->AddCommit(commit));
     Ok(transaction->Commit());
   }
-  const std::string command =
-      "sqlite3 " + path +
-      " \"ALTER TABLE commit_log DROP COLUMN merged; DROP TABLE mount;"
-      " CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL,"
-      " started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-      " INSERT INTO mount VALUES (x'2f6d', 1, 2, 3); PRAGMA user_version = 1\"";
+  // What each of them had not yet.
+  const int version = GENERATE(1, 2, 3);
+  std::string command = "sqlite3 " + path + " \"DROP TABLE mount; CREATE TABLE mount (mountpoint BLOB PRIMARY KEY,"
+                        " workspace INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT"
+                        " ROWID; INSERT INTO mount VALUES (x'2f6d', 1, 2, 3);";
+  if (version < 2) command += "ALTER TABLE commit_log DROP COLUMN merged;";
+  if (version >= 3) command += "ALTER TABLE mount ADD COLUMN writer INTEGER NOT NULL DEFAULT -1;";
+  command += "PRAGMA user_version = " + std::to_string(version) + '"';
   REQUIRE(std::system(command.c_str()) == 0);
   const auto index = Value(OpenSqliteStagingIndex(path));
   const auto transaction = Value(index->Begin(Durability::kPowerLoss));
@@ -592,6 +610,7 @@ TEST_CASE("StagingIndex: an index of version 1 is upgraded in place", "[core][st
   merge.parent = merge.merged = old.seq;
   CHECK(Value(transaction->GetCommit(Value(transaction->AddCommit(merge)).seq))->merged == old.seq);
   CHECK(Value(transaction->IsMounted(1, 77)));  // A mount of that time.
+  CHECK(Value(transaction->ListMounts()).at(0).started == 3);
 }
 
 }  // namespace stagefs::test

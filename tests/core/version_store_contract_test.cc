@@ -7,6 +7,7 @@
 
 #include "core/durable/durable_change.h"
 #include "core/versions/s3/s3_client.h"
+#include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repositories.h"
 #include "tests/core/version_store_scene.h"

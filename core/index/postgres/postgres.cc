@@ -225,10 +225,11 @@ bool PostgresConnection::IsThere() {
 
 Status PostgresConnection::ContinueNumbers() {
   std::string sql;
-  for (const auto& [table, column] : {std::pair("version", "id"), std::pair("lineage", "id"),
-                                      std::pair("commit_log", "seq"), std::pair("workspace", "id")}) {
-    sql += std::string("SELECT setval(pg_get_serial_sequence('") + table + "', '" + column + "'), max(" + column +
-           ")) FROM " + table + " HAVING max(" + column + ") IS NOT NULL;";
+  for (const IndexTable* table : kIndexTables) {
+    if (table->numbering == Numbering::kNone || table == &kFolderTable) continue;
+    const std::string name = table->name, column = table->columns[0].name;
+    sql += "SELECT setval(pg_get_serial_sequence('" + name + "', '" + column + "'), max(" + column + ")) FROM " + name +
+           " HAVING max(" + column + ") IS NOT NULL;";
   }
   return Execute(sql +
                  "SELECT setval(pg_get_serial_sequence('folder', 'id'), max(child)) FROM (SELECT child FROM tree_entry"
@@ -238,8 +239,8 @@ Status PostgresConnection::ContinueNumbers() {
 Status PostgresConnection::Freeze(const std::string& why) {
   std::string sql = "CREATE FUNCTION frozen() RETURNS trigger LANGUAGE plpgsql AS $frozen$ BEGIN RAISE EXCEPTION"
                     " USING ERRCODE = '23000', MESSAGE = " + SqlText(why) + "; END $frozen$;";
-  for (size_t table = 0; table < kIndexTables; ++table) {
-    sql += std::string("CREATE TRIGGER frozen BEFORE INSERT OR UPDATE OR DELETE ON ") + IndexTable::At(table).name +
+  for (size_t i = 0; i < kMovedTables; ++i) {
+    sql += std::string("CREATE TRIGGER frozen BEFORE INSERT OR UPDATE OR DELETE ON ") + MovingTable::At(i).table->name +
            " FOR EACH STATEMENT EXECUTE FUNCTION frozen();";
   }
   return Execute(sql);

@@ -26,6 +26,7 @@ class CopyRows {
   void BeginRow(int fields);
   void AddInt(int64_t value);
   void AddBlob(std::string_view bytes);
+  void AddText(std::string_view text) { AddBlob(text); }
   void AddNull();
   void Clear();
   size_t rows() const { return rows_; }
@@ -85,7 +86,6 @@ class PostgresStatement {
 class PostgresConnection {
  public:
   using Statement = PostgresStatement;
-  static constexpr bool kFarAway = true;
   using Results = std::shared_ptr<pg_result>;
 
   // `url` is what libpq takes: a URL or "key=value" pairs, with its environment and files for the rest. `settings` are

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "index/index_tables.h"
+#include "index/sql_rows.h"
 
 namespace stagefs {
 namespace {
@@ -11,7 +12,69 @@ constexpr size_t kExpectedMax = 65'536;
 constexpr int64_t kNewFoldersMax = 1'024;
 constexpr size_t kCopyBytes = 8 << 20;
 
+const std::string kFindTogether =
+    Select(kVersionTable) + " WHERE sha256 = ANY(?1) UNION ALL " + Select(kVersionTable) + " WHERE xxh3 = ANY(?2)";
+// A subquery with a LIMIT is asked for each slot by the primary key. A join would be planned by the table's statistics,
+// and read the whole workspace for each slot where these are of a time when it was empty.
+const std::string kStagedAt =
+    "SELECT at.folder, at.name, " + ColumnsOf(kStagedEntryTable, kStagedOfEntry) +
+    " FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])) AS at (folder, name)"
+    " CROSS JOIN LATERAL (SELECT * FROM staged_entry AS s WHERE workspace = ?1"
+    " AND s.folder = at.folder AND s.name = at.name LIMIT 1) AS row";
+const std::string kBaseAt =
+    "SELECT at.folder, at.name, " + ColumnsOf(kTreeEntryTable, kEntryOfTree) +
+    " FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])) AS at (folder, name)"
+    " CROSS JOIN LATERAL (SELECT t.* FROM tree_entry AS t"
+    " JOIN unnest(CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[])) AS line (id, last)"
+    " ON t.lineage = line.id AND t.seq <= line.last"
+    " WHERE t.folder = at.folder AND t.name = at.name ORDER BY t.seq DESC LIMIT 1) AS row";
+const std::string kCopyStaged =
+    std::string("COPY staged_entry (") + ColumnsOf(kStagedEntryTable) + ") FROM STDIN (FORMAT binary)";
+
+// The folders and the names of `slots`, each as one parameter.
+struct SlotArrays {
+  explicit SlotArrays(const std::vector<const Slot*>& slots) {
+    std::vector<int64_t> all_folders;
+    std::vector<std::string_view> all_names;
+    for (const Slot* slot : slots) {
+      all_folders.push_back(slot->folder);
+      all_names.push_back(slot->name);
+    }
+    folders = PostgresConnection::ArrayOf(all_folders);
+    names = PostgresConnection::ArrayOf(all_names);
+  }
+  std::string folders, names;
+};
+
+constexpr auto ReadBaseRow = [](auto in) -> std::pair<Slot, Entry> {
+  Slot slot = ReadSlot(in);
+  return {std::move(slot), ReadEntry(in)};
+};
+
 }  // namespace
+
+Result<std::vector<std::optional<VersionInfo>>> FindVersionsTogether(PostgresConnection& connection,
+                                                                     const std::vector<HashRef>& hashes) {
+  const auto bytes_of = [](const HashRef& hash) {
+    return hash.sha256() != nullptr ? BytesOf(*hash.sha256()) : BytesOf(*hash.xxh3());
+  };
+  std::vector<std::string_view> sha256, xxh3;
+  for (const HashRef& hash : hashes) (hash.sha256() != nullptr ? sha256 : xxh3).push_back(bytes_of(hash));
+  STAGEFS_ASSIGN_OR_RETURN(const auto rows,
+                           AskAll(connection, ReadVersion, kFindTogether.c_str(), PostgresConnection::ArrayOf(sha256),
+                                  PostgresConnection::ArrayOf(xxh3)));
+  std::unordered_map<std::string_view, const VersionInfo*> found;
+  for (const VersionInfo& version : rows) {
+    found[BytesOf(version.content.sha256)] = found[BytesOf(version.content.xxh3)] = &version;
+  }
+  std::vector<std::optional<VersionInfo>> versions;
+  versions.reserve(hashes.size());
+  for (const HashRef& hash : hashes) {
+    const auto at = found.find(bytes_of(hash));
+    versions.push_back(at == found.end() ? std::nullopt : std::optional<VersionInfo>(*at->second));
+  }
+  return versions;
+}
 
 Status PostgresTransaction::LookAtFolders(WorkspaceId workspace, const std::vector<Slot>& slots) {
   std::vector<int64_t> unknown;
@@ -52,19 +115,48 @@ Status PostgresTransaction::Expect(WorkspaceId workspace, const TreeView& base, 
     if (folder.had_staged_rows || written_.MayHave(slot)) perhaps_staged.push_back(&at->first);
     if (folder.has_base_rows) perhaps_in_base.push_back(&at->first);
   }
-  if (!perhaps_staged.empty()) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto rows, ListStagedAt(workspace, perhaps_staged));
-    for (const auto& [slot, staged] : rows) {
-      Expected& known = expected_[slot];
-      known.staged = staged;
-      known.was_staged = true;
-    }
-  }
-  if (!perhaps_in_base.empty()) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto rows, ListBaseAt(base, perhaps_in_base));
-    for (const auto& [slot, entry] : rows) expected_[slot].base = entry;
+  STAGEFS_RETURN_IF_ERROR(LookAtStaged(workspace, perhaps_staged));
+  return LookAtBase(base, perhaps_in_base);
+}
+
+Status PostgresTransaction::LookAtStaged(WorkspaceId workspace, const std::vector<const Slot*>& slots) {
+  if (slots.empty()) return {};
+  const SlotArrays at(slots);
+  STAGEFS_ASSIGN_OR_RETURN(const auto rows,
+                           AskAll(*lease_, ReadStagedRow, kStagedAt.c_str(), workspace, at.folders, at.names));
+  for (const auto& [slot, staged] : rows) {
+    Expected& known = expected_[slot];
+    known.staged = staged;
+    known.was_staged = true;
   }
   return {};
+}
+
+Status PostgresTransaction::LookAtBase(const TreeView& view, const std::vector<const Slot*>& slots) {
+  if (slots.empty()) return {};
+  std::vector<int64_t> lineages, lasts;
+  for (const TreeView::Line& line : view.lines) {
+    lineages.push_back(line.lineage);
+    lasts.push_back(line.last);
+  }
+  const SlotArrays at(slots);
+  STAGEFS_ASSIGN_OR_RETURN(
+      const auto rows, AskAll(*lease_, ReadBaseRow, kBaseAt.c_str(), at.folders, at.names,
+                              PostgresConnection::ArrayOf(lineages), PostgresConnection::ArrayOf(lasts)));
+  for (const auto& [slot, entry] : rows) {
+    if (entry.kind != EntryKind::kRemoved) expected_[slot].base = entry;
+  }
+  return {};
+}
+
+Status PostgresTransaction::EraseStagedAt(WorkspaceId workspace, const std::vector<const Slot*>& slots) {
+  const SlotArrays at(slots);
+  return Run(*lease_,
+             "DELETE FROM staged_entry WHERE ctid = ANY (ARRAY(SELECT row.ctid"
+             " FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BYTEA[])) AS at (folder, name)"
+             " CROSS JOIN LATERAL (SELECT s.ctid FROM staged_entry AS s WHERE workspace = ?1"
+             " AND s.folder = at.folder AND s.name = at.name LIMIT 1) AS row))",
+             workspace, at.folders, at.names);
 }
 
 Result<bool> PostgresTransaction::HasBaseRows(FolderId folder) {
@@ -150,27 +242,15 @@ Status PostgresTransaction::WriteExpected() {
     if (known.was_staged) replaced.push_back(&slot);
     if (!known.staged) continue;
     NoteWritten(slot);
-    const Entry& entry = known.staged->entry;
-    rows.BeginRow(12);
-    rows.AddInt(expected_workspace_);
-    rows.AddInt(slot.folder);
-    rows.AddBlob(slot.name);
-    rows.AddInt(static_cast<int64_t>(entry.kind));
-    entry.version != 0 ? rows.AddInt(entry.version) : rows.AddNull();
-    rows.AddNull();  // A child: folders are written at once.
-    rows.AddInt(static_cast<int64_t>(entry.size_bytes));
-    rows.AddInt(entry.executable);
-    rows.AddInt(entry.mtime_ns);
-    rows.AddInt(static_cast<int64_t>(known.staged->state));
-    rows.AddInt(entry.scratch);
-    entry.target.empty() ? rows.AddNull() : rows.AddBlob(entry.target);
+    rows.BeginRow(static_cast<int>(kStagedEntryTable.columns.size()));
+    Add(rows, expected_workspace_);
+    Add(rows, slot);
+    Add(rows, *known.staged);  // Without a child: folders are written at once.
   }
   const auto expected = std::exchange(expected_, {});  // What `replaced` points into.
   if (!replaced.empty()) STAGEFS_RETURN_IF_ERROR(EraseStagedAt(expected_workspace_, replaced));
   if (rows.rows() == 0) return {};
-  return lease_->Copy("COPY staged_entry (workspace, folder, name, kind, version, child, size, executable, mtime_ns,"
-                      " state, scratch, target) FROM STDIN (FORMAT binary)",
-                      rows);
+  return lease_->Copy(kCopyStaged.c_str(), rows);
 }
 
 Status PostgresTransaction::PutRow(size_t table, const IndexRow& row) {
@@ -187,7 +267,7 @@ Status PostgresTransaction::PutRow(size_t table, const IndexRow& row) {
 
 Status PostgresTransaction::WriteCopied() {
   if (copied_.rows() == 0) return {};
-  STAGEFS_RETURN_IF_ERROR(lease_->Copy(IndexTable::At(copied_table_).copy.c_str(), copied_));
+  STAGEFS_RETURN_IF_ERROR(lease_->Copy(MovingTable::At(copied_table_).copy.c_str(), copied_));
   copied_.Clear();
   return {};
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "postgres_pool.h"
-#include "index/sql_index_transaction.h"
+#include "index/sql_changes.h"
 
 namespace stagefs {
 
@@ -36,16 +36,23 @@ class SlotFilter {
   std::vector<bool> bits_;
 };
 
-class PostgresReader : public SqlReads<IndexReader, PostgresConnection> {
+// FindVersions() in one round trip.
+Result<std::vector<std::optional<VersionInfo>>> FindVersionsTogether(PostgresConnection& connection,
+                                                                     const std::vector<HashRef>& hashes);
+
+class PostgresReader : public SqlQuestions<IndexReader, PostgresConnection> {
  public:
   explicit PostgresReader(PostgresLease lease) : lease_(std::move(lease)) {
     lease_->ExecuteLater("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   }
   ~PostgresReader() override { lease_->ExecuteUnanswered("COMMIT"); }
 
+  Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes) override {
+    return FindVersionsTogether(*lease_, hashes);
+  }
   Result<int64_t> CountDangling() override {
     lease_->set_patience(kLongPatience);
-    return SqlReads::CountDangling();
+    return SqlQuestions::CountDangling();
   }
 
  protected:
@@ -69,6 +76,9 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
   }
   Status Commit() override;
 
+  Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes) override {
+    return FindVersionsTogether(*lease_, hashes);
+  }
   Status Expect(WorkspaceId workspace, const TreeView& base, const std::vector<Slot>& slots) override;
   Result<bool> HasBaseRows(FolderId folder) override;
   Result<FolderId> NewFolder() override;
@@ -156,6 +166,10 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
     if (expected_workspace_ != 0) written_.Add(slot);
   }
   Status LookAtFolders(WorkspaceId workspace, const std::vector<Slot>& slots);
+  // What is at those of many slots where anything is.
+  Status LookAtStaged(WorkspaceId workspace, const std::vector<const Slot*>& slots);
+  Status LookAtBase(const TreeView& view, const std::vector<const Slot*>& slots);
+  Status EraseStagedAt(WorkspaceId workspace, const std::vector<const Slot*>& slots);
   Status WriteExpected();
   Status WriteRenewed();
   Status WriteCopied();

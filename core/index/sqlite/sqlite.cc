@@ -171,8 +171,8 @@ Status SqliteConnection::ContinueNumbers() {
 
 Status SqliteConnection::Freeze(const std::string& why) {
   std::string sql;
-  for (size_t i = 0; i < kIndexTables; ++i) {
-    const std::string table = IndexTable::At(i).name;
+  for (size_t i = 0; i < kMovedTables; ++i) {
+    const std::string table = MovingTable::At(i).table->name;
     for (const std::string change : {"INSERT", "UPDATE", "DELETE"}) {
       sql += "CREATE TRIGGER frozen_" + table + '_' + change + " BEFORE " + change + " ON " + table +
              " BEGIN SELECT RAISE(ABORT, " + SqlText(why) + "); END;";

@@ -54,7 +54,6 @@ class SqliteStatement {
 class SqliteConnection {
  public:
   using Statement = SqliteStatement;
-  static constexpr bool kFarAway = false;  // A question costs no round trip.
 
   struct Options {
     bool read_only = false;

@@ -1,20 +1,26 @@
+#include "sqlite_staging_index.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <condition_variable>
-#include <thread>
+#include <mutex>
 
-#include "stagefs/posix_env.h"
-#include "index/sql_index_transaction.h"
+#include "index/index_tables.h"
+#include "index/sql_changes.h"
 #include "sqlite.h"
 #include "stagefs/guarded.h"
+#include "stagefs/posix_env.h"
 
 namespace stagefs {
 namespace {
 
-constexpr char kSchema[] =
-#include "schema_sql.inc"
-    ;
+constexpr SqlDialect kDialect = {.number = "INTEGER",
+                                 .text = "TEXT",
+                                 .bytes = "BLOB",
+                                 .number_of_rows = "INTEGER PRIMARY KEY",
+                                 .number_never_again = "INTEGER PRIMARY KEY AUTOINCREMENT",
+                                 .end = " STRICT, WITHOUT ROWID",
+                                 .end_of_numbered = " STRICT"};
 
 // "stgf": tells an index from any other SQLite database (file(1) shows it).
 constexpr int kApplicationId = 0x73746766;
@@ -24,7 +30,7 @@ constexpr size_t kIdleReadersMax = 4;
 
 class SqliteStagingIndex;
 
-class SqliteReader : public SqlReads<IndexReader, SqliteConnection> {
+class SqliteReader : public SqlQuestions<IndexReader, SqliteConnection> {
  public:
   SqliteReader(SqliteStagingIndex& index, std::unique_ptr<SqliteConnection> connection)
       : index_(index), connection_(std::move(connection)) {}
@@ -39,7 +45,7 @@ class SqliteReader : public SqlReads<IndexReader, SqliteConnection> {
 };
 
 // Reads through the writing connection, whose pages nobody else's commit made stale.
-class SqliteGlance : public SqlReads<IndexReader, SqliteConnection> {
+class SqliteGlance : public SqlQuestions<IndexReader, SqliteConnection> {
  public:
   SqliteGlance(std::unique_lock<std::mutex> turn, SqliteConnection& connection)
       : turn_(std::move(turn)), connection_(connection) {}
@@ -122,9 +128,7 @@ class SqliteStagingIndex : public StagingIndex {
   // serves every thread that committed before it began.
   Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
 
-  std::optional<int64_t> HeardMark(WorkspaceId) override { return std::nullopt; }
   bool IsShared() const override { return false; }
-  Result<std::vector<std::string>> Advice() override { return std::vector<std::string>(); }
   Status Erase() override { return {}; }  // It goes with the repository's folder.
 
   void TakeBack(std::unique_ptr<SqliteConnection> connection) {
@@ -166,23 +170,11 @@ Result<int64_t> Pragma(SqliteConnection& connection, const char* sql) {
 }
 
 // From an older layout to the newest, one step after the other.
-Status Upgrade(SqliteConnection& connection, int64_t version) {
-  if (version < 2) {
-    STAGEFS_RETURN_IF_ERROR(connection.Execute("ALTER TABLE commit_log ADD COLUMN merged INTEGER"));
-  }
-  if (version < 3) {
-    // A mount of an older stagefs has no number, and is told of everything.
-    STAGEFS_RETURN_IF_ERROR(
-        connection.Execute("ALTER TABLE mount ADD COLUMN writer INTEGER NOT NULL DEFAULT -1"));
-  }
-  if (version < 4) {
-    STAGEFS_RETURN_IF_ERROR(connection.Execute(
-        "CREATE TABLE mount_4 (host TEXT NOT NULL DEFAULT '', mountpoint BLOB NOT NULL, workspace INTEGER NOT NULL,"
-        " writer INTEGER NOT NULL DEFAULT -1, pid INTEGER NOT NULL, started INTEGER NOT NULL,"
-        " seen_ns INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (host, mountpoint)) STRICT, WITHOUT ROWID;"
-        "INSERT INTO mount_4 (mountpoint, workspace, writer, pid, started)"
-        " SELECT mountpoint, workspace, writer, pid, started FROM mount;"
-        "DROP TABLE mount; ALTER TABLE mount_4 RENAME TO mount"));
+Status Upgrade(SqliteConnection& connection, int version) {
+  for (int step = version + 1; step <= kSchemaVersion; ++step) {
+    // The fourth changed the key of mounts.
+    STAGEFS_RETURN_IF_ERROR(connection.Execute(step == 4 ? RebuildSql(kDialect, kMountTable, step)
+                                                         : AddColumnsSql(kDialect, step)));
   }
   return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
 }
@@ -195,7 +187,7 @@ Status LayOut(SqliteConnection& connection, const std::string& path) {
   STAGEFS_ASSIGN_OR_RETURN(const int64_t tables, Pragma(connection, "SELECT count(*) FROM sqlite_master"));
   Status status;
   if (application == 0 && version == 0 && tables == 0) {
-    status = connection.Execute(kSchema);
+    status = connection.Execute(LayOutSql(kDialect));
     if (status) {
       status = connection.Execute("PRAGMA application_id = " + std::to_string(kApplicationId) +
                                   "; PRAGMA user_version = " + std::to_string(kSchemaVersion));
@@ -209,7 +201,7 @@ Status LayOut(SqliteConnection& connection, const std::string& path) {
   } else if (version < 1) {
     status = Error(ErrorCode::kCorrupt, path + " has an unknown schema " + std::to_string(version));
   } else if (version < kSchemaVersion) {
-    status = Upgrade(connection, version);
+    status = Upgrade(connection, static_cast<int>(version));
   }
   const Status ended = connection.Execute(status ? "COMMIT" : "ROLLBACK");
   return status ? ended : status;

@@ -1,6 +1,7 @@
 #include "mount/control/text_files.h"
 
 #include "stagefs/counters.h"
+#include "stagefs/index_move.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
 #include "stagefs/text.h"

@@ -1,0 +1,169 @@
+// What an index keeps: versions, commits, trees, workspaces and what is staged in them, as rows.
+//
+// The index keeps rows and answers questions; what a row means is decided by the callers (core/tree/overlay.cc,
+// core/history/commit.cc).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stagefs/content_hash.h"
+
+namespace stagefs {
+
+using VersionId = int64_t;
+using FolderId = int64_t;
+using WorkspaceId = int64_t;
+using CommitSeq = int64_t;
+
+constexpr FolderId kRootFolder = 1;
+
+struct VersionInfo {
+  VersionId id = 0;
+  ContentId content;
+  uint64_t size_bytes = 0;
+  int64_t stored_ns = 0;
+  int64_t renewed_ns = 0;
+  bool synced = false;
+};
+
+enum class EntryKind : uint8_t { kRemoved = 0, kFile = 1, kFolder = 2, kSymlink = 3 };
+
+// What is at one name of one folder.
+struct Entry {
+  EntryKind kind = EntryKind::kRemoved;
+  VersionId version = 0;  // Files.
+  FolderId child = 0;     // Folders.
+  uint64_t size_bytes = 0;
+  bool executable = false;
+  int64_t mtime_ns = 0;
+  std::string target;    // Symbolic links.
+  bool scratch = false;  // Visible in the mount, never staged.
+
+  bool operator==(const Entry&) const = default;
+
+  static Entry OfFile(VersionId version, uint64_t size_bytes, int64_t mtime_ns) {
+    Entry entry;
+    entry.kind = EntryKind::kFile;
+    entry.version = version;
+    entry.size_bytes = size_bytes;
+    entry.mtime_ns = mtime_ns;
+    return entry;
+  }
+  static Entry OfFolder(FolderId child) {
+    Entry entry;
+    entry.kind = EntryKind::kFolder;
+    entry.child = child;
+    return entry;
+  }
+};
+
+enum class StagedState { kKept = 0, kAdded = 1, kModified = 2, kRemoved = 3 };
+
+// A path's pending change, or (kKept) something a workspace remembers without committing it. A folder or a symbolic
+// link that lies where the base has something else is kRemoved: what was there goes with the next commit, it stays.
+struct StagedEntry {
+  Entry entry;
+  StagedState state = StagedState::kKept;
+};
+
+// One name in one folder.
+struct Slot {
+  FolderId folder = kRootFolder;
+  std::string name;
+  auto operator<=>(const Slot&) const = default;
+};
+
+struct StagedRow {
+  Slot slot;
+  StagedEntry staged;
+};
+
+template <class T>
+struct Named {
+  std::string name;
+  T value;
+};
+
+// A tree as one commit shows it: which rows of which lineages are visible. Newest lineage first.
+struct TreeView {
+  struct Line {
+    int64_t lineage = 0;
+    CommitSeq last = 0;
+  };
+  std::vector<Line> lines;
+
+  bool Shows(int64_t lineage, CommitSeq seq) const {
+    for (const Line& line : lines) {
+      if (line.lineage == lineage) return seq <= line.last;
+    }
+    return false;
+  }
+};
+
+struct CommitInfo {
+  CommitSeq seq = 0;
+  std::string id;
+  int64_t lineage = 0;
+  CommitSeq parent = 0;  // 0: none.
+  CommitSeq merged = 0;  // The second parent of a merge. 0: none.
+  std::string message, author, email;
+  int64_t time_ns = 0;
+};
+
+struct BranchInfo {
+  std::string name;
+  CommitSeq head = 0;
+};
+
+struct WorkspaceInfo {
+  WorkspaceId id = 0;
+  std::string uid;
+  std::optional<std::string> name;
+  std::string branch;
+  CommitSeq base = 0;
+  int64_t change_seq = 0;
+  std::optional<VersionId> report;
+  int64_t created_ns = 0;
+};
+
+struct InboxFile {
+  std::string directory, name;
+  VersionId version = 0;
+  uint64_t size_bytes = 0;
+  int64_t mtime_ns = 0;
+};
+
+struct WorkingCopyRow {
+  std::string file;
+  WorkspaceId workspace = 0;
+  Slot slot;
+  std::optional<VersionId> base_version;
+};
+
+// The entry to fall back to where a version's bytes were lost with the power.
+struct UnsyncedEntry {
+  WorkspaceId workspace = 0;
+  Slot slot;
+  VersionId version = 0;
+  std::optional<StagedEntry> previous;
+};
+
+// Who made a change: a mount by its own number, so that it need not look at its own changes again;
+// everybody else is kNoMount.
+using WriterId = int64_t;
+constexpr WriterId kNoMount = 0;
+
+struct MountRow {
+  std::string host;  // HostOfPids() of the process; empty: an older stagefs on this host.
+  std::string mountpoint;
+  WorkspaceId workspace = 0;
+  int64_t pid = 0;
+  int64_t started = 0;  // Of the process, in clock ticks since boot: a pid alone is reused.
+  WriterId writer = 0;  // The mount's own number.
+  int64_t seen_ns = 0;  // When it last said that it lives, by ClockNs().
+};
+
+}  // namespace stagefs

@@ -1,0 +1,42 @@
+// Versions in an index: which contents are known, since when, and whether anything names them.
+#pragma once
+
+#include "stagefs/index_rows.h"
+#include "stagefs/result.h"
+
+namespace stagefs {
+
+// A missing thing is std::nullopt; an Error is trouble with the index itself. Listings return at most `limit` rows.
+class VersionQuestions {
+ public:
+  virtual ~VersionQuestions() = default;
+
+  virtual Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) = 0;
+  virtual Result<std::optional<VersionInfo>> GetVersion(VersionId id) = 0;
+  // In order of SHA-256; std::nullopt starts at the beginning.
+  virtual Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) = 0;
+  // In order of id, from `first` on.
+  virtual Result<std::vector<VersionInfo>> ListVersionsFrom(VersionId first, size_t limit) = 0;
+  virtual Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) = 0;
+  // Versions that nothing names and that were last renewed before `before_ns`.
+  virtual Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) = 0;
+  // Rows of trees and workspaces that name a version that has no row: always 0, or the index is damaged.
+  virtual Result<int64_t> CountDangling() = 0;
+
+  // FindVersion() for many. An index that is far away finds them in one round trip.
+  virtual Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes);
+};
+
+class VersionChanges {
+ public:
+  virtual ~VersionChanges() = default;
+
+  // The row of a version that has none, or got one a moment ago. kConflict if another content has the same XXH3.
+  virtual Result<VersionId> AddVersion(const VersionInfo& version) = 0;
+  virtual Status RenewVersion(VersionId id, int64_t now_ns) = 0;
+  // What was noted by PutUnsyncedEntry() for it is forgotten.
+  virtual Status SetSynced(VersionId id) = 0;
+  virtual Status EraseVersion(VersionId id) = 0;
+};
+
+}  // namespace stagefs

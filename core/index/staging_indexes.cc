@@ -1,0 +1,44 @@
+// The kinds of indexes, by the scheme of their URL.
+#include <array>
+#include <string_view>
+
+#include "index/postgres/postgres_staging_index.h"
+#include "index/sqlite/sqlite_staging_index.h"
+#include "stagefs/staging_index.h"
+
+namespace stagefs {
+namespace {
+
+struct Kind {
+  std::string_view scheme;
+  Result<std::unique_ptr<StagingIndex>> (*open)(const IndexPlace& place);
+};
+
+Result<std::unique_ptr<StagingIndex>> OpenSqlite(const IndexPlace& place) { return OpenSqliteStagingIndex(place.path); }
+
+Result<std::unique_ptr<StagingIndex>> OpenPostgres(const IndexPlace& place) {
+  return OpenPostgresStagingIndex(place.url, place.repository, place.missing);
+}
+
+constexpr std::string_view kNowhereElse = "";
+constexpr std::string_view kKeysAndValues = "=";  // libpq also takes "host=HOST dbname=DATABASE".
+constexpr std::array kKinds = {Kind{kNowhereElse, OpenSqlite}, Kind{"postgresql", OpenPostgres},
+                               Kind{"postgres", OpenPostgres}, Kind{kKeysAndValues, OpenPostgres}};
+
+std::string_view SchemeOf(std::string_view url) {
+  const size_t end = url.find("://");
+  if (end != std::string_view::npos) return url.substr(0, end);
+  return url.find('=') != std::string_view::npos ? kKeysAndValues : url;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StagingIndex>> OpenStagingIndex(const IndexPlace& place) {
+  const std::string_view scheme = SchemeOf(place.url);
+  for (const Kind& kind : kKinds) {
+    if (kind.scheme == scheme) return kind.open(place);
+  }
+  return Error(ErrorCode::kUnsupported, "an index at '" + place.url + "': this stagefs knows no such places");
+}
+
+}  // namespace stagefs
