@@ -9,7 +9,7 @@
 namespace stagefs {
 namespace {
 
-struct Kind {
+struct IndexKind {
   std::string_view scheme;
   Result<std::unique_ptr<StagingIndex>> (*open)(const IndexPlace& place);
 };
@@ -22,8 +22,8 @@ Result<std::unique_ptr<StagingIndex>> OpenPostgres(const IndexPlace& place) {
 
 constexpr std::string_view kNowhereElse = "";
 constexpr std::string_view kKeysAndValues = "=";  // libpq also takes "host=HOST dbname=DATABASE".
-constexpr std::array kKinds = {Kind{kNowhereElse, OpenSqlite}, Kind{"postgresql", OpenPostgres},
-                               Kind{"postgres", OpenPostgres}, Kind{kKeysAndValues, OpenPostgres}};
+constexpr std::array kKinds = {IndexKind{kNowhereElse, OpenSqlite}, IndexKind{"postgresql", OpenPostgres},
+                               IndexKind{"postgres", OpenPostgres}, IndexKind{kKeysAndValues, OpenPostgres}};
 
 std::string_view SchemeOf(std::string_view url) {
   const size_t end = url.find("://");
@@ -35,7 +35,7 @@ std::string_view SchemeOf(std::string_view url) {
 
 Result<std::unique_ptr<StagingIndex>> OpenStagingIndex(const IndexPlace& place) {
   const std::string_view scheme = SchemeOf(place.url);
-  for (const Kind& kind : kKinds) {
+  for (const IndexKind& kind : kKinds) {
     if (kind.scheme == scheme) return kind.open(place);
   }
   return Error(ErrorCode::kUnsupported, "an index at '" + place.url + "': this stagefs knows no such places");
