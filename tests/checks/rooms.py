@@ -9,10 +9,9 @@ import sys
 FLOORS = (("system",), ("index", "versions"), ("durable",), ("tree",), ("staging",), ("history",), ("upkeep",))
 # Public headers that no file of their own name implements.
 HEADERS_ALONE = {"result": "system", "guarded": "system", "parallel": "system", "counters": "system",
-                 "process": "system",
-                 "version_store": "versions", "changes": "tree", "index_rows": "index", "index_versions": "index",
-                 "index_history": "index", "index_workspaces": "index", "index_administration": "index",
-                 "index_move": "index"}
+                 "process": "system", "version_store": "versions", "changes": "tree",
+                 "index_rows": "index", "index_versions": "index", "index_history": "index",
+                 "index_workspaces": "index", "index_administration": "index", "index_move": "index"}
 
 core = pathlib.Path(__file__).resolve().parent.parent.parent / "core"
 floor_of = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
