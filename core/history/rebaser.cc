@@ -130,17 +130,21 @@ Result<bool> Rebaser::IsInTheWay(const StagedAt& at) {
   const Entry& entry = at.staged.entry;
   if (entry.kind == EntryKind::kRemoved) return false;
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(at.path));
-  const auto theirs = to_.base().Find(path);
-  if (!theirs) {
-    if (theirs.error().code() == ErrorCode::kNotDirectory) return true;
-    if (theirs.error().code() == ErrorCode::kNotFound) return false;
-    return theirs.error();
+  for (RepoPath above = path.parent(); !above.is_root(); above = above.parent()) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), above.str()));
+    if (!theirs) continue;
+    if (theirs->kind == EntryKind::kFolder) break;
+    // A file that was there before is out of the way by what is staged here.
+    STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_.base(), above.str()));
+    return !SameFile(before, theirs);
   }
+  STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), at.path));
+  if (!theirs) return false;
   STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_.base(), at.path));
-  if (entry.kind == EntryKind::kSymlink) return !SameFile(before, theirs->entry);
-  if (entry.kind != EntryKind::kFolder || theirs->entry.kind == EntryKind::kFolder) return false;
+  if (entry.kind == EntryKind::kSymlink) return !SameFile(before, theirs);
+  if (entry.kind != EntryKind::kFolder || theirs->kind == EntryKind::kFolder) return false;
   STAGEFS_ASSIGN_OR_RETURN(const bool empty, from_.IsEmpty(entry.child));
-  return !empty && !SameFile(before, theirs->entry);
+  return !empty && !SameFile(before, theirs);
 }
 
 Status Rebaser::Check(const StagedAt& at) {

@@ -129,6 +129,18 @@ TEST_CASE("Merge: a folder here and a file there at one name is a conflict, told
   CHECK(scene.Merge("main", "side").error().code() == ErrorCode::kConflict);
 }
 
+TEST_CASE("Rebase: a file that was replaced by a folder here is no conflict where the others left it", "[core][merge]") {
+  Branches scene;
+  scene.Remove("d");
+  scene.Remove("both");
+  scene.Stage("both/x/y", "ours");
+  scene.StageOnSide("theirs", "1");
+  scene.CommitSide();
+  Value(History(scene.repository()).Merge("main", "side", "forward", {"Ann", "a"}));
+  scene.Commit();
+  CHECK(scene.AllFiles() == Files{{"both/x/y", "ours"}, {"theirs", "1"}});
+}
+
 TEST_CASE("Rebase: a new folder and a symbolic link never hide what the other side put there", "[core][merge]") {
   Branches scene;
   scene.StageOnSide("name", "theirs");
