@@ -129,7 +129,7 @@ TEST_CASE("Merge: a folder here and a file there at one name is a conflict, told
   CHECK(scene.Merge("main", "side").error().code() == ErrorCode::kConflict);
 }
 
-TEST_CASE("Rebase: a file that was replaced by a folder here is no conflict where the others left it", "[core][merge]") {
+TEST_CASE("Rebase: a file replaced by a folder here is no conflict where the others left it", "[core][merge]") {
   Branches scene;
   scene.Remove("d");
   scene.Remove("both");
