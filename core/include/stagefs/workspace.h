@@ -22,8 +22,8 @@ namespace stagefs {
 
 class Overlay;
 
-// Safe for concurrent use from any number of threads. Outlived by its Repository. Over 25 methods, as each is one change
-// that a door asks for in one transaction, and seven more are for core alone.
+// Safe for concurrent use from any number of threads. Outlived by its Repository. Over 25 methods, as each is one
+// change that a door asks for in one transaction, and seven more are for core alone.
 class Workspace {
  public:
   // `writer`: the mount this is for, or kNoMount. kNotFound.
