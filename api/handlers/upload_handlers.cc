@@ -95,9 +95,11 @@ Reply CompleteUpload(Call& call) {
       return BadStatus(404, "Workspace not found: " + *file.workspace);
     }));
   }
-  // A client that did not get the answer asks again.
-  OrRefusal<VersionInfo> version = call.repository->FindVersion(call.names[2]);
-  if (!version) version = Assemble(call, file);
+  // What was sent counts: it mends a version that is damaged. A client that did not get the answer asks again.
+  const auto pieces = Uploads(*call.repository).Pieces(Uploads::KeyOf(file.hash));
+  const bool is_sent = pieces && file.chunks != 0 && pieces->size() == file.chunks;
+  OrRefusal<VersionInfo> version = is_sent ? Assemble(call, file) : call.repository->FindStored(call.names[2]);
+  if (!version && !is_sent) version = Assemble(call, file);
   if (!version) return version.error();
   if (file.workspace) {
     STAGEFS_RETURN_IF_ERROR(StageAt(call, *file.workspace, file.path, version->id, file.update_timestamp));
@@ -109,7 +111,7 @@ Reply BeginUpload(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(const std::string text, call.Text());
   STAGEFS_ASSIGN_OR_RETURN(const UploadPlan plan, OrBadRequest(ReadUploadPlan(text, kPartBytes)));
   if (!plan.path.empty()) STAGEFS_RETURN_IF_ERROR(Workspace::Open(*call.repository, plan.workspace));
-  if (const auto version = call.repository->FindVersion(plan.hash)) {
+  if (const auto version = call.repository->FindStored(plan.hash)) {
     STAGEFS_RETURN_IF_ERROR(StageAsPlanned(call, plan, version->id));
     return JsonReply(200, UploadStoredBody());
   }

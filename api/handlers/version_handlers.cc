@@ -90,7 +90,7 @@ Reply PutVersions(Call& call) {
 Reply GetVersionMetadata(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(
       const VersionInfo version,
-      Try(call.repository->FindVersion(call.names[2]))
+      Try(call.repository->FindStored(call.names[2]))
           .On({ErrorCode::kNotFound, ErrorCode::kInvalidArgument}, [] { return NoSuchRoute(); }));
   return JsonReply(200, VersionMetadataBody(version));
 }
@@ -117,10 +117,11 @@ Reply GetVersions(Call& call) {
 Reply CleanVersions(Call& call) {
   const auto begin = std::chrono::steady_clock::now();
   STAGEFS_ASSIGN_OR_RETURN(const FsckReport report, Fsck(*call.repository, nullptr));
-  STAGEFS_RETURN_IF_ERROR(SetAside(*call.repository, report.damaged));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t set_aside, SetAside(*call.repository, report.damaged));
   CleanedView view;
   view.scanned = report.checked;
-  view.corrupted = view.cleaned = static_cast<int64_t>(report.damaged.size());
+  view.corrupted = static_cast<int64_t>(report.damaged.size());
+  view.cleaned = set_aside;
   view.errors = static_cast<int64_t>(report.missing.size());
   view.elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return JsonReply(200, CleanedBody(view));

@@ -36,29 +36,39 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
   STAGEFS_ASSIGN_OR_RETURN(const Presence there,
                            known ? repository_.versions_->Locate(content.sha256) : Presence::kNowhere);
   if (there != Presence::kNowhere) {
-    STAGEFS_RETURN_IF_ERROR(transaction_->RenewVersion(known->id, NowNs()));
+    STAGEFS_RETURN_IF_ERROR(transaction_->RenewVersion(known->id, ClockNs()));
     STAGEFS_RETURN_IF_ERROR(RemoveFile(path));
     return *known;
   }
   VersionInfo version;
   if (known) {
-    version = *known;  // The bytes were lost: these heal it.
+    version = *known;  // The bytes were lost, or are wrong: these heal it.
   } else {
     version.content = content;
     version.size_bytes = size_bytes;
-    version.stored_ns = version.renewed_ns = NowNs();
+    version.stored_ns = NowNs();
+    version.renewed_ns = ClockNs();
     version.synced = synced || repository_.versions_->TakesDurably();
     STAGEFS_ASSIGN_OR_RETURN(version.id, transaction_->AddVersion(version));
   }
   STAGEFS_RETURN_IF_ERROR(repository_.versions_->Take(content.sha256, path));
+  // Its row says that they are durable, so the new bytes have to be.
+  if (known && known->synced && !repository_.versions_->TakesDurably()) {
+    STAGEFS_RETURN_IF_ERROR(repository_.versions_->Sync({content.sha256}));
+  }
   repository_.NoteHashes({version});
   return version;
 }
 
 Status DurableChange::GiveBack(const std::string& path, const Sha256& hash) {
   if (access(path.c_str(), F_OK) == 0) return {};
-  STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository_.index_->Begin(Durability::kProcessDeath));
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> named, turn->FindVersion(HashRef(hash)));
+  const auto turn = repository_.BeginRemoval();
+  if (!turn && turn.error().code() != ErrorCode::kStale) return turn.error();
+  bool named = true;  // For all that an index that moved can say.
+  if (turn) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> row, (*turn)->FindVersion(HashRef(hash)));
+    named = row.has_value();
+  }
   if (!named && !repository_.versions_->IsElsewhere()) return repository_.versions_->GiveBack(hash, path);
   // From elsewhere a copy: this machine's own, where it still is one, whether the store answers or not.
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.versions_->Open(hash));

@@ -26,6 +26,7 @@ class DurableChange {
   DurableChange& operator=(const DurableChange&) = delete;
 
   IndexTransaction& index() { return *transaction_; }
+  int64_t ClockNs() const { return repository_.ClockNs(); }
 
   // Takes the file at `path` into the store; where its content is there already, that is renewed and the file removed.
   // `synced`: its bytes are. Else the flusher sees to that within a second.

@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kNamePartBytesMax = 100;
 constexpr size_t kSyncGroupMax = 4096;
+constexpr size_t kReadsAtOnce = 4;  // Of this machine's disk.
 constexpr size_t kHashesTogether = 256;
 constexpr size_t kHashesKnownMax = 262'144;  // 20 MB.
 
@@ -36,7 +37,7 @@ bool IsNamePart(std::string_view part) {
 }
 
 Status SendAll(VersionStore& versions, const std::vector<IncomingFile>& files) {
-  return InParallel(files.size(), kRequestsAtOnce,
+  return InParallel(files.size(), versions.TakesDurably() ? kRequestsAtOnce : kReadsAtOnce,
                     [&](uint64_t i) { return versions.Send(files[i].Finish().sha256, files[i].path()); });
 }
 
@@ -88,6 +89,11 @@ Result<std::unique_ptr<Repository>> Repository::Assemble(const std::string& fold
   repository->versions_ = std::move(versions);
   repository->versions_mark_ = std::move(versions_mark);
   STAGEFS_RETURN_IF_ERROR(repository->ClaimIncoming());
+  if (repository->index_->IsShared()) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository->index_->Read());
+    STAGEFS_ASSIGN_OR_RETURN(const int64_t clock_ns, reader->ClockNs());
+    repository->clock_ahead_ns_ = clock_ns - SinceBootNs();
+  }
   return repository;
 }
 
@@ -110,8 +116,9 @@ void Repository::Start(const RecoveryReport& recovery) {
 
 Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> files) {
   // The bulk of the bytes goes to the store before anybody has to wait for our transaction.
+  STAGEFS_RETURN_IF_ERROR(SendAll(*versions_, files));
   if (versions_->TakesDurably()) {
-    STAGEFS_RETURN_IF_ERROR(SendAll(*versions_, files));
+    // They are durable then.
   } else if (files.size() <= kSyncEachMax) {
     for (const IncomingFile& file : files) {
       STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file.path(), O_RDONLY));
@@ -155,7 +162,7 @@ Result<VersionInfo> Repository::PutBytes(std::string_view bytes) {
 }
 
 Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(const VersionInfo& version) const {
-  auto bytes = versions_->Open(version.content.sha256);
+  auto bytes = versions_->OpenWhole(version.content.sha256, version.size_bytes, version.stored_ns);
   if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
   return WhyMissing(bytes.error());
 }
@@ -183,10 +190,10 @@ void Repository::NoteHashes(const std::vector<VersionInfo>& versions) {
   if (!index_->IsShared()) return;
   auto known = hashes_.Lock();
   if (known->size() + versions.size() > kHashesKnownMax) known->clear();
-  for (const VersionInfo& version : versions) (*known)[version.id] = version.content.sha256;
+  for (const VersionInfo& version : versions) (*known)[version.id] = Known::Of(version);
 }
 
-Result<Sha256> Repository::HashOf(VersionId id) {
+Result<Repository::Known> Repository::KnownOf(VersionId id) {
   const bool far_away = index_->IsShared();
   if (far_away) {
     auto known = hashes_.Lock();
@@ -200,15 +207,15 @@ Result<Sha256> Repository::HashOf(VersionId id) {
   const auto found = std::find_if(versions.begin(), versions.end(), [&](const auto& v) { return v.id == id; });
   if (found == versions.end()) return Error(ErrorCode::kStale, "the version is gone");
   NoteHashes(versions);
-  return found->content.sha256;
+  return Known::Of(*found);
 }
 
 Result<std::unique_ptr<VersionReader>> Repository::OpenVersion(VersionId id) {
-  STAGEFS_ASSIGN_OR_RETURN(const Sha256 hash, HashOf(id));
-  auto bytes = versions_->Open(hash);
+  STAGEFS_ASSIGN_OR_RETURN(const Known known, KnownOf(id));
+  auto bytes = versions_->OpenWhole(known.hash, known.size_bytes, known.stored_ns);
   if (bytes || bytes.error().code() != ErrorCode::kNotFound) return bytes;
   hashes_.Lock()->erase(id);
-  STAGEFS_RETURN_IF_ERROR(HashOf(id).WithoutValue());  // Is there, and so should its bytes be.
+  STAGEFS_RETURN_IF_ERROR(KnownOf(id).WithoutValue());  // Is there, and so should its bytes be.
   return WhyMissing(bytes.error());
 }
 
@@ -220,12 +227,34 @@ Result<VersionInfo> Repository::FindVersion(std::string_view hash) {
   return *version;
 }
 
+Result<VersionInfo> Repository::FindStored(std::string_view hash) {
+  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, FindVersion(hash));
+  STAGEFS_ASSIGN_OR_RETURN(const Presence there, versions_->Locate(version.content.sha256));
+  if (there == Presence::kNowhere) return Error(ErrorCode::kNotFound, "version " + std::string(hash) + ": no such version");
+  if (there == Presence::kElsewhere || versions_->IsElsewhere()) return version;
+  const auto bytes = OpenVersion(version);
+  if (!bytes && bytes.error().code() == ErrorCode::kCorrupt) return Error(ErrorCode::kNotFound, bytes.error().message());
+  if (!bytes) return bytes.error();
+  return version;
+}
+
 Result<VersionInfo> Repository::GetVersion(VersionId id) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(id));
   if (!version) return Error(ErrorCode::kStale, "the version is gone");
   return *version;
 }
+
+Result<std::unique_ptr<IndexTransaction>> Repository::BeginRemoval() {
+  STAGEFS_ASSIGN_OR_RETURN(auto turn, index_->Begin(Durability::kProcessDeath));
+  STAGEFS_ASSIGN_OR_RETURN(const auto moved, turn->GetMeta(kMovedKey));
+  if (moved) return Error(ErrorCode::kStale, "repository " + name_.ToString() + " moved meanwhile: start again");
+  return turn;
+}
+
+void Repository::NoteDiskError() const { (void)OpenFd(folder_ + kDiskErrorFile, O_WRONLY | O_CREAT); }
+
+int64_t Repository::ClockNs() const { return index_->IsShared() ? SinceBootNs() + clock_ahead_ns_ : NowNs(); }
 
 Status Repository::SyncAll() {
   STAGEFS_RETURN_IF_ERROR(SyncVersions());
@@ -256,7 +285,9 @@ Status Repository::SyncVersions() {
 Status Repository::SyncBytes(const std::vector<VersionInfo>& versions) {
   std::vector<Sha256> hashes;
   for (const VersionInfo& version : versions) hashes.push_back(version.content.sha256);
-  return versions_->Sync(hashes);
+  const Status synced = versions_->Sync(hashes);
+  if (!synced && synced.error().code() == ErrorCode::kIo) NoteDiskError();
+  return synced;
 }
 
 void Repository::NoteUnsynced() {

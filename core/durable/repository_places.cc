@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <cstdlib>
+#include <sstream>
 #include <nlohmann/json.hpp>
 
 #include "repository_places.h"
@@ -22,6 +23,31 @@ uint64_t CacheBytesMax() {
 std::string VersionsMark(const std::string& folder, const RepositoryPlaces& places) {
   if (!places.versions.empty()) return places.versions;
   return places.index.empty() ? "the repository's folder" : kFolderOfMachine + MachineId() + ": " + folder;
+}
+
+// libpq's other form: "host=HOST dbname=DATABASE password=…".
+static std::string WithoutPassword(const std::string& settings) {
+  std::istringstream words(settings);
+  std::string place;
+  for (std::string word; words >> word;) {
+    if (word.starts_with("password") || word.starts_with("user")) continue;
+    place += (place.empty() ? "" : " ") + word;
+  }
+  return place;
+}
+
+std::string PlaceOfUrl(const std::string& url) {
+  const size_t scheme_end = url.find("://");
+  if (scheme_end == std::string::npos) return WithoutPassword(url);
+  std::string scheme = url.substr(0, scheme_end);
+  if (scheme == "postgres") scheme = "postgresql";
+  std::string rest = url.substr(scheme_end + 3);
+  rest = rest.substr(0, rest.find('?'));
+  if (const size_t user_end = rest.substr(0, rest.find('/')).rfind('@'); user_end != std::string::npos) {
+    rest = rest.substr(user_end + 1);
+  }
+  while (rest.ends_with('/')) rest.pop_back();
+  return scheme + "://" + rest;
 }
 
 Result<std::unique_ptr<VersionStore>> OpenVersions(const std::string& folder, const RepositoryName& name,

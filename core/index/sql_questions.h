@@ -16,10 +16,13 @@ class SqlVersionQuestions : public Interface {
   Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) override;
   Result<std::optional<VersionInfo>> GetVersion(VersionId id) override;
   Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) override;
+  Result<std::vector<std::pair<Sha256, VersionId>>> ListVersionIds(const std::optional<Sha256>& after,
+                                                                   size_t limit) override;
   Result<std::vector<VersionInfo>> ListVersionsFrom(VersionId first, size_t limit) override;
   Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) override;
   Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) override;
   Result<int64_t> CountDangling() override;
+  Result<int64_t> NewestNs() override;
 
  protected:
   virtual Connection& connection() = 0;

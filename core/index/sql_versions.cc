@@ -48,6 +48,18 @@ Result<std::vector<VersionInfo>> SqlVersionQuestions<I, C>::ListVersions(const s
   return AskAll(connection(), ReadVersion, kList.c_str(), after ? BytesOf(*after) : std::string_view(), limit);
 }
 
+// The index of the hashes has both.
+template <class I, class C>
+Result<std::vector<std::pair<Sha256, VersionId>>> SqlVersionQuestions<I, C>::ListVersionIds(
+    const std::optional<Sha256>& after, size_t limit) {
+  const auto read = [](auto in) {
+    const Sha256 hash = in.template Array<32>();
+    return std::pair(hash, in.Number());
+  };
+  return AskAll(connection(), read, "SELECT sha256, id FROM version WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2",
+                after ? BytesOf(*after) : std::string_view(), limit);
+}
+
 template <class I, class C>
 Result<std::vector<VersionInfo>> SqlVersionQuestions<I, C>::ListVersionsFrom(VersionId first, size_t limit) {
   return AskAll(connection(), ReadVersion, kListFrom.c_str(), first, limit);
@@ -70,6 +82,12 @@ Result<int64_t> SqlVersionQuestions<I, C>::CountDangling() {
                    " SELECT version FROM staged_entry UNION ALL SELECT version FROM inbox_file) AS named"
                    " LEFT JOIN version ON version.id = named.version"
                    " WHERE named.version IS NOT NULL AND version.id IS NULL");
+}
+
+template <class I, class C>
+Result<int64_t> SqlVersionQuestions<I, C>::NewestNs() {
+  return AskNumber(connection(), "SELECT coalesce(max(ns), 0) FROM (SELECT max(renewed_ns) AS ns FROM version"
+                                 " UNION ALL SELECT max(time_ns) FROM commit_log) AS times");
 }
 
 template <class C>

@@ -14,7 +14,9 @@ struct IndexKind {
   Result<std::unique_ptr<StagingIndex>> (*open)(const IndexPlace& place);
 };
 
-Result<std::unique_ptr<StagingIndex>> OpenSqlite(const IndexPlace& place) { return OpenSqliteStagingIndex(place.path); }
+Result<std::unique_ptr<StagingIndex>> OpenSqlite(const IndexPlace& place) {
+  return OpenSqliteStagingIndex(place.path, place.missing);
+}
 
 Result<std::unique_ptr<StagingIndex>> OpenPostgres(const IndexPlace& place) {
   return OpenPostgresStagingIndex(place.url, place.repository, place.missing);

@@ -222,6 +222,12 @@ int64_t NowNs() {
   return ToNs(now);
 }
 
+int64_t SinceBootNs() {
+  timespec time{};
+  clock_gettime(CLOCK_BOOTTIME, &time);
+  return ToNs(time);
+}
+
 int64_t ToNs(const timespec& time) { return time.tv_sec * 1'000'000'000LL + time.tv_nsec; }
 
 std::string RandomHex() {

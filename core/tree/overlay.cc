@@ -99,7 +99,7 @@ Result<bool> Overlay::Withdraw(const Slot& slot) {
   NoteChange(slot.folder);
   // Whoever takes something back may want it again: gc leaves it alone for a while.
   if (staged->entry.version != 0) {
-    STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(staged->entry.version, NowNs()));
+    STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(staged->entry.version, change().ClockNs()));
   }
   STAGEFS_RETURN_IF_ERROR(transaction().EraseStaged(workspace().id, slot));
   return true;

@@ -43,6 +43,10 @@ void LookAtIndex(Repository& repository, std::vector<Finding>* findings) {
   for (const std::string& text : advice ? *advice : std::vector<std::string>{advice.error().message()}) {
     findings->push_back({false, "index: " + text});
   }
+  const auto damage = repository.index().CheckIntegrity();
+  for (const std::string& text : damage ? *damage : std::vector<std::string>{damage.error().message()}) {
+    findings->push_back({false, "index: damaged: " + text + ": restore a backup of it, or stagefs fsck --rebuild"});
+  }
   if (dangling && *dangling > 0) {
     findings->push_back(
         {false, std::to_string(*dangling) + " entries name versions without a row: restore the index from a backup"});

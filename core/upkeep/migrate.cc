@@ -16,7 +16,6 @@ namespace stagefs {
 namespace {
 
 constexpr size_t kPage = 1000;
-constexpr char kMovedKey[] = "moved";       // In the old index: where to.
 constexpr char kFromKey[] = "moving from";  // In the new one, until it is complete.
 
 std::string TextOf(const RepositoryPlaces& places) { return places.index + ' ' + places.versions; }
@@ -64,6 +63,13 @@ Status CopyRows(IndexRows& from, IndexMove& to, MigrateReport* report) {
   return to.EndRows();
 }
 
+// Who has it mounted goes on reading by the old index, so that the new one must know of them.
+Status CopyMounts(IndexReader& from, IndexTransaction& to) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, from.ListMounts());
+  for (const MountRow& mount : mounts) STAGEFS_RETURN_IF_ERROR(to.PutMount(mount));
+  return {};
+}
+
 Status CompareRows(IndexRows& from, IndexRows& to) {
   for (size_t table = 0; table < kMovedTables; ++table) {
     for (std::optional<IndexRow> after;;) {
@@ -96,9 +102,16 @@ Status MoveVersions(Repository& source, const RepositoryPlaces& to, MigrateRepor
   return to.Write(source.folder());
 }
 
+// Tells one repository from another of the same name, also once it moved.
+Result<std::string> FirstCommitOf(IndexReader& index) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto first, index.GetCommit(1));
+  return first ? first->id : "";
+}
+
 // A new index that has nothing but the mark of where it comes from.
 Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const RepositoryName& name,
-                                               const RepositoryPlaces& to, const std::string& mark) {
+                                               const RepositoryPlaces& to, const std::string& mark,
+                                               const std::string& first_commit) {
   if (to.index.empty()) {
     for (const char* suffix : {"", "-wal", "-shm"}) unlink((folder + "/stagefs.db.new" + suffix).c_str());
   }
@@ -109,7 +122,11 @@ Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const 
     STAGEFS_ASSIGN_OR_RETURN(auto transaction, index->Begin(Durability::kPowerLoss));
     STAGEFS_ASSIGN_OR_RETURN(const auto from, transaction->GetMeta(kFromKey));
     STAGEFS_ASSIGN_OR_RETURN(const auto branches, transaction->ListBranches());
-    if (from != mark && !branches.empty()) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto moved, transaction->GetMeta(kMovedKey));
+    STAGEFS_ASSIGN_OR_RETURN(const std::string first, FirstCommitOf(*transaction));
+    // It was here before, and all that this index has went with it.
+    const bool left_behind = moved && first == first_commit;
+    if (from != mark && !left_behind && !branches.empty()) {
       return Error(ErrorCode::kExists, "there is a repository " + name.ToString() + " at " + to.index + " already");
     }
     if (branches.empty()) {
@@ -118,10 +135,26 @@ Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const 
       return index;
     }
   }
-  // Copied before, by a run that did not get to its end.
+  // Left behind, or copied before by a run that did not get to its end.
   STAGEFS_RETURN_IF_ERROR(index->Erase());
   index.reset();
-  return NewIndex(folder, name, to, mark);
+  return NewIndex(folder, name, to, mark, first_commit);
+}
+
+// What was used before the move from `at` to `to`, without passwords.
+std::vector<std::string> LeftBehind(const std::string& folder, const RepositoryName& name, const RepositoryPlaces& at,
+                                    const RepositoryPlaces& to) {
+  std::vector<std::string> left;
+  if (at.index != to.index) {
+    if (to.index.empty()) left.push_back("index " + name.ToString() + " at " + PlaceOfUrl(at.index));
+    const std::string file = folder + (to.index.empty() ? "/stagefs.db.before" : "/stagefs.db");
+    if (access(file.c_str(), F_OK) == 0) left.push_back("index " + file);
+  }
+  if (at.versions != to.versions) {
+    left.push_back("versions " + (at.versions.empty() ? folder + "/versions"
+                                                      : PlaceOfUrl(at.versions) + '/' + name.ToString()));
+  }
+  return left;
 }
 
 // From here on nobody takes the new index for one that a move left behind half-way.
@@ -151,6 +184,7 @@ Status MoveRows(const Repository& source, IndexTransaction& old, StagingIndex& i
       return Error(ErrorCode::kUnsupported, "an index of this kind cannot be moved");
     }
     STAGEFS_RETURN_IF_ERROR(CopyRows(*old.rows(), *fresh->move(), report));
+    STAGEFS_RETURN_IF_ERROR(CopyMounts(old, *fresh));
     STAGEFS_RETURN_IF_ERROR(fresh->PutMeta(kVersionsKey, VersionsMark(source.folder(), to)));
     STAGEFS_RETURN_IF_ERROR(fresh->Commit());
   }
@@ -167,7 +201,12 @@ Status MoveRows(const Repository& source, IndexTransaction& old, StagingIndex& i
 Status MoveIndex(Repository& source, const RepositoryPlaces& at, const RepositoryPlaces& to, MigrateReport* report,
                  const std::function<void(int64_t, int64_t)>& progress) {
   const std::string& folder = source.folder();
-  STAGEFS_ASSIGN_OR_RETURN(auto index, NewIndex(folder, source.name(), to, MachineId() + ' ' + folder));
+  std::string first_commit;
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, source.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(first_commit, FirstCommitOf(*reader));
+  }
+  STAGEFS_ASSIGN_OR_RETURN(auto index, NewIndex(folder, source.name(), to, MachineId() + ' ' + folder, first_commit));
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, OpenVersions(folder, source.name(), to));
   const bool same_store = at.versions == to.versions;
   std::set<Sha256> copied;
@@ -218,9 +257,11 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
   STAGEFS_RETURN_IF_ERROR(source->SyncAll());
   if (at.index == to.index) {
     STAGEFS_RETURN_IF_ERROR(MoveVersions(*source, to, &report, progress));
+    report.left = LeftBehind(folder, name, at, to);
     return report;
   }
   STAGEFS_RETURN_IF_ERROR(MoveIndex(*source, at, to, &report, progress));
+  report.left = LeftBehind(folder, name, at, to);
   return report;
 }
 

@@ -76,32 +76,102 @@ Status EraseVersions(VersionStore& versions) {
   });
 }
 
-// Makes the folder of a repository that is made, or was made elsewhere, in `places`.
-Status Join(const std::string& root, const RepositoryName& name, RepositoryPlaces places,
-            WhereMissing missing) {
-  const std::string folder = FolderOf(root, name);
-  // Nothing is left of a repository that its database does not know.
-  if (places.index.empty()) STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
-  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenStagingIndex(IndexPlaceOf(folder, name, places, missing)));
-  STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
-  STAGEFS_RETURN_IF_ERROR(AgreeOnVersions(*index, name, folder, &places));
-  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, places));
-  const std::string mark = VersionsMark(folder, places);
-  const auto made = AssembleRepository(folder, name, std::move(index), std::move(versions), mark);
-  STAGEFS_RETURN_IF_ERROR(made.WithoutValue());
-  if (!places.index.empty() || !places.versions.empty()) STAGEFS_RETURN_IF_ERROR(places.Write(folder));
-  // The folders above are new too.
-  for (const std::string& above : {folder, root + '/' + name.space, root}) {
-    STAGEFS_RETURN_IF_ERROR(SyncFolder(above));
+// Anything that somebody may want again: also without an index such a folder is no new repository.
+bool HoldsSomething(const std::string& folder) {
+  std::error_code error;
+  using Walk = std::filesystem::recursive_directory_iterator;
+  for (Walk at(folder, error), end; !error && at != end; at.increment(error)) {
+    std::error_code of_file;
+    if (at->is_regular_file(of_file) && at->file_size(of_file) > 0) return true;
   }
+  return error && error != std::errc::no_such_file_or_directory;
+}
+
+Error LostIndex(const std::string& what, const RepositoryName& name) {
+  return Error(ErrorCode::kCorrupt, what + ": restore a backup of it, or build one from what is there: stagefs fsck " +
+                                        name.ToString() + " --rebuild");
+}
+
+Error LostIndexOf(const std::string& folder, const RepositoryName& name) {
+  return LostIndex(folder + " holds a repository whose index, stagefs.db, is gone", name);
+}
+
+// Who names a place means what is there, not what this disk has by the same name.
+Status CheckPlaces(const RepositoryPlaces& wanted, const RepositoryPlaces& known, const std::string& folder,
+                   const RepositoryName& name) {
+  const auto check = [&](const std::string& url, const std::string& is, const char* option) -> Status {
+    if (url.empty() || PlaceOfUrl(url) == PlaceOfUrl(is)) return {};
+    return Error(ErrorCode::kConflict,
+                 "repository " + name.ToString() + " of this root has its " + option + " in " +
+                     (is.empty() ? folder : PlaceOfUrl(is)) + ", not at " + PlaceOfUrl(url) + ": leave out --" + option +
+                     ", or use another --root");
+  };
+  STAGEFS_RETURN_IF_ERROR(check(wanted.index, known.index, "index"));
+  return check(wanted.versions, known.versions, "versions");
+}
+
+// Lays out in the folder `fresh` what is going to be `folder`.
+Status MakeIn(const std::string& fresh, const std::string& folder, const RepositoryName& name, RepositoryPlaces places,
+              std::unique_ptr<StagingIndex> index) {
+  if (!index) {
+    STAGEFS_ASSIGN_OR_RETURN(index, OpenStagingIndex(IndexPlaceOf(fresh, name, places, WhereMissing::kMake)));
+  }
+  STAGEFS_RETURN_IF_ERROR(AgreeOnVersions(*index, name, folder, &places));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(fresh, name, places));
+  const std::string mark = VersionsMark(folder, places);
+  const auto made = AssembleRepository(fresh, name, std::move(index), std::move(versions), mark);
+  STAGEFS_RETURN_IF_ERROR(made.WithoutValue());
+  if (!places.index.empty() || !places.versions.empty()) STAGEFS_RETURN_IF_ERROR(places.Write(fresh));
   return {};
+}
+
+// What is laid out gets its name in one step, so that nobody opens a half of it, and nothing stays of what fails.
+Status MakeFolder(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places,
+                  std::unique_ptr<StagingIndex> index) {
+  const std::string folder = FolderOf(root, name), space = root + '/' + name.space;
+  const std::string fresh = space + "/.new-" + RandomHex();
+  STAGEFS_RETURN_IF_ERROR(MakeFolders(fresh));
+  std::error_code error;
+  Status made = MakeIn(fresh, folder, name, places, std::move(index));
+  if (made) made = SyncFolder(fresh);
+  if (made && !HoldsSomething(folder)) std::filesystem::remove_all(folder, error);  // Empty folders, if any.
+  if (made) made = RenameFile(fresh, folder);
+  if (!made && (made.error().code() == ErrorCode::kNotEmpty || made.error().code() == ErrorCode::kExists)) {
+    made = Error(ErrorCode::kExists, "repository " + name.ToString() + " exists");
+  }
+  if (!made) {
+    std::filesystem::remove_all(fresh, error);
+    (void)rmdir(space.c_str());
+    return made;
+  }
+  for (const std::string& above : {space, root}) STAGEFS_RETURN_IF_ERROR(SyncFolder(above));
+  return {};
+}
+
+// Makes the folder of a repository that is made, or was made elsewhere, in `places`.
+Status Join(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places, WhereMissing missing) {
+  if (HoldsSomething(FolderOf(root, name))) return LostIndexOf(FolderOf(root, name), name);
+  if (places.index.empty()) return MakeFolder(root, name, places, nullptr);
+  auto index = OpenStagingIndex(IndexPlaceOf(FolderOf(root, name), name, places, WhereMissing::kRefuse));
+  const bool is_new = !index && index.error().code() == ErrorCode::kNotFound && missing == WhereMissing::kMake;
+  if (is_new) index = OpenStagingIndex(IndexPlaceOf(FolderOf(root, name), name, places, WhereMissing::kMake));
+  if (!index) return index.error();
+  const Status made = MakeFolder(root, name, places, std::move(*index));
+  if (!made && is_new) {
+    auto unfinished = OpenStagingIndex(IndexPlaceOf(FolderOf(root, name), name, places, WhereMissing::kRefuse));
+    if (unfinished) (void)(*unfinished)->Erase();
+  }
+  return made;
 }
 
 }  // namespace
 
 Status CreateRepository(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places) {
   const std::string folder = FolderOf(root, name);
-  if (IsRepository(folder)) return Error(ErrorCode::kExists, "repository " + name.ToString() + " exists");
+  // An index of no bytes, and nothing else: what a create that was killed long ago left.
+  if (IsRepository(folder) && HoldsSomething(folder)) {
+    return Error(ErrorCode::kExists, "repository " + name.ToString() + " exists");
+  }
   return Join(root, name, places, WhereMissing::kMake);
 }
 
@@ -120,9 +190,9 @@ Result<std::vector<RepositoryName>> ListRepositories(const std::string& root) {
   return names;
 }
 
-Status DeleteRepository(const std::string& root, const RepositoryName& name) {
+Status DeleteRepository(const std::string& root, const RepositoryName& name, const RepositoryPlaces& at) {
   {
-    STAGEFS_ASSIGN_OR_RETURN(const auto repository, OpenRepository(root, name));
+    STAGEFS_ASSIGN_OR_RETURN(const auto repository, OpenRepository(root, name, at));
     STAGEFS_ASSIGN_OR_RETURN(const auto mounts, Workspaces(*repository).LiveMounts());
     if (!mounts.empty()) {
       return Error(ErrorCode::kBusy, "repository " + name.ToString() + " is mounted at " +
@@ -146,15 +216,23 @@ Result<std::unique_ptr<Repository>> OpenRepository(const std::string& root, cons
                                                      const RepositoryPlaces& places) {
   const std::string folder = FolderOf(root, name);
   if (!IsRepository(folder)) {
+    if (HoldsSomething(folder)) return LostIndexOf(folder, name);
     if (places.index.empty()) return Error(ErrorCode::kNotFound, "Repository '" + name.ToString() + "' not found");
-    STAGEFS_RETURN_IF_ERROR(Join(root, name, places, WhereMissing::kRefuse));
+    const Status joined = Join(root, name, places, WhereMissing::kRefuse);
+    if (!joined && joined.error().code() != ErrorCode::kExists) return joined.error();  // Else just now, by another.
   }
   if (access(folder.c_str(), W_OK) != 0) return ErrnoError("write to " + folder);
   STAGEFS_ASSIGN_OR_RETURN(RepositoryPlaces known, RepositoryPlaces::Read(folder));
-  STAGEFS_ASSIGN_OR_RETURN(auto index, OpenStagingIndex(IndexPlaceOf(folder, name, known, WhereMissing::kRefuse)));
-  STAGEFS_RETURN_IF_ERROR(FollowVersions(*index, folder, &known));
+  auto index = OpenStagingIndex(IndexPlaceOf(folder, name, known, WhereMissing::kRefuse));
+  if (!index && known.index.empty()) {
+    if (index.error().code() == ErrorCode::kNotFound) return LostIndexOf(folder, name);
+    if (index.error().code() == ErrorCode::kCorrupt) return LostIndex(index.error().message(), name);
+  }
+  if (!index) return index.error();
+  STAGEFS_RETURN_IF_ERROR(FollowVersions(**index, folder, &known));
+  STAGEFS_RETURN_IF_ERROR(CheckPlaces(places, known, folder, name));
   STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, known));
-  return AssembleRepository(folder, name, std::move(index), std::move(versions), VersionsMark(folder, known));
+  return AssembleRepository(folder, name, std::move(*index), std::move(versions), VersionsMark(folder, known));
 }
 
 Result<std::unique_ptr<Repository>> AssembleRepository(const std::string& folder, RepositoryName name,

@@ -57,7 +57,7 @@ Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
     gone = std::move(known->second.repository);
     state_->open.erase(known);
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto opened, OpenRepository(folder_, name, places_));
+  STAGEFS_ASSIGN_OR_RETURN(auto opened, OpenRepository(folder_, name, file ? RepositoryPlaces() : places_));
   if (!file) file = IndexFileOf(folder_, name);  // Made elsewhere, and known here only now.
   ++state_->handles[key];
   std::shared_ptr<Repository> repository(opened.release(), [state = state_.get(), key](Repository* closing) {

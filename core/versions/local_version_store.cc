@@ -3,15 +3,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <set>
 
+#include "stagefs/guarded.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/version_store.h"
 #include "version_file.h"
 
 namespace stagefs {
 namespace {
+
+// Whoever found that a file's bytes are wrong leaves this on it, for all processes and later starts. It goes with the
+// file when the content is stored again, and with a copy that keeps modes.
+constexpr mode_t kDamagedMark = S_ISVTX;
+
+constexpr size_t kCompareBytes = 256 << 10;
+
+Result<bool> HaveSameBytes(int a, int b) {
+  struct stat of_a {}, of_b {};
+  if (fstat(a, &of_a) != 0 || fstat(b, &of_b) != 0) return ErrnoError("stat");
+  if (of_a.st_size != of_b.st_size) return false;
+  if (of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev) return true;
+  const auto buffer = std::make_unique_for_overwrite<char[]>(2 * kCompareBytes);
+  for (uint64_t offset = 0;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(a, buffer.get(), kCompareBytes, offset));
+    STAGEFS_ASSIGN_OR_RETURN(const size_t other, ReadUpTo(b, buffer.get() + kCompareBytes, kCompareBytes, offset));
+    if (got != other || std::memcmp(buffer.get(), buffer.get() + kCompareBytes, got) != 0) return false;
+    if (got < kCompareBytes) return true;
+    offset += got;
+  }
+}
 
 class LocalVersionStore : public VersionStore {
  public:
@@ -22,14 +46,29 @@ class LocalVersionStore : public VersionStore {
     STAGEFS_ASSIGN_OR_RETURN(const TemporaryFile file, TemporaryFile::Create(incoming_));
     STAGEFS_RETURN_IF_ERROR(WriteVersion(source, hash, size_bytes, file.fd()));
     if (fchmod(file.fd(), 0400) != 0) return ErrnoError("make read-only " + file.path());
+    // It was hashed as it came, and may be older than this file: see OpenWhole().
+    const timespec long_ago[2] = {{0, UTIME_OMIT}, {0, 0}};
+    if (futimens(file.fd(), long_ago) != 0) return ErrnoError("set the times of " + file.path());
     STAGEFS_RETURN_IF_ERROR(SyncFd(file.fd(), file.path()));
     STAGEFS_RETURN_IF_ERROR(MoveIn(hash, file.path()));
+    wrong_.Lock()->erase(hash);
     return SyncFolder(FolderOf(hash));
+  }
+
+  Status Send(const Sha256& hash, const std::string& path) override {
+    const auto there = OpenFd(PathOf(hash), O_RDONLY);
+    if (!there && there.error().code() == ErrorCode::kNotFound) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
+    const auto same = there ? HaveSameBytes(fd.get(), there->get()) : there.error();
+    if (!same || !*same) wrong_.Lock()->insert(hash);
+    return {};
   }
 
   Status Take(const Sha256& hash, const std::string& path) override {
     if (chmod(path.c_str(), 0400) != 0) return ErrnoError("make read-only " + path);
-    return MoveIn(hash, path);
+    STAGEFS_RETURN_IF_ERROR(MoveIn(hash, path));
+    wrong_.Lock()->erase(hash);
+    return {};
   }
 
   Status GiveBack(const Sha256& hash, const std::string& path) override {
@@ -57,8 +96,34 @@ class LocalVersionStore : public VersionStore {
     return NewFileReader(std::move(*fd));
   }
 
+  Result<std::unique_ptr<VersionReader>> OpenWhole(const Sha256& hash, uint64_t size_bytes,
+                                                   int64_t stored_ns) const override {
+    auto fd = OpenFd(PathOf(hash), O_RDONLY);
+    if (!fd) return fd.error().In("version " + ToHex(hash));
+    struct stat info {};
+    if (fstat(fd->get(), &info) != 0) return ErrnoError("version " + ToHex(hash));
+    if ((info.st_mode & kDamagedMark) != 0 || static_cast<uint64_t>(info.st_size) != size_bytes) {
+      return DamagedVersion(hash);
+    }
+    // Written to after it came, or copied here without its times.
+    if (ToNs(info.st_mtim) > stored_ns) STAGEFS_RETURN_IF_ERROR(HashOnce(hash, fd->get(), stored_ns));
+    return NewFileReader(std::move(*fd));
+  }
+
+  Status NoteHealth(const Sha256& /*hash*/, const VersionReader& checked, bool good) override {
+    return Mark(checked.fd(), good);
+  }
+
   Result<Presence> Locate(const Sha256& hash) const override {
-    return access(PathOf(hash).c_str(), F_OK) == 0 ? Presence::kHere : Presence::kNowhere;
+    struct stat info {};
+    const bool there = stat(PathOf(hash).c_str(), &info) == 0 && (info.st_mode & kDamagedMark) == 0;
+    return there && !wrong_.Lock()->contains(hash) ? Presence::kHere : Presence::kNowhere;
+  }
+
+  Result<int64_t> ArrivedNs(const Sha256& hash) const override {
+    struct stat info {};
+    if (stat(PathOf(hash).c_str(), &info) != 0) return ErrnoError("version " + ToHex(hash));
+    return std::max(ToNs(info.st_mtim), ToNs(info.st_ctim));
   }
 
   Status Remove(const Sha256& hash) override { return RemoveFile(PathOf(hash)); }
@@ -86,6 +151,26 @@ class LocalVersionStore : public VersionStore {
   std::string FolderOf(const Sha256& hash) const { return folder_ + '/' + ToHex(hash).substr(0, 2); }
   std::string PathOf(const Sha256& hash) const { return VersionFilePath(folder_, hash); }
 
+  // The mark is the file's, not the name's: one that was replaced meanwhile stays as it is.
+  static Status Mark(int fd, bool good) {
+    struct stat info {};
+    if (fstat(fd, &info) != 0) return ErrnoError("stat");
+    if (((info.st_mode & kDamagedMark) == 0) == good) return {};
+    if (fchmod(fd, good ? 0400 : 0400 | kDamagedMark) != 0) return ErrnoError("mark a version");
+    return SyncFd(fd, "the mark of a version");
+  }
+
+  static Status HashOnce(const Sha256& hash, int fd, int64_t stored_ns) {
+    STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd));
+    if (hashed.id.sha256 != hash) {
+      (void)Mark(fd, /*good=*/false);
+      return DamagedVersion(hash);
+    }
+    const timespec times[2] = {{0, UTIME_OMIT}, {stored_ns / 1'000'000'000, stored_ns % 1'000'000'000}};
+    (void)futimens(fd, times);
+    return {};
+  }
+
   // Replaces a file that is there: with the same bytes if it is whole, with better ones if it is not.
   Status MoveIn(const Sha256& hash, const std::string& from) {
     const std::string to = PathOf(hash);
@@ -98,6 +183,7 @@ class LocalVersionStore : public VersionStore {
 
   const std::string folder_;
   const std::string incoming_;
+  mutable Guarded<std::set<Sha256>> wrong_;  // Seen by Send(), until Take().
 };
 
 }  // namespace

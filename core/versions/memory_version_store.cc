@@ -83,6 +83,11 @@ class MemoryVersionStore : public VersionStore {
     return versions_.Lock()->contains(hash) ? Presence::kHere : Presence::kNowhere;
   }
 
+  Result<int64_t> ArrivedNs(const Sha256& hash) const override {
+    if (!versions_.Lock()->contains(hash)) return Missing(hash);
+    return 0;  // Nobody's clock is asked: gc takes what has no row.
+  }
+
   Status Remove(const Sha256& hash) override {
     if (versions_.Lock()->erase(hash) == 0) return Missing(hash);
     return {};

@@ -11,7 +11,8 @@
 namespace stagefs {
 
 // FOLDER/ab/cdef…, read-only files named by SHA-256. Every process that uses the same root shares it, and it survives
-// them. What lies there since before the last boot is hashed once before it is trusted: the power may have gone.
+// them. What no process of this boot has hashed yet, and what was written to since, is hashed once before it is trusted: the
+// power may have gone. No clock decides that.
 //
 // Safe for concurrent use from any number of threads and processes.
 class VersionCache {
@@ -31,12 +32,12 @@ class VersionCache {
  private:
   VersionCache(const std::string& folder, uint64_t bytes_max)
       : folder_(folder), incoming_(folder + "/incoming"), bytes_max_(bytes_max) {}
-  // Counts what is there, and drops what was not used for longest until it fits.
-  Status Trim();
+  // Counts what is there, and drops what was not used for longest until it fits; never the file `arrived`.
+  Status Trim(const std::string& arrived = {});
 
   const std::string folder_, incoming_;
   const uint64_t bytes_max_;
-  int64_t trusted_since_ns_ = 0;
+  int64_t boot_mark_ = 0;  // Constant after Open().
   std::atomic<uint64_t> size_bytes_ = 0;
   std::atomic<uint64_t> added_bytes_ = 0;  // Since Trim() counted; others add, too.
 };

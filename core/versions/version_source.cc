@@ -4,6 +4,7 @@
 
 #include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {
@@ -42,6 +43,17 @@ Status VersionSource::CopyTo(const Sha256& hash, int fd) const {
 
 std::unique_ptr<RewindableSource> NewReaderSource(const VersionReader& reader) {
   return std::make_unique<ReaderSource>(reader);
+}
+
+Error DamagedVersion(const Sha256& hash) {
+  return Error(ErrorCode::kCorrupt, "version " + ToHex(hash) + " is damaged: store its content again");
+}
+
+Result<std::unique_ptr<VersionReader>> VersionStore::OpenWhole(const Sha256& hash, uint64_t size_bytes,
+                                                               int64_t /*stored_ns*/) const {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, Open(hash));
+  if (reader->size_bytes() != size_bytes) return DamagedVersion(hash);
+  return reader;
 }
 
 }  // namespace stagefs

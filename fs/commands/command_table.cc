@@ -66,7 +66,8 @@ constexpr CommandRow kTable[] = {
      "stagefs dismiss team/images:relabel train/b.jpg"},
 
     {"sync", NewSync, "Make everything acknowledged survive power loss", "stagefs sync team/images"},
-    {"fsck", NewFsck, "Hash every version again and look for missing and orphaned ones", "stagefs fsck team/images"},
+    {"fsck", NewFsck, "Check the index, hash every version again and look for missing and orphaned ones",
+     "stagefs fsck team/images"},
     {"doctor", NewDoctor, "Look for what is wrong with a repository's places, and say what to do",
      "stagefs doctor team/images"},
     {"gc", NewGc, "Remove versions that nothing names", "stagefs gc team/images --keep 30"},

@@ -87,10 +87,7 @@ Result<ImportReport> ImportOxen(Repository& repository, const std::string& path,
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, List(folder, &report.failed));
   std::vector<OxenVersion> group;
   for (size_t i = 0; i < versions.size(); ++i) {
-    const auto known = repository.FindVersion(versions[i].hash);
-    STAGEFS_ASSIGN_OR_RETURN(
-        const Presence there, known ? repository.versions().Locate(known->content.sha256) : Presence::kNowhere);
-    if (there != Presence::kNowhere) ++report.there_already;
+    if (repository.FindStored(versions[i].hash)) ++report.there_already;
     else group.push_back(versions[i]);
     if (group.size() < kGroupFilesMax && i + 1 < versions.size()) continue;
     STAGEFS_RETURN_IF_ERROR(ImportGroup(repository, group, &report));

@@ -14,6 +14,7 @@
 #include "stagefs/posix_env.h"
 #include "stagefs/history.h"
 #include "stagefs/repositories.h"
+#include "stagefs/upkeep.h"
 #include "stagefs/workspaces.h"
 #include "systemd.h"
 #include "target.h"
@@ -92,6 +93,7 @@ class MountCommand : public Command {
     if (!server_.listen.empty()) {
       STAGEFS_ASSIGN_OR_RETURN(server, globals.server->Start(root, server_));
     }
+    const BackgroundCheck check([&root] { return root.Opened(); });
     request.on_ready = on_ready;
     const Status served = ServeMount(*repository, request);
     TellSystemd("STOPPING=1");

@@ -38,6 +38,7 @@ class MigrateCommand : public Command {
     const auto report =
         Migrate(globals.root, *name, to, [&](int64_t done, int64_t total) { progress.Show(done, total); });
     if (!report) return Report(report.error());
+    for (const std::string& what : report->left) (void)PrintOut("left as it was, not used any more: " + what + "\n");
     return Done(PrintOut(std::to_string(report->versions) + " versions copied (" + std::to_string(report->bytes) +
                          " bytes), " + std::to_string(report->rows) + " rows; what was before is still there\n"));
   }
@@ -65,7 +66,7 @@ class DeleteCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     const auto name = RepositoryName::Parse(target_);
-    return name ? Done(DeleteRepository(globals.root, *name)) : Report(name.error());
+    return name ? Done(DeleteRepository(globals.root, *name, globals.places)) : Report(name.error());
   }
 
   std::string target_;

@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "server_hooks.h"
+#include "stagefs/upkeep.h"
 #include "systemd.h"
 
 namespace stagefs {
@@ -24,6 +25,7 @@ class ServeCommand : public Command {
     Root root(globals.root, globals.places);
     const auto server = globals.server->Start(root, settings_);
     if (!server) return Report(server.error());
+    const BackgroundCheck check([&root] { return root.Opened(); });
     TellSystemd("READY=1");
     int signal = 0;
     sigwait(&signals, &signal);

@@ -1,6 +1,8 @@
 // fsck, doctor, gc.
 #include "stagefs/upkeep.h"
 
+#include <cstdio>
+
 #include "progress.h"
 #include "stagefs/text.h"
 #include "target.h"
@@ -9,13 +11,25 @@ namespace stagefs {
 namespace {
 
 class FsckCommand : public Command {
-  void Declare(CommandOptions& options) override { options.AddRepository(&target_); }
+  void Declare(CommandOptions& options) override {
+    options.AddRepository(&target_);
+    options.Add("--rebuild", &rebuild_,
+                "the index is lost or damaged: build it from what can be read of it, and from the versions");
+  }
 
   ExitStatus Run(const GlobalOptions& globals) override {
+    if (rebuild_) return Rebuild(globals);
     return WithRepository(globals, target_, [&](Repository& repository) {
       Progress progress("fsck", "versions");
       const auto report = Fsck(repository, [&](int64_t done) { progress.Show(done); });
       if (!report) return Report(report.error());
+      for (const std::string& text : report->index_damage) (void)PrintOut("index  " + text + "\n");
+      if (!report->index_damage.empty()) {
+        std::fprintf(stderr,
+                     "stagefs: the index is damaged: restore a backup of it, or build one from what can be read:"
+                     " stagefs fsck %s --rebuild\n",
+                     target_.c_str());
+      }
       for (const auto& [what, hashes] :
            {std::pair("missing", &report->missing), std::pair("damaged", &report->damaged),
             std::pair("orphaned", &report->orphaned)}) {
@@ -30,7 +44,18 @@ class FsckCommand : public Command {
     });
   }
 
+  ExitStatus Rebuild(const GlobalOptions& globals) {
+    const auto name = RepositoryName::Parse(target_);
+    if (!name) return Report(name.error());
+    Progress progress("fsck", "versions");
+    const auto lines = RebuildIndex(globals.root, *name, [&](int64_t done) { progress.Show(done); });
+    if (!lines) return Report(lines.error());
+    for (const std::string& line : *lines) (void)PrintOut(line + "\n");
+    return kExitOk;
+  }
+
   std::string target_;
+  bool rebuild_ = false;
 };
 
 class DoctorCommand : public Command {
@@ -64,6 +89,12 @@ class GcCommand : public Command {
     return WithRepository(globals, target_, [&](Repository& repository) {
       const auto report = Gc(repository, keep_days_);
       if (!report) return Report(report.error());
+      if (report->counted_until_ns) {
+        std::fprintf(stderr,
+                     "stagefs: this machine's clock is far ahead of everything in the repository, so days are counted"
+                     " back from %s: set the clock, or run gc again another day\n",
+                     FormatTime(*report->counted_until_ns).c_str());
+      }
       return Done(PrintOut(std::to_string(report->versions) + " versions removed (" + std::to_string(report->bytes) +
                            " bytes), " + std::to_string(report->orphans) + " orphans removed\n"));
     });

@@ -37,6 +37,7 @@ class ToldStore : public VersionStore {
   Status GiveBack(const Sha256& hash, const std::string& path) override { return below_->GiveBack(hash, path); }
   Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override { return below_->Open(hash); }
   Result<Presence> Locate(const Sha256& hash) const override { return below_->Locate(hash); }
+  Result<int64_t> ArrivedNs(const Sha256& hash) const override { return below_->ArrivedNs(hash); }
   Status Remove(const Sha256& hash) override { return below_->Remove(hash); }
   Status List(const std::function<bool(const Sha256&)>& visit) const override { return below_->List(visit); }
   Result<DiskSpace> GetSpace() const override { return below_->GetSpace(); }

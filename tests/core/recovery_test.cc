@@ -41,6 +41,7 @@ class UnsyncedStore : public VersionStore {
     return below_->Open(hash);
   }
   Result<Presence> Locate(const Sha256& hash) const override { return below_->Locate(hash); }
+  Result<int64_t> ArrivedNs(const Sha256& hash) const override { return below_->ArrivedNs(hash); }
   Status Remove(const Sha256& hash) override { return below_->Remove(hash); }
   Status List(const std::function<bool(const Sha256&)>& visit) const override { return below_->List(visit); }
   Result<DiskSpace> GetSpace() const override { return below_->GetSpace(); }

@@ -15,6 +15,9 @@ class VersionQuestions {
   virtual Result<std::optional<VersionInfo>> GetVersion(VersionId id) = 0;
   // In order of SHA-256; std::nullopt starts at the beginning.
   virtual Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) = 0;
+  // The same of the hashes and numbers alone. They may be there yet where other parts of a damaged row are not.
+  virtual Result<std::vector<std::pair<Sha256, VersionId>>> ListVersionIds(const std::optional<Sha256>& after,
+                                                                           size_t limit) = 0;
   // In order of id, from `first` on.
   virtual Result<std::vector<VersionInfo>> ListVersionsFrom(VersionId first, size_t limit) = 0;
   virtual Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) = 0;
@@ -22,6 +25,9 @@ class VersionQuestions {
   virtual Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) = 0;
   // Rows of trees and workspaces that name a version that has no row: always 0, or the index is damaged.
   virtual Result<int64_t> CountDangling() = 0;
+
+  // The newest time that any version or commit has.
+  virtual Result<int64_t> NewestNs() = 0;
 
   // FindVersion() for many. An index that is far away finds them in one round trip.
   virtual Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes);
@@ -37,6 +43,14 @@ class VersionChanges {
   // What was noted by PutUnsyncedEntry() for it is forgotten.
   virtual Status SetSynced(VersionId id) = 0;
   virtual Status EraseVersion(VersionId id) = 0;
+
+  // For removing many unused versions without holding others back. Once the transaction that begins a sweep is
+  // committed, every version that any process comes to name is noted. So what ListUnused() says later can be erased in
+  // small transactions: SweepVersion() erases it, unless it was noted or renewed since. EndSweep() ends the noting.
+  // REQUIRES: one sweep at a time. kUnsupported where Turn::Everything() holds nobody back for long.
+  virtual Status BeginSweep() { return Error(ErrorCode::kUnsupported, "this index has no sweeps"); }
+  virtual Result<bool> SweepVersion(VersionId /*id*/, int64_t /*before_ns*/) { return false; }
+  virtual Status EndSweep() { return {}; }
 };
 
 }  // namespace stagefs

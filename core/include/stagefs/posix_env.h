@@ -82,6 +82,8 @@ Result<DiskSpace> SpaceOf(const std::string& folder);
 
 int64_t NowNs();
 int64_t ToNs(const timespec& time);
+// Nanoseconds since this boot, whatever the clock is set to.
+int64_t SinceBootNs();
 
 // 32 random lower-case hex digits.
 std::string RandomHex();

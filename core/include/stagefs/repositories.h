@@ -11,14 +11,15 @@
 namespace stagefs {
 
 // Makes a repository in `places`. One that another machine made there is the same repository from then on.
-// kExists if this root knows it already.
+// kExists if this root knows it already; kCorrupt if it holds versions whose index is gone. What fails leaves nothing.
 Status CreateRepository(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places = {});
 Result<std::vector<RepositoryName>> ListRepositories(const std::string& root);
-// With all that is in it, wherever that is. kBusy while it is mounted.
-Status DeleteRepository(const std::string& root, const RepositoryName& name);
+// With all that is in it, wherever that is. kBusy while it is mounted; kConflict where it is not in `places`.
+Status DeleteRepository(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places = {});
 
-// Opens it and recovers what a crash left. One that this root does not know is looked for in `places`.
-// Errors: kNotFound; kUnsupported if a newer stagefs made it; kReadOnly; kCorrupt; kIo.
+// Opens it and recovers what a crash left. One that this root does not know is looked for in `places`; one that it
+// knows must be in those that are named. Errors: kNotFound; kConflict; kUnsupported if a newer stagefs made it;
+// kReadOnly; kCorrupt; kIo.
 Result<std::unique_ptr<Repository>> OpenRepository(const std::string& root, const RepositoryName& name,
                                                    const RepositoryPlaces& places = {});
 // The same of any index and store, as tests want it; `folder` holds incoming/ and recovered/. `versions_mark`: what the

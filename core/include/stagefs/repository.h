@@ -28,6 +28,9 @@ struct RepositoryName {
   std::string ToString() const { return space + '/' + name; }
 };
 
+// In the repository's folder, once a disk failed.
+constexpr char kDiskErrorFile[] = "/disk-error";
+
 // Files of one Adopt() where there are many: each group is synced at once.
 constexpr size_t kGroupFilesMax = 1024;
 
@@ -71,14 +74,24 @@ class Repository {
 
   // Errors: kInvalidArgument for a malformed hash, kNotFound ("no such version") naming it.
   Result<VersionInfo> FindVersion(std::string_view hash);
+  // The same for whoever would store the content again: kNotFound also where its bytes are known to be gone or wrong.
+  Result<VersionInfo> FindStored(std::string_view hash);
   // kStale if it is gone.
   Result<VersionInfo> GetVersion(VersionId id);
-  // Errors: kCorrupt if the bytes are gone, which nothing but damage can do to a version that a row names.
+  // Errors: kCorrupt if the bytes are gone or wrong, which nothing but damage can do to a version that a row names.
   Result<std::unique_ptr<VersionReader>> OpenVersion(const VersionInfo& version) const;
   // Brings the bytes to this machine where they are elsewhere, so that opening them waits for nobody.
   Status PrefetchVersion(const VersionInfo& version) const;
   // OpenVersion() by number; kStale if it is gone. An index that is far away is not asked for each.
   Result<std::unique_ptr<VersionReader>> OpenVersion(VersionId id);
+
+  // A turn in which bytes that no row names may leave the store. kStale once the index moved: what is stored since then
+  // has its rows elsewhere.
+  Result<std::unique_ptr<IndexTransaction>> BeginRemoval();
+  // A disk could not be read or written: all that is on it is looked at again soon.
+  void NoteDiskError() const;
+  // For times that are compared with those of others who use the index: its clock where machines share it.
+  int64_t ClockNs() const;
 
   // Syncs everything acknowledged so far, bytes first.
   Status SyncAll();
@@ -101,7 +114,16 @@ class Repository {
   Repository(std::string folder, RepositoryName name);
   Status ClaimIncoming();
   Status SyncBytes(const std::vector<VersionInfo>& versions);
-  Result<Sha256> HashOf(VersionId id);
+  // What is asked of a version's row to open its bytes.
+  struct Known {
+    Sha256 hash;
+    uint64_t size_bytes = 0;
+    int64_t stored_ns = 0;
+    static Known Of(const VersionInfo& version) {
+      return {version.content.sha256, version.size_bytes, version.stored_ns};
+    }
+  };
+  Result<Known> KnownOf(VersionId id);
   void NoteHashes(const std::vector<VersionInfo>& versions);
   // kConflict where they were moved since this was opened.
   Status CheckVersionsAreHere(IndexReader& index) const;
@@ -119,10 +141,11 @@ class Repository {
   std::unique_ptr<VersionStore> versions_;
   std::string versions_mark_;  // What an index that says where they are says of these.
   RecoveryReport recovery_;
+  int64_t clock_ahead_ns_ = 0;  // Of a shared index's clock before the time since this boot.
   // Synchronize themselves.
   std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
   std::unique_ptr<Listeners> listeners_;
-  Guarded<std::unordered_map<VersionId, Sha256>> hashes_;  // Some of an index that is far away.
+  Guarded<std::unordered_map<VersionId, Known>> hashes_;  // Some of an index that is far away.
   std::unique_ptr<Flusher> flusher_;
 };
 

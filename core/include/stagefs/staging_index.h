@@ -94,6 +94,9 @@ class StagingIndex {
   virtual bool IsShared() const = 0;
   // What whoever runs it should change, a sentence each.
   virtual Result<std::vector<std::string>> Advice() { return std::vector<std::string>(); }
+  // What is wrong with the index's own pages, a sentence each; whole: none. Reads all of it, and holds nobody back.
+  // A database that has checks of its own, for whoever runs it, is not asked.
+  virtual Result<std::vector<std::string>> CheckIntegrity() { return std::vector<std::string>(); }
   // Removes the whole index, which nobody uses any more. REQUIRES: it is only destroyed afterwards.
   virtual Status Erase() = 0;
 };
@@ -110,7 +113,7 @@ struct IndexPlace {
 
 // The index at `place`, by the scheme of its URL.
 //
-// - None: the embedded default, SQLite in WAL mode at `path`, which is made where it is missing, always.
+// - None: the embedded default, SQLite in WAL mode at `path`. An empty file is none: kCorrupt, unless it shall be made.
 // - postgresql:// or postgres://: PostgreSQL, for teams that outgrow one machine. The URL is what libpq takes
 //   (postgresql://HOST/DATABASE?sslmode=verify-full); libpq's environment and files say the rest, such as passwords. A
 //   commit is flushed before it is answered, whatever its Durability.

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,20 +22,53 @@ struct FsckReport {
   std::vector<Sha256> damaged;   // Bytes that do not hash to their name.
   std::vector<Sha256> orphaned;  // Bytes without a row: harmless, gc removes them.
   int64_t entries_without_version = 0;
-  bool Clean() const { return missing.empty() && damaged.empty() && entries_without_version == 0; }
+  std::vector<std::string> index_damage;  // Of the index's own pages, a sentence each.
+  bool Clean() const {
+    return missing.empty() && damaged.empty() && entries_without_version == 0 && index_damage.empty();
+  }
 };
 
 struct GcReport {
   int64_t versions = 0, orphans = 0;
   uint64_t bytes = 0;
+  // Where this machine's clock is later than can be believed: days were counted back from here.
+  std::optional<int64_t> counted_until_ns;
 };
 
-// Reads every version and compares it with its hash.
+// Reads the index's pages and every version, and compares that with its hash. What is found wrong fails to be opened
+// from then on. Holds nobody back.
 Result<FsckReport> Fsck(Repository& repository, const std::function<void(int64_t done)>& progress);
-// Moves damaged bytes out of the store, to damaged/: storing the same content again heals it.
-Status SetAside(Repository& repository, const std::vector<Sha256>& damaged);
-// Removes versions that nothing names and nobody put, found or unstaged in the last `keep_days`.
+// Moves bytes that Fsck() found to be damaged out of the store, to damaged/, unless they were replaced meanwhile.
+// Returns how many. Storing the same content again heals it, with or without this.
+Result<int64_t> SetAside(Repository& repository, const std::vector<Sha256>& damaged);
+// Removes versions that nothing names and nobody put, found or unstaged in the last `keep_days`, and bytes without a
+// row that are as old. Two at once: the second waits. kStale where the repository moved meanwhile.
 Result<GcReport> Gc(Repository& repository, int64_t keep_days);
+
+// Where the index below the root is gone, empty or damaged: builds another from the rows of it that can be read, and
+// from the versions, each of which is hashed where it has no row. Returns what was saved and what was not, a line each.
+// The old one stays, as stagefs.db.damaged-TIME. Errors: kExists where nothing is wrong; kBusy while any process has the
+// repository open; kUnsupported for an index elsewhere, which its database looks after; kNotFound.
+Result<std::vector<std::string>> RebuildIndex(const std::string& root, const RepositoryName& name,
+                                              const std::function<void(int64_t done)>& progress);
+
+// Hashes versions that are on this machine's disks while the process lives, so slowly that nobody notices, one process at
+// a time for each repository. What is found wrong fails to be opened from then on. A pass goes on where the last process
+// stopped; the next begins a month later, or at once where a disk failed meanwhile (Repository::NoteDiskError()).
+class BackgroundCheck {
+ public:
+  // Of what `opened` says, each time anew.
+  explicit BackgroundCheck(std::function<std::vector<std::shared_ptr<Repository>>()> opened);
+  ~BackgroundCheck();
+  BackgroundCheck(const BackgroundCheck&) = delete;
+  BackgroundCheck& operator=(const BackgroundCheck&) = delete;
+
+ private:
+  struct State;
+  const std::unique_ptr<State> state_;
+};
+// A few of the versions that come next in the pass: how many bytes were read, std::nullopt where there is nothing to do.
+std::optional<uint64_t> CheckSomeVersions(Repository& repository);
 
 // One thing that Diagnose() looked at, in a sentence that says what to do where it is not good.
 struct Finding {

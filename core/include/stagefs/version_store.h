@@ -31,8 +31,9 @@ class VersionStore : public VersionSource {
   // stored); kNoSpace; kReadOnly; kIo. `source` is read to its end and need only live until the call returns.
   virtual Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) = 0;
 
-  // Brings the bytes of a file that Take() will take to a store that is elsewhere: Take() is called inside
-  // transactions, which others wait for. Does not count as stored; whoever never takes it leaves it to gc.
+  // Before Take(), which is called inside transactions, which others wait for: brings the bytes of the file to a store
+  // that is elsewhere, or compares them with those that are there by that name. Where they differ, Locate() finds the
+  // version nowhere until Take() replaced it. Does not count as stored; whoever never takes it leaves it to gc.
   virtual Status Send(const Sha256& /*hash*/, const std::string& /*path*/) { return {}; }
 
   // Takes the file `path`, whose bytes hash to `hash`, into the store, by moving it where that is possible.
@@ -50,6 +51,19 @@ class VersionStore : public VersionSource {
   // Makes versions that were taken survive power loss. kNotFound if one is missing.
   virtual Status Sync(const std::vector<Sha256>& hashes) = 0;
 
+  // Opens a version that is `size_bytes` long and came at `stored_ns`, for whoever wants its content. Damage that is
+  // cheap to see is seen: another size, what NoteHealth() said, and where something wrote to a file since it came, its
+  // hash, once. What the disk changed without a trace is not: fsck sees that. Errors: those of Open().
+  virtual Result<std::unique_ptr<VersionReader>> OpenWhole(const Sha256& hash, uint64_t size_bytes,
+                                                           int64_t stored_ns) const;
+
+  // Whether the bytes `checked` were hashed from are those of the version. What is not fails to OpenWhole() from then
+  // on, also after a crash, and Locate() finds it nowhere, until the content is taken again.
+  virtual Status NoteHealth(const Sha256& /*hash*/, const VersionReader& /*checked*/, bool /*good*/) { return {}; }
+
+  // When the bytes last came to be as and where they are, by the clock of whoever keeps them. kNotFound.
+  virtual Result<int64_t> ArrivedNs(const Sha256& hash) const = 0;
+
   // Opens the store's own bytes, whatever they are, where Open() may answer with a copy that was checked.
   virtual Result<std::unique_ptr<VersionReader>> OpenToCheck(const Sha256& hash) const { return Open(hash); }
 
@@ -65,6 +79,9 @@ class VersionStore : public VersionSource {
   // Of the place where versions lie, for statfs.
   virtual Result<DiskSpace> GetSpace() const = 0;
 };
+
+// What is said of bytes that are not those of the version they are named by.
+Error DamagedVersion(const Sha256& hash);
 
 // The embedded default: FOLDER/ab/cdef…, read-only files named by SHA-256. `incoming` is a folder on the same
 // file system for files on their way in.

@@ -1,6 +1,7 @@
 #include "sqlite_staging_index.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <mutex>
@@ -68,6 +69,10 @@ class SqliteTransaction : public SqlTransaction<SqliteConnection> {
 
   Status Commit() override;
 
+  Status BeginSweep() override;
+  Result<bool> SweepVersion(VersionId id, int64_t before_ns) override;
+  Status EndSweep() override;
+
  protected:
   SqliteConnection& connection() override { return connection_; }
 
@@ -129,6 +134,7 @@ class SqliteStagingIndex : public StagingIndex {
   Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
 
   bool IsShared() const override { return false; }
+  Result<std::vector<std::string>> CheckIntegrity() override;
   Status Erase() override { return {}; }  // It goes with the repository's folder.
 
   void TakeBack(std::unique_ptr<SqliteConnection> connection) {
@@ -163,6 +169,70 @@ Status SqliteTransaction::Commit() {
   return {};
 }
 
+// Every column that names a version. What gc must not remove is in one of them.
+struct NamingColumn {
+  const char *table, *column;
+};
+constexpr NamingColumn kNamingColumns[] = {{"tree_entry", "version"},     {"staged_entry", "version"},
+                                           {"unsynced_entry", "version"}, {"unsynced_entry", "old"},
+                                           {"working_copy", "base_version"}, {"inbox_file", "version"},
+                                           {"workspace", "report"}};
+
+// Triggers are the schema's: they hold for every process, and for an older stagefs.
+Status SqliteTransaction::BeginSweep() {
+  // What an earlier one left that was killed.
+  std::string sql = "CREATE TABLE IF NOT EXISTS sweep_named (version INTEGER PRIMARY KEY) STRICT;"
+                    "DELETE FROM sweep_named;";
+  for (const auto& [table, column] : kNamingColumns) {
+    for (const std::string event : {"INSERT", "UPDATE"}) {
+      const std::string name = std::string("sweep_") + table + '_' + column + '_' + event;
+      const std::string named = std::string("NEW.") + column;
+      sql += "CREATE TRIGGER IF NOT EXISTS " + name + " AFTER " + event + (event == "UPDATE" ? " OF " : "") +
+             (event == "UPDATE" ? column : "") + " ON " + table + " WHEN " + named +
+             " IS NOT NULL BEGIN INSERT INTO sweep_named (version) SELECT " + named +
+             " WHERE NOT EXISTS (SELECT 1 FROM sweep_named WHERE version = " + named + "); END;";
+    }
+  }
+  return connection_.Execute(sql);
+}
+
+Result<bool> SqliteTransaction::SweepVersion(VersionId id, int64_t before_ns) {
+  STAGEFS_ASSIGN_OR_RETURN(auto erase,
+                           connection_.Prepare("DELETE FROM version WHERE id = ?1 AND renewed_ns < ?2 AND synced = 1"
+                                               " AND NOT EXISTS (SELECT 1 FROM sweep_named WHERE version = ?1)"));
+  erase.BindInt(1, id).BindInt(2, before_ns);
+  STAGEFS_RETURN_IF_ERROR(erase.Step().WithoutValue());
+  return connection_.changes() > 0;
+}
+
+Status SqliteTransaction::EndSweep() {
+  std::string sql;
+  for (const auto& [table, column] : kNamingColumns) {
+    for (const char* event : {"INSERT", "UPDATE"}) {
+      sql += std::string("DROP TRIGGER IF EXISTS sweep_") + table + '_' + column + '_' + event + ';';
+    }
+  }
+  return connection_.Execute(sql + "DROP TABLE IF EXISTS sweep_named");
+}
+
+Result<std::vector<std::string>> SqliteStagingIndex::CheckIntegrity() {
+  constexpr size_t kComplaintsMax = 20;
+  STAGEFS_ASSIGN_OR_RETURN(const auto connection,
+                           SqliteConnection::Open(path_, {.read_only = true, .cache_kib = kReaderCacheKib}));
+  std::vector<std::string> complaints;
+  auto check = connection->Prepare("PRAGMA integrity_check(20)");
+  for (bool more = true; check && more && complaints.size() < kComplaintsMax;) {
+    const auto row = check->Step();
+    more = row && *row;
+    if (!row && row.error().code() != ErrorCode::kCorrupt) return row.error();
+    if (!row) complaints.push_back(row.error().message());
+    if (more && check->Text(0) != "ok") complaints.emplace_back(check->Text(0));
+  }
+  if (!check && check.error().code() != ErrorCode::kCorrupt) return check.error();
+  if (!check) complaints.push_back(check.error().message());
+  return complaints;
+}
+
 Result<int64_t> Pragma(SqliteConnection& connection, const char* sql) {
   STAGEFS_ASSIGN_OR_RETURN(auto query, connection.Prepare(sql));
   STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
@@ -179,14 +249,20 @@ Status Upgrade(SqliteConnection& connection, int version) {
   return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
 }
 
+Error EmptyIndex(const std::string& path) {
+  return Error(ErrorCode::kCorrupt, path + " is empty: it is no index any more");
+}
+
 // Two processes may create the same index at once: the lock decides who lays out the tables.
-Status LayOut(SqliteConnection& connection, const std::string& path) {
+Status LayOut(SqliteConnection& connection, const std::string& path, WhereMissing missing) {
   STAGEFS_RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t application, Pragma(connection, "PRAGMA application_id"));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t version, Pragma(connection, "PRAGMA user_version"));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t tables, Pragma(connection, "SELECT count(*) FROM sqlite_master"));
   Status status;
-  if (application == 0 && version == 0 && tables == 0) {
+  if (application == 0 && version == 0 && tables == 0 && missing == WhereMissing::kRefuse) {
+    status = EmptyIndex(path);
+  } else if (application == 0 && version == 0 && tables == 0) {
     status = connection.Execute(LayOutSql(kDialect));
     if (status) {
       status = connection.Execute("PRAGMA application_id = " + std::to_string(kApplicationId) +
@@ -209,14 +285,17 @@ Status LayOut(SqliteConnection& connection, const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path) {
+Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path, WhereMissing missing) {
+  struct stat info {};
+  if (missing == WhereMissing::kRefuse && stat(path.c_str(), &info) != 0) return ErrnoError("open " + path);
+  if (missing == WhereMissing::kRefuse && info.st_size == 0) return EmptyIndex(path);
   // SQLite would let everybody read it, as far as the umask does; its other files get the same mode. One that is there
   // is not opened: closing the descriptor would release the locks that this process has on it.
   const auto made = OpenFd(path, O_RDWR | O_CREAT | O_EXCL);
   if (!made && made.error().code() != ErrorCode::kExists) return made.error();
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
                            SqliteConnection::Open(path, {.read_only = false, .cache_kib = kWriterCacheKib}));
-  STAGEFS_RETURN_IF_ERROR(LayOut(*writer, path));
+  STAGEFS_RETURN_IF_ERROR(LayOut(*writer, path, missing));
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> watcher,
                            SqliteConnection::Open(path, {.read_only = true, .cache_kib = kReaderCacheKib}));
   // Closing this descriptor releases no lock: SQLite keeps its locks on the database and the -shm file.

@@ -6,6 +6,7 @@
 namespace stagefs {
 
 // As OpenStagingIndex() without a URL.
-Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path);
+Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path,
+                                                             WhereMissing missing = WhereMissing::kMake);
 
 }  // namespace stagefs

@@ -285,6 +285,20 @@ Result<std::optional<uint64_t>> S3Client::Head(const std::string& key) {
   return std::optional<uint64_t>(size);
 }
 
+Result<int64_t> S3Client::StoredNs(const std::string& key) {
+  Request request;
+  request.method = "HEAD";
+  request.key = KeyOf(key);
+  STAGEFS_ASSIGN_OR_RETURN(ClientResponse response, Send(request));
+  if (response.status == 404) return Error(ErrorCode::kNotFound, "no object " + key);
+  if (response.status != 200) return ErrorOf(response, "HEAD " + key);
+  std::tm parts{};
+  if (strptime(response.headers["last-modified"].c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr) {
+    return Error(ErrorCode::kIo, "versions: S3 does not say when " + key + " was stored");
+  }
+  return timegm(&parts) * 1'000'000'000LL;
+}
+
 // An empty object has no range: it is answered whole, or with 416.
 Result<uint64_t> S3Client::GetRange(const std::string& key, int fd, uint64_t offset, uint64_t size_bytes,
                                     uint64_t* total) {

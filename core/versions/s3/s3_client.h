@@ -32,6 +32,8 @@ class S3Client {
   Status Put(const std::string& key, int fd, uint64_t size_bytes, const Sha256& sha256);
   // The object's size; std::nullopt if there is none.
   Result<std::optional<uint64_t>> Head(const std::string& key);
+  // When it was stored, by the server's clock. kNotFound.
+  Result<int64_t> StoredNs(const std::string& key);
   // Writes the whole object to `fd`: in ranges, several at a time, where it is large. Returns its size. kNotFound.
   Result<uint64_t> Get(const std::string& key, int fd);
   // Also if there is none.

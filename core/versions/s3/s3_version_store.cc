@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 
+#include <set>
+
 #include "s3_version_source.h"
+#include "stagefs/guarded.h"
 #include "versions/cached_version_source.h"
 #include "versions/version_file.h"
 
@@ -26,9 +29,11 @@ class S3VersionStore : public VersionStore {
     STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
     STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
     STAGEFS_ASSIGN_OR_RETURN(const auto there, s3_->Head(KeyOf(hash)));
-    if (there == size_bytes) return {};
+    if (there == size_bytes && !wrong_.Lock()->contains(hash)) return {};
     if (there) STAGEFS_RETURN_IF_ERROR(s3_->Delete(KeyOf(hash)));  // Not its bytes.
-    return s3_->Put(KeyOf(hash), fd.get(), size_bytes, hash);
+    STAGEFS_RETURN_IF_ERROR(s3_->Put(KeyOf(hash), fd.get(), size_bytes, hash));
+    wrong_.Lock()->erase(hash);
+    return {};
   }
 
   // Sent before; asked for again inside the caller's transaction, in which gc removes nothing.
@@ -56,7 +61,31 @@ class S3VersionStore : public VersionStore {
     return {};
   }
 
-  Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override { return source_.Open(hash); }
+  Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
+    auto opened = source_.Open(hash);
+    if (!opened && opened.error().code() == ErrorCode::kCorrupt) wrong_.Lock()->insert(hash);
+    return opened;
+  }
+
+  Result<std::unique_ptr<VersionReader>> OpenWhole(const Sha256& hash, uint64_t size_bytes,
+                                                   int64_t /*stored_ns*/) const override {
+    STAGEFS_ASSIGN_OR_RETURN(auto reader, Open(hash));
+    if (reader->size_bytes() == size_bytes) return reader;
+    source_.Drop(hash);  // A copy that became wrong on this machine's disk.
+    STAGEFS_ASSIGN_OR_RETURN(reader, Open(hash));
+    if (reader->size_bytes() != size_bytes) return DamagedVersion(hash);
+    return reader;
+  }
+
+  // What is fetched is hashed each time, so nobody else needs to be told; Send() replaces it.
+  Status NoteHealth(const Sha256& hash, const VersionReader&, bool good) override {
+    if (good) wrong_.Lock()->erase(hash);
+    else wrong_.Lock()->insert(hash);
+    return {};
+  }
+
+  Result<int64_t> ArrivedNs(const Sha256& hash) const override { return s3_->StoredNs(KeyOf(hash)); }
+
   Result<std::unique_ptr<VersionReader>> OpenToCheck(const Sha256& hash) const override {
     return source_.below().Open(hash);
   }
@@ -65,6 +94,7 @@ class S3VersionStore : public VersionStore {
   bool IsElsewhere() const override { return source_.IsElsewhere(); }
 
   Result<Presence> Locate(const Sha256& hash) const override {
+    if (wrong_.Lock()->contains(hash)) return Presence::kNowhere;
     STAGEFS_ASSIGN_OR_RETURN(const Presence presence, source_.below().Locate(hash));
     return presence == Presence::kElsewhere && source_.Keeps(hash) ? Presence::kHere : presence;
   }
@@ -99,7 +129,8 @@ class S3VersionStore : public VersionStore {
   static std::string KeyOf(const Sha256& hash) { return S3VersionSource::KeyOf(hash); }
 
   const std::unique_ptr<S3Client> s3_;
-  CachedVersionSource source_;
+  mutable CachedVersionSource source_;  // A read may drop a copy.
+  mutable Guarded<std::set<Sha256>> wrong_;  // Objects that have other bytes than they should, until Send().
 };
 
 }  // namespace

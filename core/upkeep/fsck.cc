@@ -1,0 +1,117 @@
+// fsck: the index's pages, and every version's bytes against its hash.
+#include "stagefs/parallel.h"
+#include "stagefs/posix_env.h"
+#include "stagefs/upkeep.h"
+#include "stagefs/version_store.h"
+#include "version_health.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kPage = 1000;
+
+// What gc removes between a look at the index and one at the bytes is not missing: its row is gone as well by then.
+Result<bool> IsNamed(Repository& repository, const Sha256& hash) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto row, reader->FindVersion(HashRef(hash)));
+  return row.has_value();
+}
+
+Status CheckPage(Repository& repository, const std::vector<VersionInfo>& page, FsckReport* report,
+                 const std::function<void(int64_t)>& progress) {
+  std::vector<Health> health(page.size());
+  Guarded<int64_t> checked(report->checked);
+  STAGEFS_RETURN_IF_ERROR(
+      InParallel(page.size(), repository.versions().IsElsewhere() ? kRequestsAtOnce : 1, [&](uint64_t i) -> Status {
+        STAGEFS_ASSIGN_OR_RETURN(health[i], CheckVersion(repository.versions(), page[i]));
+        auto done = checked.Lock();
+        ++*done;
+        if (progress) progress(*done);
+        return {};
+      }));
+  report->checked = *checked.Lock();
+  for (size_t i = 0; i < page.size(); ++i) {
+    if (health[i] == Health::kGood) continue;
+    const Sha256& hash = page[i].content.sha256;
+    STAGEFS_ASSIGN_OR_RETURN(const bool is_named, IsNamed(repository, hash));
+    if (!is_named) continue;
+    (health[i] == Health::kMissing ? report->missing : report->damaged).push_back(hash);
+  }
+  return {};
+}
+
+Status CheckVersions(Repository& repository, FsckReport* report, const std::function<void(int64_t)>& progress) {
+  for (std::optional<Sha256> after;;) {
+    STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, reader->ListVersions(after, kPage));
+    reader.reset();
+    if (page.empty()) break;
+    STAGEFS_RETURN_IF_ERROR(CheckPage(repository, page, report, progress));
+    after = page.back().content.sha256;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(report->entries_without_version, reader->CountDangling());
+  Status trouble;
+  STAGEFS_RETURN_IF_ERROR(repository.versions().List([&](const Sha256& hash) {
+    const auto known = reader->FindVersion(HashRef(hash));
+    if (!known) trouble = known.error();
+    else if (!*known) report->orphaned.push_back(hash);
+    return trouble.has_value();
+  }));
+  return trouble;
+}
+
+}  // namespace
+
+Result<Health> CheckVersion(VersionStore& store, const VersionInfo& version) {
+  const auto reader = store.OpenToCheck(version.content.sha256);
+  if (!reader) {
+    if (reader.error().code() == ErrorCode::kNotFound) return Health::kMissing;
+    return reader.error();
+  }
+  ContentHasher hasher;
+  std::vector<char> buffer(256 << 10);
+  uint64_t offset = 0;
+  for (;;) {
+    const auto got = (*reader)->ReadAt(buffer.data(), buffer.size(), offset);
+    // Nobody can read it now. The disk may be able to later, so it gets no mark.
+    if (!got) return Health::kDamaged;
+    hasher.Update(buffer.data(), *got);
+    offset += *got;
+    if (*got < buffer.size()) break;
+  }
+  const bool good = hasher.Finish() == version.content;
+  (void)store.NoteHealth(version.content.sha256, **reader, good);
+  return good ? Health::kGood : Health::kDamaged;
+}
+
+Result<FsckReport> Fsck(Repository& repository, const std::function<void(int64_t)>& progress) {
+  FsckReport report;
+  STAGEFS_ASSIGN_OR_RETURN(report.index_damage, repository.index().CheckIntegrity());
+  const Status checked = CheckVersions(repository, &report, progress);
+  if (!checked && checked.error().code() != ErrorCode::kCorrupt) return checked.error();
+  if (!checked) report.index_damage.push_back(checked.error().message());
+  // Other machines do not see this one's mark.
+  if (repository.versions().IsElsewhere()) {
+    STAGEFS_RETURN_IF_ERROR(SetAside(repository, report.damaged).WithoutValue());
+  }
+  return report;
+}
+
+Result<int64_t> SetAside(Repository& repository, const std::vector<Sha256>& damaged) {
+  const std::string folder = repository.folder() + "/damaged";
+  if (!damaged.empty()) STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
+  int64_t moved = 0;
+  for (const Sha256& hash : damaged) {
+    // In a turn, so that nobody stores the same content meanwhile; who did already has made it good.
+    STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
+    STAGEFS_ASSIGN_OR_RETURN(const Presence there, repository.versions().Locate(hash));
+    if (there != Presence::kNowhere) continue;
+    const Status aside = repository.versions().GiveBack(hash, folder + '/' + ToHex(hash));
+    if (!aside && aside.error().code() != ErrorCode::kNotFound) return aside.error();
+    if (aside) ++moved;
+  }
+  return moved;
+}
+
+}  // namespace stagefs

@@ -1,0 +1,14 @@
+// One version's bytes against its hash.
+#pragma once
+
+#include "stagefs/staging_index.h"
+#include "stagefs/version_store.h"
+
+namespace stagefs {
+
+enum class Health { kGood, kMissing, kDamaged };
+
+// Reads all of it, and tells the store what came out. An Error: it cannot be said now.
+Result<Health> CheckVersion(VersionStore& store, const VersionInfo& version);
+
+}  // namespace stagefs
