@@ -230,10 +230,14 @@ Result<VersionInfo> Repository::FindVersion(std::string_view hash) {
 Result<VersionInfo> Repository::FindStored(std::string_view hash) {
   STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, FindVersion(hash));
   STAGEFS_ASSIGN_OR_RETURN(const Presence there, versions_->Locate(version.content.sha256));
-  if (there == Presence::kNowhere) return Error(ErrorCode::kNotFound, "version " + std::string(hash) + ": no such version");
+  if (there == Presence::kNowhere) {
+    return Error(ErrorCode::kNotFound, "version " + std::string(hash) + ": no such version");
+  }
   if (there == Presence::kElsewhere || versions_->IsElsewhere()) return version;
   const auto bytes = OpenVersion(version);
-  if (!bytes && bytes.error().code() == ErrorCode::kCorrupt) return Error(ErrorCode::kNotFound, bytes.error().message());
+  if (!bytes && bytes.error().code() == ErrorCode::kCorrupt) {
+    return Error(ErrorCode::kNotFound, bytes.error().message());
+  }
   if (!bytes) return bytes.error();
   return version;
 }

@@ -57,18 +57,12 @@ bool IsTrouble(const Error& error) {
 // What became of the paths of a batch so far, by 62 bits of their hashes: 8 bytes for each of the first 4,194,304.
 class Outcomes {
  public:
-  std::optional<StageOutcome> Find(const std::string& path) const {
-    if (slots_.empty()) return std::nullopt;
-    const uint64_t key = KeyOf(path);
-    for (size_t at = SlotOf(key); slots_[at] != 0; at = (at + 1) % slots_.size()) {
-      if (slots_[at] >> 2 == key >> 2) return static_cast<StageOutcome>(slots_[at] & 3);
-    }
-    return std::nullopt;
-  }
-  void Put(const std::string& path, StageOutcome outcome) {
-    if (used_ >= kPathsMax) return;
+  // What became of an earlier entry for `path`, if there was one.
+  std::optional<StageOutcome> Exchange(const std::string& path, StageOutcome outcome) {
+    if (used_ >= kPathsMax) return std::nullopt;
     if (2 * (used_ + 1) > slots_.size()) Grow();
-    PutKey((KeyOf(path) & ~uint64_t{3}) | static_cast<uint64_t>(outcome));
+    const uint64_t before = PutKey((KeyOf(path) & ~uint64_t{3}) | static_cast<uint64_t>(outcome));
+    return before == 0 ? std::nullopt : std::optional(static_cast<StageOutcome>(before & 3));
   }
 
  private:
@@ -77,13 +71,14 @@ class Outcomes {
 
   // Never 0, which is an empty slot.
   static uint64_t KeyOf(const std::string& path) { return std::hash<std::string>()(path) | 4; }
-  void PutKey(uint64_t key) {
-    size_t at = SlotOf(key);
-    while (slots_[at] != 0 && slots_[at] >> 2 != key >> 2) at = (at + 1) % slots_.size();
+  // Returns what was in its slot.
+  uint64_t PutKey(uint64_t key) {
+    const size_t mask = slots_.size() - 1;  // A power of two.
+    size_t at = (key >> 2) & mask;
+    while (slots_[at] != 0 && slots_[at] >> 2 != key >> 2) at = (at + 1) & mask;
     used_ += slots_[at] == 0;
-    slots_[at] = key;
+    return std::exchange(slots_[at], key);
   }
-  size_t SlotOf(uint64_t key) const { return (key >> 2) % slots_.size(); }
   void Grow() {
     std::vector<uint64_t> before(std::max(kSlotsMin, 2 * slots_.size()));
     std::swap(before, slots_);
@@ -282,7 +277,15 @@ class Batch {
     }
   }
 
-  Result<RepoPath> PathOf(const ManifestOptions& options, std::string path) const {
+  Result<RepoPath> PathOf(const ManifestOptions& options, const std::string& written) const {
+    const bool as_written = !options.backslash && options.strip_prefix.empty();
+    STAGEFS_ASSIGN_OR_RETURN(const std::string changed, as_written ? Result<std::string>("") : Respelt(options, written));
+    STAGEFS_ASSIGN_OR_RETURN(RepoPath below, RepoPath::Parse(as_written ? written : changed));
+    if (request_.directory.is_root()) return below;
+    return request_.directory.Join(below);
+  }
+
+  static Result<std::string> Respelt(const ManifestOptions& options, std::string path) {
     if (options.backslash) std::replace(path.begin(), path.end(), '\\', '/');
     if (!options.strip_prefix.empty()) {
       if (!path.starts_with(options.strip_prefix)) {
@@ -292,8 +295,7 @@ class Batch {
       path.erase(0, options.strip_prefix.size());
       path.erase(0, path.find_first_not_of('/'));
     }
-    STAGEFS_ASSIGN_OR_RETURN(const RepoPath below, RepoPath::Parse(path));
-    return request_.directory.Join(below);
+    return path;
   }
 
   Status StageRun(Run* run) {
@@ -311,11 +313,10 @@ class Batch {
         continue;
       }
       const std::string& path = waiting.key();
-      if (const auto before = outcomes_.Find(path)) {
+      if (const auto before = outcomes_.Exchange(path, *staged)) {
         --*CountOf(*before);
         STAGEFS_RETURN_IF_ERROR(report_.replaced.Append({"", path, "a later entry names the same path"}));
       }
-      outcomes_.Put(path, *staged);
       ++*CountOf(*staged);
     }
     std::sort(refused.begin(), refused.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

@@ -32,12 +32,12 @@ uint64_t BytesPerSecond() {
 
 // How far the pass is, in the file `checked`: HASH BEGUN-NS, or "- BEGUN-NS" between two passes. The file is no promise:
 // without it the pass begins anew.
-struct Progress {
+struct CheckProgress {
   std::string after;  // Empty: at the beginning. "-": done.
   int64_t begun_ns = 0;
 
-  static Progress Read(const std::string& path) {
-    Progress progress;
+  static CheckProgress Read(const std::string& path) {
+    CheckProgress progress;
     const auto text = ReadWholeFile(path);
     if (text) std::istringstream(*text) >> progress.after >> progress.begun_ns;
     return progress;
@@ -56,7 +56,7 @@ std::optional<uint64_t> CheckSomeVersions(Repository& repository) {
   const std::string path = repository.folder() + "/checked";
   const auto lock = OpenFd(path + ".lock", O_RDWR | O_CREAT);
   if (!lock || flock(lock->get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
-  Progress progress = Progress::Read(path);
+  CheckProgress progress = CheckProgress::Read(path);
   const bool again = unlink((repository.folder() + kDiskErrorFile).c_str()) == 0;
   if (progress.after == "-" && !again && std::abs(NowNs() - progress.begun_ns) < kPassEachNs) return std::nullopt;
   const auto after = HashRef::Parse("sha256:" + progress.after);

@@ -263,8 +263,9 @@ TEST_CASE("Batch: a prefix comes off, and backslashes separate where asked", "[c
   ManifestOptions options;
   options.strip_prefix = "C:/data";
   options.backslash = true;
-  const auto report = scene.StageManifest(a + "  C:\\data\\d\\x\n" + a + "  D:\\y\n", "", options);
-  CHECK(report.refused.size() == 1);
+  const auto report =
+      scene.StageManifest(a + "  C:\\data\\d\\x\n" + a + "  D:\\y\n" + a + "  C:\\data\n", "", options);
+  CHECK(report.refused.size() == 2);
   CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"d/x", "a"}});
 }
 

@@ -77,6 +77,19 @@ class MemoryQuestions : public Interface {
   Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) override {
     return Where(now().versions, [](const auto& version) { return !version.synced; }, limit);
   }
+  Result<std::vector<std::pair<Sha256, VersionId>>> ListVersionIds(const std::optional<Sha256>& after,
+                                                                   size_t limit) override {
+    STAGEFS_ASSIGN_OR_RETURN(const auto versions, ListVersions(after, limit));
+    std::vector<std::pair<Sha256, VersionId>> ids;
+    for (const VersionInfo& version : versions) ids.emplace_back(version.content.sha256, version.id);
+    return ids;
+  }
+  Result<int64_t> NewestNs() override {
+    int64_t newest_ns = 0;
+    for (const auto& [id, version] : now().versions) newest_ns = std::max(newest_ns, version.renewed_ns);
+    for (const auto& [seq, commit] : now().commits) newest_ns = std::max(newest_ns, commit.time_ns);
+    return newest_ns;
+  }
   Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) override {
     std::set<VersionId> named = NamedVersions();
     for (const auto& [key, entry] : now().unsynced) {

@@ -47,8 +47,8 @@ Result<GcReport> Gc(Repository& repository, int64_t keep_days);
 
 // Where the index below the root is gone, empty or damaged: builds another from the rows of it that can be read, and
 // from the versions, each of which is hashed where it has no row. Returns what was saved and what was not, a line each.
-// The old one stays, as stagefs.db.damaged-TIME. Errors: kExists where nothing is wrong; kBusy while any process has the
-// repository open; kUnsupported for an index elsewhere, which its database looks after; kNotFound.
+// The old one stays, as stagefs.db.damaged-TIME. Errors: kExists where nothing is wrong; kBusy while any process has
+// the repository open; kUnsupported for an index elsewhere, which its database looks after; kNotFound.
 Result<std::vector<std::string>> RebuildIndex(const std::string& root, const RepositoryName& name,
                                               const std::function<void(int64_t done)>& progress);
 
