@@ -52,9 +52,9 @@ Result<GcReport> Gc(Repository& repository, int64_t keep_days);
 Result<std::vector<std::string>> RebuildIndex(const std::string& root, const RepositoryName& name,
                                               const std::function<void(int64_t done)>& progress);
 
-// Hashes versions that are on this machine's disks while the process lives, so slowly that nobody notices, one process at
-// a time for each repository. What is found wrong fails to be opened from then on. A pass goes on where the last process
-// stopped; the next begins a month later, or at once where a disk failed meanwhile (Repository::NoteDiskError()).
+// Hashes versions that are on this machine's disks while the process lives, so slowly that nobody notices, one process
+// at a time for each repository. What is found wrong fails to be opened from then on. A pass goes on where the last
+// process stopped; the next begins a month later, or at once where a disk failed meanwhile (NoteDiskError()).
 class BackgroundCheck {
  public:
   // Of what `opened` says, each time anew.
@@ -67,7 +67,7 @@ class BackgroundCheck {
   struct State;
   const std::unique_ptr<State> state_;
 };
-// A few of the versions that come next in the pass: how many bytes were read, std::nullopt where there is nothing to do.
+// A few of the versions that come next in the pass: how many bytes were read, std::nullopt where nothing is to do.
 std::optional<uint64_t> CheckSomeVersions(Repository& repository);
 
 // One thing that Diagnose() looked at, in a sentence that says what to do where it is not good.
