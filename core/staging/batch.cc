@@ -279,7 +279,8 @@ class Batch {
 
   Result<RepoPath> PathOf(const ManifestOptions& options, const std::string& written) const {
     const bool as_written = !options.backslash && options.strip_prefix.empty();
-    STAGEFS_ASSIGN_OR_RETURN(const std::string changed, as_written ? Result<std::string>("") : Respelt(options, written));
+    STAGEFS_ASSIGN_OR_RETURN(const std::string changed,
+                             as_written ? Result<std::string>("") : Respelt(options, written));
     STAGEFS_ASSIGN_OR_RETURN(RepoPath below, RepoPath::Parse(as_written ? written : changed));
     if (request_.directory.is_root()) return below;
     return request_.directory.Join(below);

@@ -30,8 +30,8 @@ uint64_t BytesPerSecond() {
   return text == nullptr ? kBytesPerSecondDefault : std::strtoull(text, nullptr, 10);
 }
 
-// How far the pass is, in the file `checked`: HASH BEGUN-NS, or "- BEGUN-NS" between two passes. The file is no promise:
-// without it the pass begins anew.
+// How far the pass is, in the file `checked`: HASH BEGUN-NS, or "- BEGUN-NS" between two passes. The file is no
+// promise: without it the pass begins anew.
 struct CheckProgress {
   std::string after;  // Empty: at the beginning. "-": done.
   int64_t begun_ns = 0;

@@ -103,7 +103,8 @@ Status CheckPlaces(const RepositoryPlaces& wanted, const RepositoryPlaces& known
     if (url.empty() || PlaceOfUrl(url) == PlaceOfUrl(is)) return {};
     return Error(ErrorCode::kConflict,
                  "repository " + name.ToString() + " of this root has its " + option + " in " +
-                     (is.empty() ? folder : PlaceOfUrl(is)) + ", not at " + PlaceOfUrl(url) + ": leave out --" + option +
+                     (is.empty() ? folder : PlaceOfUrl(is)) + ", not at " + PlaceOfUrl(url) +
+                     ": leave out --" + option +
                      ", or use another --root");
   };
   STAGEFS_RETURN_IF_ERROR(check(wanted.index, known.index, "index"));
