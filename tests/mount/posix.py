@@ -216,7 +216,7 @@ def names_at_the_limit():
 def a_tree_200_folders_deep():
     here = os.open(FOLDER, os.O_RDONLY)
     for level in range(200):
-        name = f"level-{level:03}-" + "x" * 8
+        name = f"level-{level:03}-" + "x" * 9
         os.mkdir(name, dir_fd=here)
         below = os.open(name, os.O_RDONLY, dir_fd=here)
         os.close(here)
@@ -228,7 +228,7 @@ def a_tree_200_folders_deep():
     # A path has 4,096 bytes, also where it is made name by name.
     refuses(errno.ENAMETOOLONG, lambda name: os.mkdir(name, dir_fd=here), "n" * 255)
     os.close(here)
-    os.rename(at("level-000-" + "x" * 8), at("moved"))
+    os.rename(at("level-000-" + "x" * 9), at("moved"))
 
 
 @case
