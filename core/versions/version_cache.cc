@@ -20,9 +20,9 @@ constexpr uint64_t kCountAgainPart = 16;
 // Room is made for more than the newest file, so that not each one has to.
 constexpr double kTrimTo = 0.9;
 
-// A boot as a time of files, with which a cached file is marked once its bytes are known to be right: it says which boot
-// that was whatever the clock says, and goes when something writes to the file. Whole even seconds before 2001, which
-// every file system keeps, and which an older stagefs takes for long ago.
+// A boot as a time of files, with which a cached file is marked once its bytes are known to be right: it says which
+// boot that was whatever the clock says, and goes when something writes to the file. Whole even seconds before 2001,
+// which every file system keeps, and which an older stagefs takes for long ago.
 int64_t MarkOf(const std::string& boot) {
   constexpr uint64_t kSecondsEnd = 1'000'000'000;
   ContentHasher hasher;

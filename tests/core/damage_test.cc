@@ -68,8 +68,9 @@ void InProcess(const std::function<void()>& body) {
 // All times in the index moved, as if the clock were elsewhere now.
 void MoveTimes(Scene& scene, int days) {
   const std::string by = std::to_string(days) + " * 86400000000000";
-  REQUIRE(std::system(("sqlite3 " + scene.repository().folder() + "/stagefs.db 'UPDATE version SET renewed_ns ="
-                       " renewed_ns + " + by + "; UPDATE commit_log SET time_ns = time_ns + " + by + "'").c_str()) == 0);
+  const std::string sql = "UPDATE version SET renewed_ns = renewed_ns + " + by +
+                          "; UPDATE commit_log SET time_ns = time_ns + " + by;
+  REQUIRE(std::system(("sqlite3 " + scene.repository().folder() + "/stagefs.db '" + sql + "'").c_str()) == 0);
 }
 
 }  // namespace
