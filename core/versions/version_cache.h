@@ -12,8 +12,9 @@ namespace stagefs {
 
 // FOLDER/ab/cdef…, read-only files named by SHA-256. Every process that uses the same root shares it, and it survives
 // them. What no process of this boot has hashed yet, and what was written to since, is hashed once before it is
-// trusted: the power may have gone. No clock decides that.  Safe for concurrent use from any number of threads and
-// processes.
+// trusted: the power may have gone. No clock decides that.
+//
+// Safe for concurrent use from any number of threads and processes.
 class VersionCache {
  public:
   static Result<std::unique_ptr<VersionCache>> Open(const std::string& folder, uint64_t bytes_max);

@@ -75,7 +75,7 @@ void MoveTimes(Scene& scene, int days) {
 
 }  // namespace
 
-TEST_CASE("Damage: a version that is known to be wrong fails, and storing its content again mends it", "[core][damage]") {
+TEST_CASE("Damage: a version known to be wrong fails; storing its content again mends it", "[core][damage]") {
   const auto damage = GENERATE(Damage::kEmpty, Damage::kShort, Damage::kChanged, Damage::kChangedSilently);
   INFO(static_cast<int>(damage));
   Scene scene;
