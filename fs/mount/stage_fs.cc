@@ -97,6 +97,7 @@ Result<std::string> StageFs::ReadLink(NodeId id) {
 }
 
 Result<std::string> StageFs::GetXattr(NodeId id, const std::string& name) {
+  STAGEFS_RETURN_IF_ERROR(CheckXattrName(name));
   STAGEFS_ASSIGN_OR_RETURN(const auto node, nodes_.Get(id));
   return GetXattrOf(*files_, nodes_, workspace_.get(), node, name);
 }

@@ -18,10 +18,14 @@ Result<std::string> HashOf(Repository& repository, VersionId version, bool sha25
 
 }  // namespace
 
-Result<std::string> GetXattrOf(OpenFiles& files, Nodes& nodes, Workspace* workspace, const std::shared_ptr<Node>& node,
-                               const std::string& name) {
+Status CheckXattrName(const std::string& name) {
   if (name.starts_with("system.posix_acl_")) return Error(ErrorCode::kUnsupported, "no ACLs");
   if (!name.starts_with(kPrefix)) return NoSuchAttribute();
+  return {};
+}
+
+Result<std::string> GetXattrOf(OpenFiles& files, Nodes& nodes, Workspace* workspace, const std::shared_ptr<Node>& node,
+                               const std::string& name) {
   const std::string what = name.substr(kPrefix.size());
   Slot slot;
   VersionId version = 0;

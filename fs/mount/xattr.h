@@ -7,8 +7,9 @@
 
 namespace stagefs {
 
-// kNotFound for attributes that the node or stagefs does not have, kUnsupported for ACLs. `workspace`: nullptr where
-// nothing is staged.
+// Which need no node: kNotFound for attributes that stagefs does not have, kUnsupported for ACLs.
+Status CheckXattrName(const std::string& name);
+// REQUIRES: the name was checked. kNotFound if the node does not have it. `workspace`: nullptr where nothing is staged.
 Result<std::string> GetXattrOf(OpenFiles& files, Nodes& nodes, Workspace* workspace, const std::shared_ptr<Node>& node,
                                const std::string& name);
 
