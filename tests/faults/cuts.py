@@ -184,16 +184,27 @@ class File:
         self.now, self.synced = bytearray(), b""
 
 
+class Folder:
+    """Stays the same one when it gets another name."""
+
+
 class Disk:
-    """Names are a dictionary for each folder: {name: File, or the path of a folder}."""
+    """Names are a dictionary for each folder: {name: File or Folder}."""
 
     def __init__(self):
-        self.folders, self.inodes = {root: {}}, {}
-        self.journal, self.strict = {root: {}}, {root: {}}
+        self.root = Folder()
+        self.folders, self.inodes = {self.root: {}}, {}
+        self.journal, self.strict = {self.root: {}}, {self.root: {}}
+
+    def folder_at(self, path):
+        folder = self.root
+        for name in os.path.relpath(path, root).split("/"):
+            folder = folder if name == "." else self.folders[folder][name]
+        return folder
 
     def place(self, path):
         folder, name = os.path.split(path)
-        return self.folders[folder], name
+        return self.folders[self.folder_at(folder)], name
 
     def synced_names(self):
         self.journal = {folder: dict(names) for folder, names in self.folders.items()}
@@ -215,20 +226,17 @@ class Disk:
             file.now = file.now[:size] + bytes(max(0, size - len(file.now)))
         elif kind == "M":
             names, name = self.place(words[0])
-            names[name] = words[0]
-            self.folders[words[0]] = {}
+            names[name] = Folder()
+            self.folders[names[name]] = {}
         elif kind == "U":
             names, name = self.place(words[0])
-            self.folders.pop(words[0], None)
-            names.pop(name)
+            self.folders.pop(names.pop(name), None)
         elif kind == "R":
             source, target = words[0].split("\t")
             names, name = self.place(source)
             what = names.pop(name)
             to, new = self.place(target)
             to[new] = what
-            if isinstance(what, str):
-                raise SystemExit("a folder was renamed: the replay does not know how")
         elif kind == "L":
             source, target = words[0].split("\t")
             names, name = self.place(source)
@@ -247,7 +255,8 @@ class Disk:
             self.synced_names()
         elif kind == "D":
             self.synced_names()
-            self.strict[words[0]] = dict(self.folders[words[0]])
+            folder = self.folder_at(words[0])
+            self.strict[folder] = dict(self.folders[folder])
 
     def build(self, mode, at):
         folders = {"journal": self.journal, "strict": self.strict}.get(mode, self.folders)
@@ -255,13 +264,13 @@ class Disk:
         def build(folder, path):
             os.makedirs(path, exist_ok=True)
             for name, what in folders.get(folder, {}).items():
-                if isinstance(what, str):
+                if isinstance(what, Folder):
                     build(what, f"{path}/{name}")
                 else:
                     with open(f"{path}/{name}", "wb") as file:
                         file.write(what.now if mode == "kill" else what.synced)
-        build(root, at)
-        if mode != "kill":  # Another boot than the one that is known.
+        build(self.root, at)
+        if mode != "kill" and os.path.exists(f"{at}/t/r/stagefs.db"):  # Another boot than the one that is known.
             with contextlib.closing(sqlite3.connect(f"{at}/t/r/stagefs.db")) as index:
                 index.execute("UPDATE meta SET value = 'before the cut' WHERE key = 'boot'")
                 index.commit()
