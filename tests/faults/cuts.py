@@ -185,15 +185,21 @@ class File:
 
 
 class Disk:
-    """Names are a dictionary for each folder: {name: File, or the path of a folder}."""
+    """Names are a dictionary for each folder: {name: File, or the number of a folder}. The root is number 0."""
 
     def __init__(self):
-        self.folders, self.inodes = {root: {}}, {}
-        self.journal, self.strict = {root: {}}, {root: {}}
+        self.folders, self.inodes, self.made = {0: {}}, {}, 0
+        self.journal, self.strict = {0: {}}, {0: {}}
+
+    def number(self, path):
+        number = 0
+        for name in path[len(root):].split("/")[1:]:
+            number = self.folders[number][name]
+        return number
 
     def place(self, path):
         folder, name = os.path.split(path)
-        return self.folders[folder], name
+        return self.folders[self.number(folder)], name
 
     def synced_names(self):
         self.journal = {folder: dict(names) for folder, names in self.folders.items()}
@@ -215,20 +221,18 @@ class Disk:
             file.now = file.now[:size] + bytes(max(0, size - len(file.now)))
         elif kind == "M":
             names, name = self.place(words[0])
-            names[name] = words[0]
-            self.folders[words[0]] = {}
+            self.made += 1
+            names[name] = self.made
+            self.folders[self.made] = {}
         elif kind == "U":
             names, name = self.place(words[0])
-            self.folders.pop(words[0], None)
-            names.pop(name)
+            self.folders.pop(names.pop(name), None)
         elif kind == "R":
             source, target = words[0].split("\t")
             names, name = self.place(source)
             what = names.pop(name)
             to, new = self.place(target)
             to[new] = what
-            if isinstance(what, str):
-                raise SystemExit("a folder was renamed: the replay does not know how")
         elif kind == "L":
             source, target = words[0].split("\t")
             names, name = self.place(source)
@@ -247,7 +251,8 @@ class Disk:
             self.synced_names()
         elif kind == "D":
             self.synced_names()
-            self.strict[words[0]] = dict(self.folders[words[0]])
+            number = self.number(words[0])
+            self.strict[number] = dict(self.folders[number])
 
     def build(self, mode, at):
         folders = {"journal": self.journal, "strict": self.strict}.get(mode, self.folders)
@@ -255,12 +260,12 @@ class Disk:
         def build(folder, path):
             os.makedirs(path, exist_ok=True)
             for name, what in folders.get(folder, {}).items():
-                if isinstance(what, str):
+                if isinstance(what, int):
                     build(what, f"{path}/{name}")
                 else:
                     with open(f"{path}/{name}", "wb") as file:
                         file.write(what.now if mode == "kill" else what.synced)
-        build(root, at)
+        build(0, at)
         if mode != "kill":  # Another boot than the one that is known.
             with contextlib.closing(sqlite3.connect(f"{at}/t/r/stagefs.db")) as index:
                 index.execute("UPDATE meta SET value = 'before the cut' WHERE key = 'boot'")
