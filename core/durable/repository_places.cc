@@ -18,15 +18,8 @@ uint64_t CacheBytesMax() {
   return bytes > 0 ? bytes : kCacheBytesDefault;
 }
 
-}  // namespace
-
-std::string VersionsMark(const std::string& folder, const RepositoryPlaces& places) {
-  if (!places.versions.empty()) return places.versions;
-  return places.index.empty() ? "the repository's folder" : kFolderOfMachine + MachineId() + ": " + folder;
-}
-
 // libpq's other form: "host=HOST dbname=DATABASE password=…".
-static std::string WithoutPassword(const std::string& settings) {
+std::string WithoutPassword(const std::string& settings) {
   std::istringstream words(settings);
   std::string place;
   for (std::string word; words >> word;) {
@@ -34,6 +27,13 @@ static std::string WithoutPassword(const std::string& settings) {
     place += (place.empty() ? "" : " ") + word;
   }
   return place;
+}
+
+}  // namespace
+
+std::string VersionsMark(const std::string& folder, const RepositoryPlaces& places) {
+  if (!places.versions.empty()) return places.versions;
+  return places.index.empty() ? "the repository's folder" : kFolderOfMachine + MachineId() + ": " + folder;
 }
 
 std::string PlaceOfUrl(const std::string& url) {

@@ -61,7 +61,7 @@ std::optional<uint64_t> CheckSomeVersions(Repository& repository) {
   if (progress.after == "-" && !again && std::abs(NowNs() - progress.begun_ns) < kPassEachNs) return std::nullopt;
   const auto after = HashRef::Parse("sha256:" + progress.after);
   const bool begins = again || !after || after->sha256() == nullptr;
-  if (begins) progress = {"", NowNs()};
+  if (begins) progress = CheckProgress{"", NowNs()};
   const auto reader = repository.index().Read();
   const auto page = reader ? (*reader)->ListVersions(begins ? std::optional<Sha256>() : *after->sha256(), kAtOnce)
                            : reader.error();

@@ -212,10 +212,10 @@ Result<GcReport> Gc(Repository& repository, int64_t keep_days) {
   }
   // Who keeps nothing asks for no time: a clock that is behind spares nothing either.
   const int64_t before_ns = keep_days == 0 ? INT64_MAX : time.now_ns - keep_days * kDayNs;
-  STAGEFS_ASSIGN_OR_RETURN(const std::set<Sha256> erased,
-                           repository.index().IsShared()
-                               ? EraseRows(repository, before_ns, &report)
-                               : SweepRows(repository, before_ns, time.record, &report));
+  auto swept = SweepRows(repository, before_ns, time.record, &report);
+  if (!swept && swept.error().code() == ErrorCode::kUnsupported) swept = EraseRows(repository, before_ns, &report);
+  if (!swept) return swept.error();
+  const std::set<Sha256> erased = std::move(*swept);
   // Bytes go only now that no durable row names them. Each removal holds a turn, in which every put moves its bytes and
   // adds its row: nobody gets a row for bytes that are about to go.
   STAGEFS_RETURN_IF_ERROR(repository.index().Sync());

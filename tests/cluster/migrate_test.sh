@@ -37,6 +37,7 @@ equals "and nobody takes it for half of a move" 0 \
   "$(psql -qXAt "$postgres_url" -c "SELECT count(*) FROM $schema.meta WHERE key = 'moving from'")"
 refuses "it is there already" "there already" stagefs migrate t/r "${places[@]}"
 check "who reads at the old place goes on" cmp data/large "$MNT/data/large"
+refuses "what is mounted at the old place is not deleted at the new one" "is mounted at" stagefs delete t/r
 echo lost > lost
 refuses "who writes there is refused" "Input/output error" cp lost "$MNT/late"
 check "unmounted and mounted again" sh -c "$STAGEFS_BINARY unmount $MNT && $STAGEFS_BINARY mount t/r:w $MNT"
@@ -65,6 +66,13 @@ unmount_w
 before=$(now)
 check "back" stagefs migrate t/r --embedded
 equals "everything is there again" "$before" "$(now)"
+check "there a second time, over what it left there" sh -c "$STAGEFS_BINARY migrate t/r --index '$postgres_url' --versions 's3://bucket/p?endpoint=$s3_endpoint' > moved"
+equals "everything is there once more" "$before" "$(now)"
+check "what stays here is named" grep -q "left as it was, not used any more: index $STAGEFS_ROOT/t/r/stagefs.db" moved
+check "and back" stagefs migrate t/r --embedded
+equals "with everything" "$before" "$(now)"
+refuses "a URL does not mean what is here" "leave out --index" stagefs --index "$postgres_url" delete t/r
+check "which is still here" stagefs ls t/r
 
 # The versions alone.
 s3_place=(--versions "s3://bucket/alone?endpoint=$s3_endpoint")

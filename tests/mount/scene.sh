@@ -10,6 +10,7 @@ versions() {
   stagefs create t/r && stagefs put t/r data > sums || echo "not ok - there are no versions"
   CAT=$(sha256sum < data/cat | cut -d' ' -f1)
   BIG=$(sha256sum < data/big | cut -d' ' -f1)
+  DOG=$(sha256sum < data/dog | cut -d' ' -f1)
   DOG3=$(xxh128sum data/dog 2> /dev/null | cut -d' ' -f1)
 }
 # The same, and a mount of t/r:w at $MNT; with options where a case asks for them.
