@@ -33,8 +33,9 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
   STAGEFS_RETURN_IF_ERROR(repository_.CheckVersionsAreHere(*transaction_));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known,
                            transaction_->FindVersion(HashRef(content.sha256)));
+  const bool doubtful = repository_.doubtful_.Lock()->contains(content.sha256);
   STAGEFS_ASSIGN_OR_RETURN(const Presence there,
-                           known ? repository_.versions_->Locate(content.sha256) : Presence::kNowhere);
+                           known && !doubtful ? repository_.versions_->Locate(content.sha256) : Presence::kNowhere);
   if (there != Presence::kNowhere) {
     STAGEFS_RETURN_IF_ERROR(transaction_->RenewVersion(known->id, ClockNs()));
     STAGEFS_RETURN_IF_ERROR(RemoveFile(path));
@@ -52,9 +53,12 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
     STAGEFS_ASSIGN_OR_RETURN(version.id, transaction_->AddVersion(version));
   }
   STAGEFS_RETURN_IF_ERROR(repository_.versions_->Take(content.sha256, path));
-  // Its row says that they are durable, so the new bytes have to be.
-  if (known && known->synced && !repository_.versions_->TakesDurably()) {
+  // Rows that are durable name what heals.
+  if (known && (known->synced || doubtful) && !repository_.versions_->TakesDurably()) {
     STAGEFS_RETURN_IF_ERROR(repository_.versions_->Sync({content.sha256}));
+    if (!known->synced) STAGEFS_RETURN_IF_ERROR(transaction_->SetSynced(known->id));
+    version.synced = true;
+    repository_.doubtful_.Lock()->erase(content.sha256);
   }
   repository_.NoteHashes({version});
   return version;
@@ -82,7 +86,9 @@ Status DurableChange::GiveBack(const std::string& path, const Sha256& hash) {
 }
 
 Status DurableChange::SyncLatecomers() {
-  STAGEFS_ASSIGN_OR_RETURN(const auto waiting, transaction_->ListUnsynced(kLatecomersMax));
+  STAGEFS_ASSIGN_OR_RETURN(auto waiting, transaction_->ListUnsynced(kLatecomersMax));
+  const auto doubtful = *repository_.doubtful_.Lock();
+  std::erase_if(waiting, [&](const VersionInfo& version) { return doubtful.contains(version.content.sha256); });
   if (waiting.empty()) return {};
   STAGEFS_RETURN_IF_ERROR(repository_.SyncBytes(waiting));
   for (const VersionInfo& version : waiting) STAGEFS_RETURN_IF_ERROR(transaction_->SetSynced(version.id));

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <shared_mutex>
 
@@ -17,6 +16,7 @@
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
 #include "stagefs/version_store.h"
+#include "version_bytes.h"
 
 namespace stagefs {
 namespace {
@@ -66,17 +66,8 @@ Repository::Repository(std::string folder, RepositoryName name)
 
 Repository::~Repository() {
   flusher_.reset();
-  if (!incoming_.empty()) {
-    // What else is left is recovered by the next start, which needs the places.
-    std::error_code error;
-    const std::string places = incoming_ + kWorkingCopyPlaces;
-    bool alone = true;
-    for (std::filesystem::directory_iterator at(incoming_, error), end; !error && at != end; at.increment(error)) {
-      alone = alone && at->path() == places;
-    }
-    if (alone && !error) unlink(places.c_str());
-    if (rmdir(incoming_.c_str()) == 0) unlink((incoming_ + ".lock").c_str());
-  }
+  // What is left in it is recovered by the next start.
+  if (!incoming_.empty() && rmdir(incoming_.c_str()) == 0) unlink((incoming_ + ".lock").c_str());
   if (lock_fd_ >= 0) close(lock_fd_);
 }
 
@@ -122,7 +113,7 @@ Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> fil
   } else if (files.size() <= kSyncEachMax) {
     for (const IncomingFile& file : files) {
       STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file.path(), O_RDONLY));
-      STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), file.path()));
+      STAGEFS_RETURN_IF_ERROR(SyncFile(fd.get(), file.path()));
     }
   } else {
     STAGEFS_RETURN_IF_ERROR(SyncFileSystemOf(folder_));
@@ -269,19 +260,15 @@ Status Repository::SyncAll() {
 // is not full was all there was.
 Status Repository::SyncVersions() {
   const std::lock_guard turn(syncing_);
-  for (size_t found = kSyncGroupMax; found == kSyncGroupMax;) {
+  const std::set<Sha256> doubtful = LookAgain();
+  for (size_t found = kSyncGroupMax; found >= kSyncGroupMax;) {
     STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
-    STAGEFS_ASSIGN_OR_RETURN(const auto waiting, reader->ListUnsynced(kSyncGroupMax));
+    STAGEFS_ASSIGN_OR_RETURN(auto waiting, reader->ListUnsynced(kSyncGroupMax + doubtful.size()));
     reader.reset();
     found = waiting.size();
+    std::erase_if(waiting, [&](const VersionInfo& version) { return doubtful.contains(version.content.sha256); });
     if (waiting.empty()) return {};
-    STAGEFS_RETURN_IF_ERROR(SyncBytes(waiting));
-    STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
-    STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*transaction));
-    for (const VersionInfo& version : waiting) {
-      STAGEFS_RETURN_IF_ERROR(transaction->SetSynced(version.id));
-    }
-    STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+    STAGEFS_RETURN_IF_ERROR(SyncThese(waiting));
   }
   return {};
 }
@@ -292,6 +279,44 @@ Status Repository::SyncBytes(const std::vector<VersionInfo>& versions) {
   const Status synced = versions_->Sync(hashes);
   if (!synced && synced.error().code() == ErrorCode::kIo) NoteDiskError();
   return synced;
+}
+
+Status Repository::SyncThese(const std::vector<VersionInfo>& versions) {
+  Status outcome = SyncBytes(versions);
+  std::vector<VersionId> synced;
+  if (outcome) {
+    for (const VersionInfo& version : versions) synced.push_back(version.id);
+  } else if (versions.size() > 1) {
+    // One that cannot be synced keeps no others from it.
+    outcome = {};
+    for (size_t i = 0, failed = 0; i < versions.size() && failed < kSyncEachMax; ++i) {
+      const Status one = SyncBytes({versions[i]});
+      if (one) synced.push_back(versions[i].id);
+      else if (++failed == 1) outcome = one;
+    }
+  }
+  if (synced.empty()) return outcome;
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
+  STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*transaction));
+  for (const VersionId version : synced) STAGEFS_RETURN_IF_ERROR(transaction->SetSynced(version));
+  STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+  return outcome;
+}
+
+void Repository::NoteDoubtful(const VersionInfo& version) {
+  doubtful_.Lock()->emplace(version.content.sha256, version);
+}
+
+std::set<Sha256> Repository::LookAgain() {
+  const auto before = *doubtful_.Lock();
+  for (const auto& [hash, version] : before) {
+    const auto whole = AreWhole(*versions_, version);
+    if (whole && *whole) doubtful_.Lock()->erase(hash);
+  }
+  std::set<Sha256> still;
+  auto doubtful = doubtful_.Lock();
+  for (const auto& [hash, version] : *doubtful) still.insert(hash);
+  return still;
 }
 
 void Repository::NoteUnsynced() {

@@ -76,6 +76,15 @@ Result<std::vector<VersionInfo>> SqlVersionQuestions<I, C>::ListUnused(int64_t b
 }
 
 template <class I, class C>
+Result<bool> SqlVersionQuestions<I, C>::IsCommitted(VersionId version) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      const int64_t rows,
+      AskNumber(connection(), "SELECT count(*) FROM (SELECT 1 FROM tree_entry WHERE version = ?1 LIMIT 1) AS named",
+                version));
+  return rows > 0;
+}
+
+template <class I, class C>
 Result<int64_t> SqlVersionQuestions<I, C>::CountDangling() {
   return AskNumber(connection(),
                    "SELECT count(*) FROM (SELECT version FROM tree_entry UNION ALL"

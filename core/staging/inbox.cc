@@ -21,6 +21,11 @@ std::string Unhex(std::string_view hex) {
   return bytes;
 }
 
+// An index that cannot be read may call itself damaged; bytes that are damaged may be stored again.
+bool MayBeAttemptedLater(const Error& error) {
+  return MayPass(error.code()) || error.code() == ErrorCode::kCorrupt;
+}
+
 std::string QueuePrefix(WorkspaceId workspace) { return "queued/" + std::to_string(workspace) + '/'; }
 
 Entry EntryOf(const VersionInfo& version) { return Entry::OfFile(version.id, version.size_bytes, NowNs()); }
@@ -43,25 +48,32 @@ Status Inbox::StageQueued() {
   STAGEFS_ASSIGN_OR_RETURN(auto reader, workspace_.repository().index().Read());
   STAGEFS_ASSIGN_OR_RETURN(const auto keys, reader->ListMeta(QueuePrefix(workspace_.id())));
   reader.reset();
+  Status outcome;
   for (const std::string& key : keys) {
     const std::string rest = key.substr(QueuePrefix(workspace_.id()).size());
     const size_t first = rest.find('/');
     const size_t second = rest.find('/', first + 1);
     const std::string where = rest.substr(first + 1, second - first - 1);
     const std::string name = Unhex(rest.substr(second + 1));
-    // What is wrong with a manifest is in the report beside it; nobody waits for this one.
+    Status staged;
     if (rest.starts_with("tree/")) {
-      (void)StageDropped({std::strtoll(where.c_str(), nullptr, 10), name});
+      staged = StageDropped({std::strtoll(where.c_str(), nullptr, 10), name}, Trouble::kWaitedFor);
     } else if (const auto directory = RepoPath::ParseDirectory(Unhex(where))) {
-      (void)Stage(*directory, name);
+      staged = Stage(*directory, name, Trouble::kWaitedFor);
     }
-    STAGEFS_RETURN_IF_ERROR(workspace_.Mutate(Durability::kProcessDeath,
-                                   [&](Overlay& overlay) { return overlay.transaction().EraseMeta(key); }));
+    // What is wrong with a manifest is in the report beside it; nobody waits for this one. Trouble of the moment, of
+    // the manifest or of its report, is no outcome.
+    if (staged || !MayBeAttemptedLater(staged.error())) {
+      staged = workspace_.Mutate(Durability::kProcessDeath,
+                                 [&](Overlay& overlay) { return overlay.transaction().EraseMeta(key); });
+    }
+    if (!staged) outcome = staged;
   }
-  return {};
+  return outcome;
 }
 
-Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std::string& name, VersionId manifest) {
+Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std::string& name, VersionId manifest,
+                                            Trouble trouble) {
   VersionInfo content;
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace_.repository().index().Read());
@@ -82,6 +94,7 @@ Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std
     STAGEFS_ASSIGN_OR_RETURN(processed.report, workspace_.KeepReport(*report));
     return processed;
   }
+  if (trouble == Trouble::kWaitedFor && MayBeAttemptedLater(report.error())) return report.error();
   // Whoever dropped it in a file manager sees only "Invalid argument": the reason is in the report.
   processed.outcome = report.error();
   const nlohmann::json text = {{"directory", ToDisplayUtf8(directory.str())},
@@ -117,22 +130,22 @@ Result<Entry> Inbox::Store(const RepoPath& directory, const std::string& name, V
   });
 }
 
-Status Inbox::Stage(const RepoPath& directory, const std::string& name) {
+Status Inbox::Stage(const RepoPath& directory, const std::string& name, Trouble trouble) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<InboxFile> file, LookUp(directory, name));
   if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
-  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, name, file->version));
+  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, name, file->version, trouble));
   STAGEFS_RETURN_IF_ERROR(Store(directory, ResultNameOf(name), processed.report.id).WithoutValue());
   return processed.outcome;
 }
 
-Status Inbox::StageDropped(const Slot& slot) {
+Status Inbox::StageDropped(const Slot& slot, Trouble trouble) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_.tree().LookUp(slot));
   if (!entry || entry->kind != EntryKind::kFile) {
     return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(slot.name));
   }
   STAGEFS_ASSIGN_OR_RETURN(const std::string path, workspace_.tree().PathOf(slot.folder));
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(path));
-  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, slot.name, entry->version));
+  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, slot.name, entry->version, trouble));
   StageHow how;
   how.origin = Origin::kWritten;  // The report is scratch by its name.
   how.mtime_ns = NowNs();

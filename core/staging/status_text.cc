@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "stagefs/status.h"
+#include "stagefs/recovered.h"
 #include "stagefs/working_copy.h"
 
 namespace stagefs {
@@ -93,9 +94,12 @@ Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const Tex
   }
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace.Info());
   STAGEFS_ASSIGN_OR_RETURN(const auto recovered, ListRecovered(workspace.repository(), info));
-  for (const std::string& path : recovered) {
-    STAGEFS_RETURN_IF_ERROR(write("!  " + ShowPath(path, style.zero_ended) +
-                                  " (recovered after a crash: retry or dismiss)" + end));
+  for (size_t i = 0; i < recovered.size(); ++i) {
+    const auto& [name, path] = recovered[i];
+    const bool newer = i > 0 && recovered[i - 1].path == path;  // Only its name tells it from the one above.
+    STAGEFS_RETURN_IF_ERROR(write("!  " + ShowPath(path, style.zero_ended) + " (recovered after a crash" +
+                                  (newer ? " as " + ShowPath(name, style.zero_ended) : "") +
+                                  ": retry or dismiss)" + end));
   }
   return {};
 }
@@ -150,7 +154,11 @@ Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write)
   STAGEFS_RETURN_IF_ERROR(write(",\n"));
   ListWriter recovered("recovered", write);
   STAGEFS_ASSIGN_OR_RETURN(const auto paths, ListRecovered(repository, info));
-  for (const std::string& path : paths) STAGEFS_RETURN_IF_ERROR(recovered.Add(PathJson(path)));
+  for (const auto& [name, path] : paths) {
+    Json item = PathJson(path);
+    item["name"] = ToDisplayUtf8(name);
+    STAGEFS_RETURN_IF_ERROR(recovered.Add(item));
+  }
   STAGEFS_RETURN_IF_ERROR(recovered.End());
   return write(",\n\"counts\":" + Dump(Json(counts)) + "}\n");
 }

@@ -1,5 +1,6 @@
 #include "stagefs/posix_env.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <memory>
 #include <sstream>
 #include <vector>
 
@@ -187,6 +189,38 @@ Status MakeFolders(const std::string& path) {
 Status SyncFd(int fd, const std::string& what) {
   if (fsync(fd) != 0) return ErrnoError("fsync " + what);
   return {};
+}
+
+Status SyncFile(int fd, const std::string& what) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return ErrnoError("fstat " + what);
+  if ((info.st_mode & kSyncFailedMark) != 0) {
+    return Error(ErrorCode::kIo, "fsync " + what + ": one failed before: it must be written again");
+  }
+  const Status synced = SyncFd(fd, what);
+  if (!synced) (void)fchmod(fd, (info.st_mode & 07777) | kSyncFailedMark);
+  return synced;
+}
+
+Status SetMode(const std::string& path, mode_t mode) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0 || chmod(path.c_str(), mode | (info.st_mode & kSyncFailedMark)) != 0) {
+    return ErrnoError("change the mode of " + path);
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> ListNames(const std::string& folder) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(folder.c_str()), closedir);
+  if (!dir) return ErrnoError("list " + folder);
+  std::vector<std::string> names;
+  for (errno = 0; const dirent* entry = readdir(dir.get()); errno = 0) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  if (errno != 0) return ErrnoError("list " + folder);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 Status SyncFolder(const std::string& path) {

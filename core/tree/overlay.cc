@@ -43,6 +43,16 @@ StagedState StateOver(const std::optional<Entry>& base, const Entry& entry) {
 
 }  // namespace
 
+// What is durable now is fallen back to, and nothing that was there before it.
+Status Overlay::ForgetOlderThan(const Slot& slot, const StagedEntry& previous) {
+  const VersionId id = previous.entry.kind == EntryKind::kFile ? previous.entry.version : 0;
+  if (id != 0) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index().GetVersion(id));
+    if (version && !version->synced) return {};
+  }
+  return transaction().PutUnsyncedEntry({workspace().id, slot, 0, std::nullopt});
+}
+
 Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
   NoteChange(slot.folder);
   const Entry& entry = staged.entry;
@@ -51,6 +61,7 @@ Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
     if (!version) return Error(ErrorCode::kCorrupt, "a staged entry names a version that is gone");
     if (!version->synced) {
       STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> previous, LookUpStaged(slot));
+      if (previous) STAGEFS_RETURN_IF_ERROR(ForgetOlderThan(slot, *previous));
       STAGEFS_RETURN_IF_ERROR(
           transaction().PutUnsyncedEntry({workspace().id, slot, entry.version, std::move(previous)}));
     }

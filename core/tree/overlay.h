@@ -45,6 +45,7 @@ class Overlay : public WorkspaceTree {
 
  private:
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
+  Status ForgetOlderThan(const Slot& slot, const StagedEntry& previous);
   Status CheckNotBelow(FolderId folder, FolderId moving);
   // kNameTooLong if the path of `slot` would be.
   Status CheckPathFits(const Slot& slot);

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/recovered.h"
 #include "stagefs/repositories.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/version_store.h"
-#include "stagefs/working_copy.h"
 #include "stagefs/workspaces.h"
 
 namespace stagefs {

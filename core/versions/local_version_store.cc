@@ -8,6 +8,7 @@
 #include <cstring>
 #include <set>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/guarded.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/version_store.h"
@@ -65,7 +66,7 @@ class LocalVersionStore : public VersionStore {
   }
 
   Status Take(const Sha256& hash, const std::string& path) override {
-    if (chmod(path.c_str(), 0400) != 0) return ErrnoError("make read-only " + path);
+    STAGEFS_RETURN_IF_ERROR(SetMode(path, 0400));
     STAGEFS_RETURN_IF_ERROR(MoveIn(hash, path));
     wrong_.Lock()->erase(hash);
     return {};
@@ -73,17 +74,16 @@ class LocalVersionStore : public VersionStore {
 
   Status GiveBack(const Sha256& hash, const std::string& path) override {
     STAGEFS_RETURN_IF_ERROR(RenameFile(PathOf(hash), path));
-    if (chmod(path.c_str(), 0600) != 0) return ErrnoError("make writable " + path);
-    return {};
+    return SetMode(path, 0600);
   }
 
   Status Sync(const std::vector<Sha256>& hashes) override {
-    if (hashes.size() > kSyncEachMax) return SyncFileSystemOf(folder_);
+    // Where the sync of all fails, that of each tells whose bytes it was.
+    const bool together = hashes.size() > kSyncEachMax && SyncFileSystemOf(folder_).has_value();
     std::set<std::string> folders;
     for (const Sha256& hash : hashes) {
-      const std::string path = PathOf(hash);
-      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
-      STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), path));
+      if (together && !HasSyncFailed(PathOf(hash))) continue;
+      STAGEFS_RETURN_IF_ERROR(SyncOrRewrite(hash));
       folders.insert(FolderOf(hash));
     }
     for (const std::string& folder : folders) STAGEFS_RETURN_IF_ERROR(SyncFolder(folder));
@@ -169,6 +169,23 @@ class LocalVersionStore : public VersionStore {
     const timespec times[2] = {{0, UTIME_OMIT}, {stored_ns / 1'000'000'000, stored_ns % 1'000'000'000}};
     (void)futimens(fd, times);
     return {};
+  }
+
+  static bool HasSyncFailed(const std::string& path) {
+    struct stat info {};
+    return stat(path.c_str(), &info) == 0 && (info.st_mode & kSyncFailedMark) != 0;
+  }
+
+  // What memory still holds of a file whose sync failed is written to another one, if it is what it should be.
+  Status SyncOrRewrite(const Sha256& hash) {
+    const std::string path = PathOf(hash);
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
+    const Status synced = SyncFile(fd.get(), path);
+    if (synced) return synced;
+    STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
+    const Status written = Put(hash, *NewFileSource(fd.get()), size_bytes);
+    if (written || written.error().code() != ErrorCode::kInvalidArgument) return written;
+    return Error(ErrorCode::kCorrupt, synced.error().message() + ", and its bytes are lost: store them again");
   }
 
   // Replaces a file that is there: with the same bytes if it is whole, with better ones if it is not.

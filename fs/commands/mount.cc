@@ -23,12 +23,12 @@ namespace stagefs {
 namespace {
 
 void TellOfRecovery(const RecoveryReport& recovery) {
-  if (recovery.restaged + recovery.recovered + recovery.lost_versions == 0) return;
+  if (recovery.restaged + recovery.recovered + recovery.lost_versions + recovery.left_for_later == 0) return;
   std::fprintf(stderr,
                "stagefs: after a crash: %lld files staged again, %lld in .stagefs/recovered, %lld versions "
-               "lost with the power\n",
+               "lost with the power, %lld left for the next start\n",
                static_cast<long long>(recovery.restaged), static_cast<long long>(recovery.recovered),
-               static_cast<long long>(recovery.lost_versions));
+               static_cast<long long>(recovery.lost_versions), static_cast<long long>(recovery.left_for_later));
 }
 
 class MountCommand : public Command {

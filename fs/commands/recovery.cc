@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/recovered.h"
 #include "stagefs/working_copy.h"
 #include "stagefs/workspaces.h"
 #include "target.h"
@@ -22,7 +23,9 @@ Status ThroughMount(Workspace& workspace, const std::string& line) {
 }
 
 Result<std::vector<std::string>> RefusedAndRecovered(Workspace& workspace, const WorkspaceInfo& info) {
-  STAGEFS_ASSIGN_OR_RETURN(std::vector<std::string> paths, ListRecovered(workspace.repository(), info));
+  std::vector<std::string> paths;
+  STAGEFS_ASSIGN_OR_RETURN(const auto recovered, ListRecovered(workspace.repository(), info));
+  for (const RecoveredFile& file : recovered) paths.push_back(file.name);  // Several may have one path.
   STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(workspace.repository()));
   for (const WorkingCopyPlace& place : places) {
     if (place.workspace == workspace.id() && place.state == WorkingCopyState::kRefused) paths.push_back(place.path);
@@ -38,7 +41,8 @@ class RetryOrDismissCommand : public Command {
  private:
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("paths", &paths_, "paths of the workspace; none means all").Completing(Completes::kFile);
+    options.Add("paths", &paths_, "paths of the workspace, or names in recovered/; none means all")
+        .Completing(Completes::kFile);
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {

@@ -1,11 +1,13 @@
 #include "open_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -154,6 +156,7 @@ Status OpenFile::Truncate(uint64_t size_bytes, const Placer& placer) {
   if (ftruncate(copy_fd_->get(), static_cast<off_t>(size_bytes)) != 0) return ErrnoError("truncate");
   hasher_.reset();
   if (size_bytes == 0) {
+    (void)fchmod(copy_fd_->get(), 0600);  // A sync that failed has nothing to say of what is written now.
     hasher_.emplace();
     hashed_bytes_ = 0;
   }
@@ -210,12 +213,32 @@ Error OpenFile::Refuse(const Error& error) {
   return error;
 }
 
+// Once a sync failed the disk may lack what memory has, though the next one succeeds. Where it is known what the bytes
+// are they are written again, to another file of the same name; else nobody may rely on them any more.
+Status OpenFile::SyncCopy() {
+  const Status synced = SyncFile(copy_fd_->get(), copy_.file);
+  if (synced) return synced;
+  if (!hasher_ || hashed_bytes_ != size_bytes_) return BytesAreMissing(synced.error());
+  const auto write_again = [&]() -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, env_.repository.NewIncoming());
+    STAGEFS_RETURN_IF_ERROR(file.WriteFrom(*NewFileSource(copy_fd_->get())));  // A reflink shares what the disk has.
+    if (file.Finish() != hasher_->Finish()) return synced;
+    STAGEFS_RETURN_IF_ERROR(SyncFile(file.fd(), file.path()));
+    STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, OpenFd(file.path(), O_RDWR));
+    STAGEFS_RETURN_IF_ERROR(RenameFile(file.path(), copy_.file));
+    file.Release();
+    copy_fd_ = std::make_shared<SharedFd>(fd.Release());
+    return {};
+  };
+  return write_again() ? Status() : BytesAreMissing(synced.error());
+}
+
 Status OpenFile::Sync(const Placer& placer) {
   if (detached_) return {};
   if (!dirty_ && !fresh_) return env_.repository.SyncAll();
   // Also a file that was only created, or cloned, exists from now on.
   STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
-  if (fsync(copy_fd_->get()) != 0) return ErrnoError("fsync");
+  STAGEFS_RETURN_IF_ERROR(SyncCopy());
   // What the path holds until this copy is staged.
   const auto before = entry_.version != 0 ? std::optional(entry_.version) : std::nullopt;
   STAGEFS_RETURN_IF_ERROR(env_.copies.Keep(copy_, before));

@@ -92,7 +92,7 @@ class OpenFile {
   // No path leads here any more: nothing is staged from now on, and a crash leaves nothing of it.
   void Detach();
 
-  // Where the file is, for the working copy's line in `places`.
+  // Where the file is, for the working copy's `place`.
   void Moved(const Placer& placer);
   // The entry as it is staged now, or as it would be.
   const Entry& entry() const { return entry_; }
@@ -118,6 +118,7 @@ class OpenFile {
   Status OpenCopy(const Placer& placer);
   void RemoveCopyName();
   void NoteCopy(WorkingCopyState state);
+  Status SyncCopy();
   void Touched(uint64_t offset, uint64_t size_bytes);
   void DropCopy();
   Error Refuse(const Error& error);

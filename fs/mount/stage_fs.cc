@@ -42,7 +42,8 @@ Status StageFs::OpenWorkspace(const std::string& workspace, WriterId writer) {
   notifier_ = std::make_unique<ChangeNotifier>(nodes_, *workspace_, *registration_, info.change_seq);
   tree_home_ = std::make_unique<TreeHome>(*workspace_, *behind_, counters_);
   inbox_home_ = std::make_unique<InboxHome>(*behind_);
-  worker_ = std::make_unique<StagingWorker>([behind = behind_.get()] { (void)Inbox(*behind).StageQueued(); });
+  worker_ = std::make_unique<StagingWorker>(
+      [behind = behind_.get()] { return Inbox(*behind).StageQueued().has_value(); });
   return {};
 }
 

@@ -1,10 +1,16 @@
 #include "staging_worker.h"
 
+#include <chrono>
 #include <utility>
 
 namespace stagefs {
+namespace {
 
-StagingWorker::StagingWorker(std::function<void()> stage_queued)
+constexpr auto kAgainAfter = std::chrono::seconds(1);
+
+}  // namespace
+
+StagingWorker::StagingWorker(std::function<bool()> stage_queued)
     : stage_queued_(std::move(stage_queued)), thread_([this] { Run(); }) {}
 
 StagingWorker::~StagingWorker() {
@@ -31,8 +37,11 @@ void StagingWorker::Run() {
     if (stopped_) return;
     queued_ = false;
     lock.unlock();
-    stage_queued_();
+    const bool all = stage_queued_();
     lock.lock();
+    if (all) continue;
+    wake_.wait_for(lock, kAgainAfter, [this] { return stopped_; });
+    queued_ = true;
   }
 }
 

@@ -11,8 +11,8 @@ namespace stagefs {
 class StagingWorker {
  public:
   // `stage_queued` stages all that is queued. It is called from one thread: at the start, for what a crash kept
-  // waiting, and after each Wake().
-  explicit StagingWorker(std::function<void()> stage_queued);
+  // waiting, after each Wake(), and a second after it said false: something could not be staged and waits.
+  explicit StagingWorker(std::function<bool()> stage_queued);
   // What is being staged is finished first.
   ~StagingWorker();
 
@@ -24,7 +24,7 @@ class StagingWorker {
  private:
   void Run();
 
-  const std::function<void()> stage_queued_;
+  const std::function<bool()> stage_queued_;
   // Guarded by mutex_, which is not held while anything is staged.
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -102,6 +102,12 @@ class MemoryQuestions : public Interface {
       return version.renewed_ns < before_ns && version.synced && version.size_bytes > 0 && !named.contains(version.id);
     }, limit);
   }
+  Result<bool> IsCommitted(VersionId version) override {
+    return std::any_of(now().tree.begin(), now().tree.end(), [&](const auto& slot) {
+      return std::any_of(slot.second.begin(), slot.second.end(),
+                         [&](const auto& row) { return row.second.entry.version == version; });
+    });
+  }
   Result<int64_t> CountDangling() override {
     const std::set<VersionId> named = NamedVersions();
     return std::count_if(named.begin(), named.end(),

@@ -4,15 +4,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <set>
 
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/recovered.h"
 #include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"
+#include "stagefs/inbox.h"
 #include "stagefs/repositories.h"
 #include "stagefs/status.h"
 #include "stagefs/upkeep.h"
@@ -24,11 +29,21 @@ std::string PathOfVersion(Scene& scene, const std::string& hash) {
   return scene.repository().folder() + "/versions/" + hash.substr(0, 2) + '/' + hash.substr(2);
 }
 
-// A disk that never gets to the sync: the twin that fails on demand.
-class UnsyncedStore : public VersionStore {
+// What the twin does.
+struct Trouble {
+  std::optional<ErrorCode> sync, open;
+  std::set<Sha256> synced;
+};
+
+// A disk that fails on demand; by itself it never gets to the sync.
+class TroubledStore : public VersionStore {
  public:
-  explicit UnsyncedStore(std::unique_ptr<VersionStore> below) : below_(std::move(below)) {}
-  Status Sync(const std::vector<Sha256>&) override { return Error(ErrorCode::kIo, "not now"); }
+  TroubledStore(std::unique_ptr<VersionStore> below, Trouble* trouble) : below_(std::move(below)), trouble_(trouble) {}
+  Status Sync(const std::vector<Sha256>& hashes) override {
+    if (trouble_->sync) return Error(*trouble_->sync, "not now");
+    for (const Sha256& hash : hashes) trouble_->synced.insert(hash);
+    return below_->Sync(hashes);
+  }
 
   Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) override {
     return below_->Put(hash, source, size_bytes);
@@ -38,6 +53,7 @@ class UnsyncedStore : public VersionStore {
     return below_->GiveBack(hash, path);
   }
   Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
+    if (trouble_->open) return Error(*trouble_->open, "not now");
     return below_->Open(hash);
   }
   Result<Presence> Locate(const Sha256& hash) const override { return below_->Locate(hash); }
@@ -48,7 +64,39 @@ class UnsyncedStore : public VersionStore {
 
  private:
   const std::unique_ptr<VersionStore> below_;
+  Trouble* const trouble_;
 };
+
+std::unique_ptr<Repository> OpenTroubled(const std::string& folder, Trouble* trouble) {
+  auto store = Value(OpenLocalVersionStore(folder + "/versions", folder + "/incoming"));
+  return Value(AssembleRepository(folder, {"t", "r"}, Value(OpenSqliteStagingIndex(folder + "/stagefs.db")),
+                                  std::make_unique<TroubledStore>(std::move(store), trouble)));
+}
+
+// As a mount closes files.
+void CloseFile(Repository& repository, Workspace& workspace, const Slot& slot, const std::string& text) {
+  const std::string file = repository.incoming() + "/x";
+  WriteFile(file, text);
+  Ok(workspace.StageFile(slot, file, HashOf(text), text.size(), {}).WithoutValue());
+}
+
+// Closes files and dies before anything of them is synced.
+void LeaveUnsynced(const std::string& folder, const std::function<void(Repository&, Workspace&)>& body);
+
+void CutPower(const std::string& folder) {
+  const auto index = Value(OpenSqliteStagingIndex(folder + "/stagefs.db"));
+  const auto t = Value(index->Begin(Durability::kPowerLoss));
+  Ok(t->PutMeta("boot", "another boot"));
+  Ok(t->Commit());
+}
+
+Lines RecoveredPaths(Scene& scene) {
+  Lines paths;
+  for (const RecoveredFile& file : Value(ListRecovered(scene.repository(), Value(scene.workspace().Info())))) {
+    paths.push_back(file.path);
+  }
+  return paths;
+}
 
 // Runs `body` in a process of its own that ends as if killed: no destructor runs.
 void InKilledProcess(const std::function<void()>& body) {
@@ -60,6 +108,16 @@ void InKilledProcess(const std::function<void()>& body) {
   int status = 0;
   REQUIRE(waitpid(pid, &status, 0) == pid);
   REQUIRE((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+}
+
+void LeaveUnsynced(const std::string& folder, const std::function<void(Repository&, Workspace&)>& body) {
+  InKilledProcess([&] {
+    Trouble trouble{ErrorCode::kIo, {}, {}};
+    auto repository = OpenTroubled(folder, &trouble);
+    auto workspace = Workspace::Open(*repository, "w");
+    body(*repository, **workspace);
+    _exit(0);
+  });
 }
 
 // A working copy of another process, which then dies.
@@ -154,16 +212,14 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
   const std::string folder = scene.repository().folder();
   scene.Close();
   InKilledProcess([&] {
-    auto store = OpenLocalVersionStore(folder + "/versions", folder + "/incoming");
-    auto index = OpenSqliteStagingIndex(folder + "/stagefs.db");
-    auto repository = AssembleRepository(folder, {"t", "r"}, std::move(*index),
-                                           std::make_unique<UnsyncedStore>(std::move(*store)));
-    auto workspace = Workspace::Open(**repository, "w");
+    Trouble trouble{ErrorCode::kIo, {}, {}};
+    auto repository = OpenTroubled(folder, &trouble);
+    auto workspace = Workspace::Open(*repository, "w");
     for (const auto& [name, text] :
          {std::pair("kept", "lost"), std::pair("new", "lost too"), std::pair("other", "damaged"),
           std::pair("whole", "whole"), std::pair("twice", "lost first"), std::pair("twice", "lost again"),
           std::pair("back", "whole"), std::pair("back", "lost at last")}) {
-      const std::string file = (*repository)->incoming() + "/x";
+      const std::string file = repository->incoming() + "/x";
       const auto fd = OpenFd(file, O_WRONLY | O_CREAT);
       (void)WriteAll(fd->get(), text, strlen(text));
       ContentHasher hasher;
@@ -198,6 +254,227 @@ TEST_CASE("Recovery: after a power cut, lost contents fall back to what was ther
   CHECK_FALSE(scene.Exists("twice"));
   CHECK(scene.Read("back") == "whole");
   CHECK(Value(Fsck(scene.repository(), {})).Clean());
+}
+
+TEST_CASE("Recovery: a file, and then one below its name", "[core][recovery]") {
+  Scene scene;
+  LeaveWorkingCopy(scene.root(), "x", "a file", false);
+  scene.Reopen();
+  LeaveWorkingCopy(scene.root(), "x/y", "in a folder", false);
+  scene.Reopen();
+  CHECK(RecoveredPaths(scene) == Lines{"x", "x/y"});
+  const WorkspaceInfo info = Value(scene.workspace().Info());
+  CHECK(ReadFile(RecoveredFolder(scene.repository(), info) + "/1-x") == "a file");
+  CHECK(ReadFile(RecoveredFolder(scene.repository(), info) + "/2-y") == "in a folder");
+  Ok(DismissRecovered(scene.repository(), info, "1-x"));
+  Ok(RetryRecovered(scene.repository(), info, "x/y"));
+  CHECK(scene.Read("x/y") == "in a folder");
+  CHECK(RecoveredPaths(scene).empty());
+}
+
+TEST_CASE("Recovery: names and paths as long as they may be, and of any bytes, twice", "[core][recovery]") {
+  Scene scene;
+  std::string deep;
+  while (deep.size() < 3'800) deep += std::string(200, 'd') + '/';
+  const Lines paths = {std::string(244, 'n'), std::string(250, 'n'), std::string(255, 'n'),
+                       deep + std::string(255, 'z'), "two\nlines\tand \xff", "list", "list.new"};
+  for (int crash = 0; crash < 2; ++crash) {
+    for (const std::string& path : paths) LeaveWorkingCopy(scene.root(), path, path + "!", false);
+    scene.Reopen();
+    CHECK(scene.repository().recovery().left_for_later == 0);
+  }
+  Lines twice;
+  for (const std::string& path : paths) twice.insert(twice.end(), 2, path);
+  std::sort(twice.begin(), twice.end());
+  CHECK(RecoveredPaths(scene) == twice);
+  const WorkspaceInfo info = Value(scene.workspace().Info());
+  for (const RecoveredFile& file : Value(ListRecovered(scene.repository(), info))) {
+    CHECK(ReadFile(RecoveredFolder(scene.repository(), info) + '/' + file.name) == file.path + "!");
+    CHECK(file.name.size() <= 255);
+    Ok(RetryRecovered(scene.repository(), info, file.name));
+    CHECK(scene.Read(file.path) == file.path + "!");
+  }
+  CHECK_FALSE(std::filesystem::exists(RecoveredFolder(scene.repository(), info)));
+}
+
+TEST_CASE("Recovery: what 0.1.0 left, nested or under our names, goes on", "[core][recovery]") {
+  Scene scene;
+  const WorkspaceInfo info = Value(scene.workspace().Info());
+  const std::string folder = RecoveredFolder(scene.repository(), info);
+  std::filesystem::create_directories(folder + "/list");
+  std::filesystem::create_directories(folder + "/a/b");
+  WriteFile(folder + "/list/x", "x");
+  WriteFile(folder + "/a/b/c", "c");
+  WriteFile(folder + "/3-y", "y");
+  CHECK(RecoveredPaths(scene) == Lines{"3-y", "a/b/c", "list/x"});
+  // Its instance has one file of places for all copies.
+  const std::string instance = scene.repository().folder() + "/incoming/00ff";
+  std::filesystem::create_directories(instance);
+  WriteFile(instance + "/wc-1", "old");
+  WriteFile(instance + "/wc-2", "gone");
+  const std::string place = "\tw\t" + std::to_string(info.id) + "\t0\t";
+  WriteFile(instance + "/places", "wc-1" + place + "o\\nld\nwc-2" + place + "gone\nwc-2\t-\t1\t0\tgone\nwc-1\tw\t");
+  scene.Reopen();
+  CHECK(scene.repository().recovery().recovered == 2);
+  CHECK(RecoveredPaths(scene) == Lines{"3-y", "a/b/c", "list/x", "o\nld"});
+  CHECK_FALSE(std::filesystem::exists(instance));
+  Ok(RetryRecovered(scene.repository(), info, "list/x"));
+  CHECK(scene.Read("list/x") == "x");
+  Ok(DismissRecovered(scene.repository(), info, "a/b/c"));
+  CHECK(RecoveredPaths(scene) == Lines{"3-y", "o\nld"});
+}
+
+TEST_CASE("Recovery: an fsynced copy whose place is lost is recovered by its row", "[core][recovery]") {
+  Scene scene;
+  scene.Stage("kept", "old");
+  LeaveWorkingCopy(scene.root(), "kept", "fsynced", true);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(scene.repository().folder() + "/incoming")) {
+    if (entry.path().string().ends_with(".place")) std::filesystem::resize_file(entry.path(), 0);
+  }
+  scene.Stage("kept", "newer");
+  scene.Reopen();
+  CHECK(scene.repository().recovery().recovered == 1);
+  CHECK(scene.StatusLines() == Lines{"A  kept", "!  kept (recovered after a crash: retry or dismiss)"});
+}
+
+TEST_CASE("Recovery: what cannot be read now is neither lost nor believed", "[core][embedded][recovery]") {
+  Scene scene;
+  const std::string folder = scene.repository().folder();
+  scene.Close();
+  LeaveUnsynced(folder, [](Repository& repository, Workspace& workspace) {
+    CloseFile(repository, workspace, {kRootFolder, "whole"}, "whole");
+    CloseFile(repository, workspace, {kRootFolder, "cut"}, "cut short");
+  });
+  const std::string hex = ToHex(HashOf("cut short").sha256);
+  const std::string path = folder + "/versions/" + hex.substr(0, 2) + '/' + hex.substr(2);
+  chmod(path.c_str(), 0600);
+  REQUIRE(truncate(path.c_str(), 3) == 0);
+  CutPower(folder);
+  for (const ErrorCode code : {ErrorCode::kIo, ErrorCode::kBusy, ErrorCode::kPermission, ErrorCode::kNoSpace}) {
+    Trouble trouble{{}, code, {}};
+    const auto repository = OpenTroubled(folder, &trouble);
+    CHECK(repository->recovery().lost_versions == 0);
+    CHECK(repository->recovery().left_for_later == (code == ErrorCode::kIo ? 2 : 1));
+    Ok(repository->SyncAll());
+    CHECK(trouble.synced.empty());
+    // Once it can be read it is believed; what is damaged never is, unless it is stored again.
+    trouble.open = std::nullopt;
+    Ok(repository->SyncAll());
+    CHECK_FALSE(trouble.synced.contains(HashOf("cut short").sha256));
+  }
+  SECTION("the next start finds it lost") {
+    scene.Reopen();
+    CHECK(scene.repository().recovery().lost_versions == 1);
+    CHECK(scene.Read("whole") == "whole");
+    CHECK_FALSE(scene.Exists("cut"));
+  }
+  SECTION("stored again before, it is whole") {
+    Trouble trouble{{}, ErrorCode::kIo, {}};
+    auto repository = OpenTroubled(folder, &trouble);
+    Ok(repository->PutBytes("cut short").WithoutValue());
+    CHECK(trouble.synced.contains(HashOf("cut short").sha256));
+    repository.reset();
+    scene.Reopen();
+    CHECK(scene.Read("cut") == "cut short");
+  }
+  CHECK(Value(Fsck(scene.repository(), {})).Clean());
+}
+
+TEST_CASE("Recovery: a slot that holds something newer is left alone", "[core][embedded][recovery]") {
+  Scene scene;
+  for (const char* name : {"a", "b", "c"}) scene.Stage(name, "oldest");
+  const std::string newer = scene.Put("newer");
+  const std::string folder = scene.repository().folder();
+  scene.Close();
+  LeaveUnsynced(folder, [&](Repository& repository, Workspace& workspace) {
+    CloseFile(repository, workspace, {kRootFolder, "a"}, "lost");
+    CloseFile(repository, workspace, {kRootFolder, "b"}, "lost");
+    CloseFile(repository, workspace, {kRootFolder, "c"}, "lost");
+    const VersionId id = Value(repository.FindVersion(newer)).id;
+    Ok(workspace.StageVersion({kRootFolder, "a"}, id, {}).WithoutValue());
+    Ok(workspace.StageVersion({kRootFolder, "b"}, id, {}).WithoutValue());
+    CloseFile(repository, workspace, {kRootFolder, "b"}, "lost, too");
+    Ok(workspace.Rename({kRootFolder, "c"}, {kRootFolder, "moved"}, RenameMode::kReplace));
+  });
+  for (const char* text : {"lost", "lost, too"}) {
+    const std::string hex = ToHex(HashOf(text).sha256);
+    std::filesystem::remove(folder + "/versions/" + hex.substr(0, 2) + '/' + hex.substr(2));
+  }
+  CutPower(folder);
+  // Two start after one cut.
+  const auto first = Value(OpenRepository(scene.root(), scene.name()));
+  CHECK(first->recovery().lost_versions == 2);
+  scene.Reopen();
+  CHECK(scene.repository().recovery().lost_versions == 0);
+  CHECK(scene.Read("a") == "newer");
+  CHECK(scene.Read("b") == "newer");
+  CHECK_FALSE(scene.Exists("c"));
+  CHECK(scene.Read("moved") == "oldest");
+  CHECK(Value(Fsck(scene.repository(), {})).Clean());
+}
+
+TEST_CASE("Recovery: bytes that heal a lost version are synced before their row is named",
+          "[core][embedded][recovery]") {
+  Scene scene;
+  const std::string hash = scene.Put("healed");
+  const std::string folder = scene.repository().folder();
+  std::filesystem::remove(PathOfVersion(scene, hash));
+  scene.Close();
+  Trouble trouble;
+  const auto repository = OpenTroubled(folder, &trouble);
+  const auto workspace = Value(Workspace::Open(*repository, "w"));
+  trouble.synced.clear();
+  CloseFile(*repository, *workspace, {kRootFolder, "x"}, "healed");
+  CHECK(trouble.synced.contains(HashOf("healed").sha256));
+}
+
+TEST_CASE("Sync: once it failed it is not believed again", "[core][recovery]") {
+  TempFolder root;
+  const std::string text = "some bytes", incoming = root / "incoming";
+  const auto store = Value(OpenLocalVersionStore(root / "versions", incoming));
+  const Sha256 hash = HashOf(text).sha256;
+  const auto take = [&](bool damaged) {
+    const std::string file = incoming + "/x";
+    WriteFile(file, damaged ? "other text" : text);
+    REQUIRE(chmod(file.c_str(), 0600 | kSyncFailedMark) == 0);  // As a failed sync leaves it.
+    Ok(store->Take(hash, file));
+  };
+  take(false);
+  const std::string path = root / ("versions/" + ToHex(hash).substr(0, 2) + '/' + ToHex(hash).substr(2));
+  struct stat before {
+  }, after{};
+  REQUIRE(stat(path.c_str(), &before) == 0);
+  Ok(store->Sync({hash}));
+  REQUIRE(stat(path.c_str(), &after) == 0);
+  CHECK(before.st_ino != after.st_ino);
+  CHECK((after.st_mode & 07777) == 0400);
+  CHECK(ReadFile(path) == text);
+  take(true);
+  CHECK(store->Sync({hash}).error().code() == ErrorCode::kCorrupt);
+  CHECK(store->Sync(std::vector<Sha256>(kSyncEachMax + 1, hash)).error().code() == ErrorCode::kCorrupt);
+}
+
+TEST_CASE("Inbox: trouble keeps a queued manifest, without a report", "[core][embedded][recovery]") {
+  Scene scene;
+  const std::string a = scene.Put("a");
+  const std::string folder = scene.repository().folder();
+  scene.Close();
+  Trouble trouble;
+  const auto repository = OpenTroubled(folder, &trouble);
+  const auto workspace = Value(Workspace::Open(*repository, "w"));
+  Inbox inbox(*workspace);
+  const RepoPath directory = Value(RepoPath::Parse("data"));
+  Ok(inbox.Store(directory, ".tmp.Ab12Cd", Value(repository->PutBytes(a + "  x\n")).id).WithoutValue());
+  Ok(inbox.Rename(directory, ".tmp.Ab12Cd", directory, "m.sum"));
+  for (const ErrorCode code : {ErrorCode::kBusy, ErrorCode::kIo}) {
+    trouble.open = code;
+    CHECK(inbox.StageQueued().error().code() == code);
+    CHECK_FALSE(Value(inbox.LookUp(directory, "m.sum.result.json")));
+  }
+  trouble.open = std::nullopt;
+  Ok(inbox.StageQueued());
+  CHECK(Value(inbox.LookUp(directory, "m.sum.result.json")));
+  CHECK(Value(workspace->tree().LookUp({kRootFolder, "data"})));
 }
 
 TEST_CASE("Fsck: finds missing, damaged and orphaned versions", "[core][embedded][recovery]") {

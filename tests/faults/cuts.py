@@ -9,6 +9,7 @@ the root written down (disk.c). Then, for CUTS moments of it, the disk is built 
   journal   the same, and changes of names since the last sync of anything are gone (ext4 by its journal)
   strict    names are kept by a sync of their folder, or of the whole file system, alone (what POSIX promises)
 
+One in four syncs of versions and working copies fails once, and the kernel takes those pages for written.
 At its end the load turns the index into one of the oldest stagefs, and opens it: every moment of that upgrade is cut in each way.
 After a cut fsck must be clean, and each path of the workspace must hold what an acknowledged step left there, as far back as
 that door's promise allows: the last step that is durable at once, or the last one older than a second.
@@ -40,7 +41,7 @@ DOWNGRADE = """BEGIN; ALTER TABLE commit_log DROP COLUMN merged; DROP TABLE moun
 CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL)
 STRICT, WITHOUT ROWID; PRAGMA user_version = 1;
 COMMIT;"""
-recorded = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_LOG=log)
+recorded = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_LOG=log, FAULT_SYNC="4")
 PROMISED_SECONDS = 1.5  # One, and what a busy machine adds.
 
 
@@ -182,6 +183,11 @@ def run_load():
 class File:
     def __init__(self):
         self.now, self.synced = bytearray(), b""
+        self.failed = False  # A sync of it did: no later one reaches what was written before.
+
+    def sync(self):
+        if not self.failed:
+            self.synced = bytes(self.now)
 
 
 class Folder:
@@ -246,13 +252,14 @@ class Disk:
             for names in self.folders.values():
                 for file in names.values():
                     if isinstance(file, File):
-                        file.synced = bytes(file.now)
+                        file.sync()
             self.synced_names()
             self.strict = {folder: dict(names) for folder, names in self.folders.items()}
         elif kind == "S":
-            file = self.inodes.get(words[0], File())
-            file.synced = bytes(file.now)
+            self.inodes.get(words[0], File()).sync()
             self.synced_names()
+        elif kind == "E":
+            self.inodes.get(words[0], File()).failed = True
         elif kind == "D":
             self.synced_names()
             folder = self.folder_at(words[0])

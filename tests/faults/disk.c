@@ -1,6 +1,8 @@
 // Preloaded into stagefs by tests/faults/: writes down every change a process makes below FAULT_ROOT to FAULT_LOG,
 // in order over all processes, so that what a disk held at any moment can be built again; or makes the
-// FAULT_AT'th of them in a process fail with FAULT_ERRNO (FAULT_SHORT=1: a write stores half instead).
+// FAULT_AT'th of them in a process fail with FAULT_ERRNO (FAULT_SHORT=1: a write stores half instead; FAULT_KILL=1: it is
+// killed there). FAULT_READ: the number of the read, or of an opening to read, that fails with FAULT_ERRNO. FAULT_SYNC=N: each
+// N'th sync of a version or a working copy fails with EIO; the kernel takes its pages for written then.
 //
 // A record is a line, and for W the bytes after it. Inodes stand for files.
 //   W TIME INODE OFFSET SIZE     bytes written        T TIME INODE SIZE        truncated
@@ -8,10 +10,13 @@
 //   R TIME FROM\tTO              renamed              L TIME FROM\tTO           linked
 //   U TIME PATH                  removed, file or folder
 //   S TIME INODE                 synced; 0: the whole file system       D TIME PATH   folder synced
+//   E TIME INODE                 a sync of it failed
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,8 +36,8 @@
 
 static const char *root, *log_path;
 static size_t root_size;
-static long fail_at, fail_errno, fail_short;
-static long count;
+static long fail_at, fail_errno, fail_short, fail_kill, read_at, sync_every;
+static long count, reads, syncs;
 
 __attribute__((constructor)) static void Start(void) {
   root = getenv("FAULT_ROOT");
@@ -42,6 +47,9 @@ __attribute__((constructor)) static void Start(void) {
   fail_at = getenv("FAULT_AT") ? atol(getenv("FAULT_AT")) : 0;
   fail_errno = getenv("FAULT_ERRNO") ? atol(getenv("FAULT_ERRNO")) : EIO;
   fail_short = getenv("FAULT_SHORT") != NULL;
+  fail_kill = getenv("FAULT_KILL") != NULL;
+  read_at = getenv("FAULT_READ") ? atol(getenv("FAULT_READ")) : 0;
+  sync_every = getenv("FAULT_SYNC") ? atol(getenv("FAULT_SYNC")) : 0;
 }
 
 static int Below(const char* path) {
@@ -109,19 +117,27 @@ static void Unlock(int fd) {
   errno = kept;
 }
 
-// Whether this change is the one that fails.
-static int Fails(void) {
-  if (fail_at == 0 || __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST) != fail_at) return 0;
+// Whether this is number `at`, which fails.
+static int IsTurn(long at, long* number) {
+  if (at == 0 || __atomic_add_fetch(number, 1, __ATOMIC_SEQ_CST) != at) return 0;
   const char* reached = getenv("FAULT_REACHED");  // A file that tells that it came to this.
   if (reached) Unlock((int)syscall(SYS_openat, AT_FDCWD, reached, O_WRONLY | O_CREAT, 0600));
+  if (fail_kill) kill(getpid(), SIGKILL);
   errno = (int)fail_errno;
   return 1;
+}
+static int Fails(void) { return IsTurn(fail_at, &count); }
+static int ReadFails(void) { return IsTurn(read_at, &reads); }
+static int SyncFails(const char* path) {
+  if (sync_every == 0 || !(strstr(path, "/versions/") || strstr(path, "/wc-"))) return 0;
+  return __atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST) % sync_every == 0;
 }
 
 static int Open(int folder, const char* name, int flags, mode_t mode) {
   char path[8192];
   PathAt(folder, name, path, sizeof path);
   const int changes = Below(path) && (flags & (O_CREAT | O_TRUNC)) != 0 && (flags & O_TMPFILE) != O_TMPFILE;
+  if (!changes && Below(path) && ReadFails()) return -1;
   if (!changes) return (int)syscall(SYS_openat, folder, name, flags, mode);
   if (Fails()) return -1;
   struct stat before;
@@ -154,6 +170,24 @@ OPEN(open64)
   }
 OPENAT(openat)
 OPENAT(openat64)
+
+DIR* opendir(const char* path) {
+  REAL(DIR*, opendir, const char*);
+  return Below(path) && ReadFails() ? NULL : real(path);
+}
+ssize_t read(int fd, void* bytes, size_t size) {
+  REAL(ssize_t, read, int, void*, size_t);
+  char path[4096];
+  return read_at && BelowFd(fd, path, sizeof path) && ReadFails() ? -1 : real(fd, bytes, size);
+}
+#define PREAD(name) \
+  ssize_t name(int fd, void* bytes, size_t size, off_t offset) { \
+    REAL(ssize_t, name, int, void*, size_t, off_t); \
+    char path[4096]; \
+    return read_at && BelowFd(fd, path, sizeof path) && ReadFails() ? -1 : real(fd, bytes, size, offset); \
+  }
+PREAD(pread)
+PREAD(pread64)
 
 static ssize_t Wrote(int log, int fd, const void* bytes, ssize_t size, off_t offset) {
   if (size > 0) Record(log, bytes, (size_t)size, "W %.6f %lu %ld %ld\n", Now(), InodeOf(fd), (long)offset, (long)size);
@@ -227,7 +261,14 @@ TRUNCATE(ftruncate64)
     struct stat found; \
     if (!BelowFd(fd, path, sizeof path) || fstat(fd, &found) != 0) return real(fd); \
     if (Fails()) return -1; \
+    const int fails = !S_ISDIR(found.st_mode) && SyncFails(path); \
     const int log = Lock(); \
+    if (fails) { \
+      Record(log, NULL, 0, "E %.6f %lu\n", Now(), found.st_ino); \
+      Unlock(log); \
+      errno = EIO; \
+      return -1; \
+    } \
     if (S_ISDIR(found.st_mode)) Record(log, NULL, 0, "D %.6f %s\n", Now(), path); \
     else Record(log, NULL, 0, "S %.6f %lu\n", Now(), found.st_ino); \
     Unlock(log); \

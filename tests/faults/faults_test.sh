@@ -12,5 +12,7 @@ shows "what was acknowledged is there after ${FAULT_CUTS:-150} cuts" \
   python3 -B "$here/cuts.py" "$STAGEFS_BINARY" "$WORK/disk.so" 120 "${FAULT_CUTS:-150}" ${FAULT_SEED:+"$FAULT_SEED"}
 shows "a disk that fails is told, and nothing else is harmed" \
   python3 -B "$here/failures.py" "$STAGEFS_BINARY" "$WORK/disk.so" "${FAULT_SHARE:-0.1}" ${FAULT_SEED:+"$FAULT_SEED"}
+shows "a crash after a crash, and trouble while recovering, end as recovery does" \
+  python3 -B "$here/recovery.py" "$STAGEFS_BINARY" "$WORK/disk.so" "${FAULT_SHARE:-0.03}" ${FAULT_SEED:+"$FAULT_SEED"}
 shows "two doors on one path leave what was acknowledged last, wherever a kill comes" \
   python3 -B "$here/crossings.py" "$STAGEFS_BINARY" "${FAULT_CROSSINGS:-10}" ${FAULT_SEED:+"$FAULT_SEED"}

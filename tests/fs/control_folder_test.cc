@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "stagefs/posix_env.h"
-#include "stagefs/working_copy.h"
+#include "stagefs/recovered.h"
 #include "tests/fs/fs_scene.h"
 
 namespace stagefs::test {

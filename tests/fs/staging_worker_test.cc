@@ -44,14 +44,14 @@ class Runs {
 
 TEST_CASE("StagingWorker: what a crash left is staged without being asked", "[fs][staging_worker]") {
   Runs runs;
-  StagingWorker worker([&] { runs.Note(); });
+  StagingWorker worker([&] { return runs.Note(), true; });
   CHECK(runs.Reach(1));
 }
 
 TEST_CASE("StagingWorker: what is queued while it works is staged afterwards", "[fs][staging_worker]") {
   Runs runs;
   runs.Hold(true);
-  StagingWorker worker([&] { runs.Note(); });
+  StagingWorker worker([&] { return runs.Note(), true; });
   REQUIRE(runs.Reach(1));
   worker.Wake();
   worker.Wake();
@@ -59,10 +59,20 @@ TEST_CASE("StagingWorker: what is queued while it works is staged afterwards", "
   CHECK(runs.Reach(2));
 }
 
+TEST_CASE("StagingWorker: what could not be staged is tried again", "[fs][staging_worker]") {
+  Runs runs;
+  std::atomic<bool> passed{false};
+  StagingWorker worker([&] {
+    runs.Note();
+    return passed.exchange(true);
+  });
+  CHECK(runs.Reach(2));
+}
+
 TEST_CASE("StagingWorker: nothing is begun once it is stopped", "[fs][staging_worker]") {
   Runs runs;
   {
-    StagingWorker worker([&] { runs.Note(); });
+    StagingWorker worker([&] { return runs.Note(), true; });
     REQUIRE(runs.Reach(1));
     worker.Stop();
     worker.Wake();

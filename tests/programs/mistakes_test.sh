@@ -105,7 +105,7 @@ equals "a copy whose daemon died fails" 1 $?
 check "and says so" grep -qE 'not connected|abort' copy.err
 check "one command brings the mount back" mount_w
 check "nothing half is staged" sh -c "test ! -e $MNT/copied && test -z \"\$('$STAGEFS_BINARY' status t/r:w | grep ^A)\""
-check "what came through is in recovered" sh -c "cmp -n 1000000 blob $MNT/.stagefs/recovered/copied"
+check "what came through is in recovered" sh -c "cmp -n 1000000 blob $MNT/.stagefs/recovered/1-copied"
 check "status names it" sh -c "'$STAGEFS_BINARY' status t/r:w | grep -q copied"
 check "dismissed it is gone" sh -c "'$STAGEFS_BINARY' dismiss t/r:w copied && test -z \"\$('$STAGEFS_BINARY' status t/r:w)\""
 

@@ -28,11 +28,14 @@ class Inbox {
 
   // Stages what is there into DIRECTORY and puts the report beside it; its error says that nothing could be attempted
   // (the report says why, too).
-  Status Stage(const RepoPath& directory, const std::string& name);
+  Status Stage(const RepoPath& directory, const std::string& name) {
+    return Stage(directory, name, Trouble::kReported);
+  }
   // The same for a manifest dropped into the tree at `slot`.
-  Status StageDropped(const Slot& slot);
+  Status StageDropped(const Slot& slot) { return StageDropped(slot, Trouble::kReported); }
   // A manifest that is renamed into place is recorded with the rename and staged by this, which the mount calls from a
-  // thread of its own and once at its start: a crash in between loses nothing.
+  // thread of its own and once at its start: a crash in between loses nothing. What was attempted has a report and is
+  // done; an error says that something could not be, and waits to be tried again.
   Status StageQueued();
 
  private:
@@ -41,7 +44,12 @@ class Inbox {
     VersionInfo report;
     Status outcome;
   };
-  Result<Processed> StageStored(const RepoPath& directory, const std::string& name, VersionId manifest);
+  // Of trouble that may pass: whether the report says it, or the manifest was not attempted and waits.
+  enum class Trouble { kReported, kWaitedFor };
+  Status Stage(const RepoPath& directory, const std::string& name, Trouble trouble);
+  Status StageDropped(const Slot& slot, Trouble trouble);
+  Result<Processed> StageStored(const RepoPath& directory, const std::string& name, VersionId manifest,
+                                Trouble trouble);
 
   Workspace& workspace_;
 };

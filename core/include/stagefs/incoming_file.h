@@ -12,9 +12,6 @@ namespace stagefs {
 
 class ByteSource;
 
-// In incoming/INSTANCE: where each working copy belongs (working_copy.h).
-constexpr char kWorkingCopyPlaces[] = "/places";
-
 // A file on its way into the version store: written once, hashed while it is written. It disappears with
 // its owner unless the repository adopts it. For one thread at a time.
 class IncomingFile {

@@ -23,6 +23,8 @@ class VersionQuestions {
   virtual Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) = 0;
   // Versions that nothing names and that were last renewed before `before_ns`.
   virtual Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) = 0;
+  // Whether any commit names it; every row of every commit is looked at.
+  virtual Result<bool> IsCommitted(VersionId version) = 0;
   // Rows of trees and workspaces that name a version that has no row: always 0, or the index is damaged.
   virtual Result<int64_t> CountDangling() = 0;
 

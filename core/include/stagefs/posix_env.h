@@ -2,12 +2,14 @@
 // errno becomes an Error here and nowhere else.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "stagefs/content_hash.h"
 #include "stagefs/result.h"
@@ -66,7 +68,16 @@ struct HashedFile {
 Result<HashedFile> HashFile(int fd);
 
 Status MakeFolders(const std::string& path);
+// The names in a folder, in byte order.
+Result<std::vector<std::string>> ListNames(const std::string& folder);
 Status SyncFd(int fd, const std::string& what);
+// The same for a file of somebody's bytes. Once a sync failed the kernel takes the pages for written, so that the next
+// one would succeed without them: the file is marked (kSyncFailedMark, which every process sees) and refused with kIo
+// from then on. Its bytes must be written to another file.
+constexpr mode_t kSyncFailedMark = S_ISGID;
+Status SyncFile(int fd, const std::string& what);
+// Makes a file read-only or writable, and keeps that mark.
+Status SetMode(const std::string& path, mode_t mode);
 Status SyncFolder(const std::string& path);
 // Up to so many new files are synced each by itself, more of them with the whole file system that `folder` is on.
 constexpr size_t kSyncEachMax = 32;

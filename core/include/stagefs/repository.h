@@ -4,8 +4,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -39,6 +41,8 @@ struct RecoveryReport {
   int64_t restaged = 0;       // Working copies that fsync() had kept, staged again.
   int64_t recovered = 0;      // Others, now in recovered/.
   int64_t lost_versions = 0;  // Contents closed within the last second before the power went.
+  // Versions and working copies that could not be looked at now: they stay as they are, and the next start tries again.
+  int64_t left_for_later = 0;
 };
 
 class Flusher;
@@ -97,6 +101,9 @@ class Repository {
   Status SyncAll();
   // The bytes alone of what was acknowledged before the call.
   Status SyncVersions();
+  // Of a version that another boot may have lost, and whose bytes cannot be read now. It stays unsynced until they can
+  // be, or are stored again; SyncVersions() looks again and passes it over.
+  void NoteDoubtful(const VersionInfo& version);
   // Wakes the flusher; called after a transaction that added an unsynced version.
   void NoteUnsynced();
 
@@ -125,6 +132,10 @@ class Repository {
   };
   Result<Known> KnownOf(VersionId id);
   void NoteHashes(const std::vector<VersionInfo>& versions);
+  // Those that are doubtful still.
+  std::set<Sha256> LookAgain();
+  // Syncs them, and marks those where that worked. The first error of the others.
+  Status SyncThese(const std::vector<VersionInfo>& versions);
   // kConflict where they were moved since this was opened.
   Status CheckVersionsAreHere(IndexReader& index) const;
   // Of bytes that a row names and the store has not.
@@ -146,6 +157,7 @@ class Repository {
   std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
   std::unique_ptr<Listeners> listeners_;
   Guarded<std::unordered_map<VersionId, Known>> hashes_;  // Some of an index that is far away.
+  Guarded<std::map<Sha256, VersionInfo>> doubtful_;
   std::unique_ptr<Flusher> flusher_;
 };
 

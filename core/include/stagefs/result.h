@@ -30,6 +30,31 @@ enum class ErrorCode {
   kIo,
 };
 
+// Whether the same may work later, with nothing changed but the world around it: what waits goes on waiting.
+constexpr bool MayPass(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kConflict:
+    case ErrorCode::kPermission:
+    case ErrorCode::kReadOnly:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kBusy:
+    case ErrorCode::kIo: return true;
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kExists:
+    case ErrorCode::kNotDirectory:
+    case ErrorCode::kIsDirectory:
+    case ErrorCode::kNotEmpty:
+    case ErrorCode::kNameTooLong:
+    case ErrorCode::kTooLarge:
+    case ErrorCode::kStale:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kCrossDevice:
+    case ErrorCode::kCorrupt: return false;
+  }
+  return true;
+}
+
 // A code for programs and a sentence for people. Messages gain context going up:
 // "stage images/cat.jpg: version 9f2c…: no such version".
 class Error {

@@ -50,6 +50,10 @@ class PostgresReader : public SqlQuestions<IndexReader, PostgresConnection> {
   Result<std::vector<std::optional<VersionInfo>>> FindVersions(const std::vector<HashRef>& hashes) override {
     return FindVersionsTogether(*lease_, hashes);
   }
+  Result<bool> IsCommitted(VersionId version) override {
+    lease_->set_patience(kLongPatience);
+    return SqlQuestions::IsCommitted(version);
+  }
   Result<int64_t> CountDangling() override {
     lease_->set_patience(kLongPatience);
     return SqlQuestions::CountDangling();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "stagefs/recovered.h"
+
 namespace stagefs {
 namespace {
 

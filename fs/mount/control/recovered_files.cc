@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "stagefs/posix_env.h"
-#include "stagefs/working_copy.h"
+#include "stagefs/recovered.h"
 
 namespace stagefs {
 
@@ -25,13 +27,14 @@ Result<std::shared_ptr<Node>> RecoveredFiles::Child(const Node& folder, const st
 Result<ListedPage> RecoveredFiles::List(const Node& folder, const std::string& after) {
   if (folder.kind != NodeKind::kRecoveredFolder) return ControlPlace::List(folder, after);
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, env_.workspace->Info());
-  STAGEFS_ASSIGN_OR_RETURN(const auto paths, ListRecovered(env_.repository, info));
+  STAGEFS_ASSIGN_OR_RETURN(auto files, ListRecovered(env_.repository, info));
+  std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   const std::string prefix = folder.extra().path.empty() ? "" : folder.extra().path + '/';
   ListedPage page;
   page.is_last = true;
-  for (const std::string& path : paths) {
-    if (!path.starts_with(prefix)) continue;
-    const std::string rest = path.substr(prefix.size());
+  for (const RecoveredFile& file : files) {
+    if (!file.name.starts_with(prefix)) continue;
+    const std::string rest = file.name.substr(prefix.size());
     const size_t slash = rest.find('/');
     std::string name = rest.substr(0, slash);
     if (name <= after || (!page.names.empty() && page.names.back().name == name)) continue;
