@@ -14,9 +14,10 @@ namespace stagefs {
 namespace {
 
 constexpr std::string_view kCopyPrefix = "wc-";
-constexpr std::string_view kPlaceSuffix = ".place";
-
-std::string PlaceOf(const std::string& file) { return file + std::string(kPlaceSuffix); }
+constexpr std::string_view kPlacePrefix = "place-";
+constexpr char kPlacesOf010[] = "places";
+constexpr int64_t kPlacesBeforehand = 16;
+constexpr size_t kFreePlacesMax = 64;
 
 int64_t ParseInt(std::string_view text) {
   int64_t value = 0;
@@ -41,23 +42,37 @@ WorkingCopyState StateOf(std::string_view word) {
   return word == "r" ? WorkingCopyState::kRefused : WorkingCopyState::kWriting;
 }
 
-std::string TextOf(const WorkingCopyPlace& place) {
-  return std::string(place.state == WorkingCopyState::kRefused ? "r" : "w") + '\t' + std::to_string(place.workspace) +
-         '\t' + std::to_string(place.slot.folder) + '\t' + std::to_string(place.path.size()) + '\n' + place.path;
+std::string NameOf(const std::string& file) { return file.substr(file.rfind('/') + 1); }
+
+std::string TextOf(const WorkingCopyPlace& place, int64_t changes) {
+  std::string text = NameOf(place.file);
+  text += '\t' + std::to_string(changes) + (place.state == WorkingCopyState::kRefused ? "\tr\t" : "\tw\t");
+  text += std::to_string(place.workspace) + '\t' + std::to_string(place.slot.folder) + '\t';
+  return text + std::to_string(place.path.size()) + '\n' + place.path;
 }
 
-std::optional<WorkingCopyPlace> ParsePlace(std::string_view text, const std::string& file) {
-  const size_t end = text.find('\n');
-  std::string_view fields[3], line = text.substr(0, end);
-  if (end == std::string_view::npos || !TakeFields(&line, fields, 3)) return std::nullopt;
+struct ParsedPlace {
   WorkingCopyPlace place;
-  place.file = file;
-  place.state = StateOf(fields[0]);
-  place.workspace = ParseInt(fields[1]);
+  int64_t changes = 0;
+};
+
+// std::nullopt: it is not whole, or of no copy.
+std::optional<ParsedPlace> ParsePlace(std::string_view text, const std::string& instance) {
+  const size_t end = text.find('\n');
+  std::string_view fields[5], line = text.substr(0, end);
+  if (end == std::string_view::npos || !TakeFields(&line, fields, 5)) return std::nullopt;
+  if (!IsWorkingCopyName(fields[0])) return std::nullopt;
   const std::string_view path = text.substr(end + 1);
-  if (path.size() == static_cast<uint64_t>(ParseInt(line))) place.path = path;
-  place.slot = SlotOf(ParseInt(fields[2]), place.path);
-  return place;
+  const auto path_bytes = static_cast<uint64_t>(ParseInt(line));
+  if (path.size() < path_bytes) return std::nullopt;
+  ParsedPlace parsed;
+  parsed.changes = ParseInt(fields[1]);
+  parsed.place.file = instance + '/' + std::string(fields[0]);
+  parsed.place.state = StateOf(fields[2]);
+  parsed.place.workspace = ParseInt(fields[3]);
+  parsed.place.path = path.substr(0, path_bytes);
+  parsed.place.slot = SlotOf(ParseInt(fields[4]), parsed.place.path);
+  return parsed;
 }
 
 std::string Unescape(std::string_view escaped) {
@@ -72,6 +87,22 @@ std::string Unescape(std::string_view escaped) {
   return path;
 }
 
+// A last line that is cut short is passed over.
+void ReadPlacesOf010(const std::string& instance, std::string_view text,
+                     std::map<std::string, WorkingCopyPlace>* places) {
+  for (size_t end; (end = text.find('\n')) != std::string_view::npos; text.remove_prefix(end + 1)) {
+    std::string_view fields[4], line = text.substr(0, end);
+    if (!TakeFields(&line, fields, 4)) continue;
+    const std::string file = instance + '/' + std::string(fields[0]);
+    if (fields[1] == "-") {
+      places->erase(file);
+      continue;
+    }
+    const std::string path = Unescape(line);
+    (*places)[file] = {file, StateOf(fields[1]), ParseInt(fields[2]), SlotOf(ParseInt(fields[3]), path), path};
+  }
+}
+
 }  // namespace
 
 bool IsWorkingCopyName(std::string_view name) {
@@ -84,30 +115,72 @@ Result<std::unique_ptr<WorkingCopies>> WorkingCopies::Open(Repository& repositor
   return std::unique_ptr<WorkingCopies>(new WorkingCopies(repository));
 }
 
+WorkingCopies::~WorkingCopies() {
+  auto places = places_.Lock();
+  for (const int64_t place : places->free) unlink(PathOf(place).c_str());
+}
+
+std::string WorkingCopies::PathOf(int64_t place) const {
+  return repository_.incoming() + '/' + std::string(kPlacePrefix) + std::to_string(place);
+}
+
+int64_t WorkingCopies::AnyPlace() {
+  auto places = places_.Lock();
+  // The first time of all. Where the disk is full already they are made when there is room.
+  for (; places->next <= kPlacesBeforehand; ++places->next) {
+    (void)Write(places->next, "\n", How::kWritten);
+    places->free.push_back(places->next);
+  }
+  if (places->free.empty()) return places->next++;
+  const int64_t place = places->free.back();
+  places->free.pop_back();
+  return place;
+}
+
+void WorkingCopies::Free(int64_t place) {
+  {
+    auto places = places_.Lock();
+    if (places->free.size() < kFreePlacesMax) {
+      places->free.push_back(place);
+      return;
+    }
+  }
+  unlink(PathOf(place).c_str());
+}
+
+Status WorkingCopies::Write(int64_t place, const std::string& text, How how) {
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(PathOf(place), O_WRONLY | O_CREAT));
+  if (how == How::kWritten) return WriteAllAt(fd.get(), text.data(), text.size(), 0);
+  const std::string unmarked = '-' + text.substr(1);
+  STAGEFS_RETURN_IF_ERROR(WriteAllAt(fd.get(), unmarked.data(), unmarked.size(), 0));
+  return WriteAllAt(fd.get(), text.data(), 1, 0);
+}
+
 Result<UniqueFd> WorkingCopies::Create(WorkingCopyPlace* place) {
   place->file = repository_.incoming() + '/' + std::string(kCopyPrefix) + std::to_string(next_.fetch_add(1));
-  const std::string text = TextOf(*place);
-  Status noted;
-  {
-    // No copy is there yet, so nobody looks for this.
-    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(PlaceOf(place->file), O_WRONLY | O_CREAT | O_EXCL));
-    noted = WriteAll(fd.get(), text.data(), text.size());
-  }
-  auto fd = noted ? OpenFd(place->file, O_RDWR | O_CREAT | O_EXCL) : Result<UniqueFd>(noted.error());
-  if (!fd) unlink(PlaceOf(place->file).c_str());
-  return fd;
+  const int64_t at = AnyPlace();
+  const Status written = Write(at, TextOf(*place, 0), How::kWritten);  // Nobody looks for this copy yet.
+  auto copy = written ? OpenFd(place->file, O_RDWR | O_CREAT | O_EXCL) : Result<UniqueFd>(written.error());
+  if (copy) places_.Lock()->uses[NameOf(place->file)] = {at, 0};
+  else Free(at);
+  return copy;
 }
 
 Status WorkingCopies::Note(const WorkingCopyPlace& place) {
-  const std::string text = TextOf(place);
-  const std::string fresh = PlaceOf(place.file) + ".new";
-  Status noted;
+  Places::Use use;
   {
-    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(fresh, O_WRONLY | O_CREAT | O_TRUNC));
-    noted = WriteAll(fd.get(), text.data(), text.size());
+    auto places = places_.Lock();
+    const auto known = places->uses.find(NameOf(place.file));
+    if (known == places->uses.end()) return Error(ErrorCode::kNotFound, "no working copy " + place.file);
+    use = known->second;
   }
-  if (noted) noted = RenameFile(fresh, PlaceOf(place.file));
-  if (!noted) unlink(fresh.c_str());
+  const int64_t at = AnyPlace();
+  const std::string text = TextOf(place, use.changes + 1);
+  const Status elsewhere = Write(at, text, How::kMarkedLast);
+  // On a full disk over the old one, which has its room.
+  const Status noted = elsewhere ? elsewhere : Write(use.place, text, How::kWritten);
+  places_.Lock()->uses[NameOf(place.file)] = {elsewhere ? at : use.place, use.changes + 1};
+  Free(elsewhere ? use.place : at);
   return noted;
 }
 
@@ -132,7 +205,16 @@ Status WorkingCopies::Forget(const WorkingCopyPlace& place, bool kept) {
     STAGEFS_RETURN_IF_ERROR(change->index().EraseWorkingCopy(WorkingCopyKey(place.file)));
     STAGEFS_RETURN_IF_ERROR(change->Commit());
   }
-  return RemoveFile(PlaceOf(place.file));
+  Places::Use use;
+  {
+    auto places = places_.Lock();
+    const auto known = places->uses.find(NameOf(place.file));
+    if (known == places->uses.end()) return {};
+    use = known->second;
+    places->uses.erase(known);
+  }
+  Free(use.place);
+  return {};
 }
 
 Result<std::vector<std::string>> ListInstances(const Repository& repository) {
@@ -147,48 +229,39 @@ Result<std::vector<std::string>> ListInstances(const Repository& repository) {
   return instances;
 }
 
-Result<std::optional<WorkingCopyPlace>> ReadPlace(const std::string& file) {
-  const auto text = ReadWholeFile(PlaceOf(file));
-  if (text) return ParsePlace(*text, file);
-  if (text.error().code() == ErrorCode::kNotFound) return std::optional<WorkingCopyPlace>();
-  return text.error();
-}
-
-Result<std::map<std::string, WorkingCopyPlace>> ReadPlacesOf010(const std::string& instance) {
-  std::map<std::string, WorkingCopyPlace> places;
-  const auto text = ReadWholeFile(instance + "/places");
-  if (!text && text.error().code() == ErrorCode::kNotFound) return places;
-  if (!text) return text.error();
-  std::string_view rest = *text;  // A last line that is cut short is passed over.
-  for (size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
-    std::string_view fields[4], line = rest.substr(0, end);
-    if (!TakeFields(&line, fields, 4)) continue;
-    const std::string file = instance + '/' + std::string(fields[0]);
-    if (fields[1] == "-") {
-      places.erase(file);
-      continue;
-    }
-    const std::string path = Unescape(line);
-    places[file] = {file, StateOf(fields[1]), ParseInt(fields[2]), SlotOf(ParseInt(fields[3]), path), path};
+Result<KnownPlaces> ReadPlaces(const std::string& instance) {
+  KnownPlaces known;
+  std::map<std::string, int64_t> changes;
+  STAGEFS_ASSIGN_OR_RETURN(const auto names, ListNames(instance));
+  for (const std::string& name : names) {
+    const bool of_010 = name == kPlacesOf010;
+    if (!of_010 && !name.starts_with(kPlacePrefix)) continue;
+    const auto text = ReadWholeFile(instance + '/' + name);
+    if (!text && text.error().code() != ErrorCode::kNotFound) known.trouble = text.error();
+    if (!text) continue;
+    if (of_010) ReadPlacesOf010(instance, *text, &known.of);
+    const auto parsed = of_010 ? std::nullopt : ParsePlace(*text, instance);
+    if (!parsed) continue;
+    const auto [newest, first] = changes.try_emplace(parsed->place.file, parsed->changes);
+    if (!first && newest->second > parsed->changes) continue;
+    newest->second = parsed->changes;
+    known.of[parsed->place.file] = parsed->place;
   }
-  return places;
+  std::erase_if(known.of, [&](const auto& place) {
+    return !std::binary_search(names.begin(), names.end(), NameOf(place.first));
+  });
+  return known;
 }
 
 Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& repository) {
   std::vector<WorkingCopyPlace> places;
   STAGEFS_ASSIGN_OR_RETURN(const auto instances, ListInstances(repository));
   for (const std::string& instance : instances) {
-    const auto names = ListNames(instance);
-    if (!names && names.error().code() == ErrorCode::kNotFound) continue;  // It ended.
-    if (!names) return names.error();
-    STAGEFS_ASSIGN_OR_RETURN(const auto of_010, ReadPlacesOf010(instance));
-    for (const std::string& name : *names) {
-      if (!IsWorkingCopyName(name)) continue;
-      const std::string file = instance + '/' + name;
-      STAGEFS_ASSIGN_OR_RETURN(const auto place, ReadPlace(file));
-      if (place) places.push_back(*place);
-      else if (const auto old = of_010.find(file); old != of_010.end()) places.push_back(old->second);
-    }
+    const auto known = ReadPlaces(instance);
+    if (!known && known.error().code() == ErrorCode::kNotFound) continue;  // It ended.
+    if (!known) return known.error();
+    STAGEFS_RETURN_IF_ERROR(known->trouble);
+    for (const auto& [file, place] : known->of) places.push_back(place);
   }
   return places;
 }

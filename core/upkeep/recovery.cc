@@ -248,17 +248,18 @@ Status RecoverInstance(Repository& repository, const std::string& instance, Reco
     }
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto names, ListNames(instance));
-  STAGEFS_ASSIGN_OR_RETURN(const auto of_010, ReadPlacesOf010(instance));
+  STAGEFS_ASSIGN_OR_RETURN(const KnownPlaces places, ReadPlaces(instance));
   Status outcome;
   for (const std::string& name : names) {
     if (!IsWorkingCopyName(name)) continue;
     const std::string file = instance + '/' + name;
     const auto row = rows.find(WorkingCopyKey(file));
-    auto place = ReadPlace(file);
-    if (const auto old = of_010.find(file); place && !*place && old != of_010.end()) *place = old->second;
-    const Status recovered =
-        place ? RecoverCopy(repository, row == rows.end() ? nullptr : &row->second, *place, file, report)
-              : Status(place.error());
+    const WorkingCopyRow* const known = row == rows.end() ? nullptr : &row->second;
+    const auto at = places.of.find(file);
+    const auto place = at == places.of.end() ? std::nullopt : std::optional(at->second);
+    const Status recovered = known || place || places.trouble
+                                 ? RecoverCopy(repository, known, place, file, report)
+                                 : places.trouble;
     if (recovered) continue;
     outcome = recovered;
     ++report->left_for_later;

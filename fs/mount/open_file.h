@@ -92,7 +92,7 @@ class OpenFile {
   // No path leads here any more: nothing is staged from now on, and a crash leaves nothing of it.
   void Detach();
 
-  // Where the file is, for the working copy's `place`.
+  // Where the file is, for the working copy's place.
   void Moved(const Placer& placer);
   // The entry as it is staged now, or as it would be.
   const Entry& entry() const { return entry_; }

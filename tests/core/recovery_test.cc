@@ -182,6 +182,36 @@ TEST_CASE("Recovery: a copy that was not fsynced goes to recovered, until retrie
         ErrorCode::kInvalidArgument);
 }
 
+TEST_CASE("WorkingCopies: a place is found after moves and refusals, and is used again", "[core][recovery]") {
+  Scene scene;
+  const auto copies = Value(WorkingCopies::Open(scene.repository()));
+  const auto files_here = [&] { return Value(ListNames(scene.repository().incoming())).size(); };
+  size_t most = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string deep(i % 3 == 0 ? 3'000 : 3, 'd');
+    WorkingCopyPlace place;
+    place.workspace = scene.workspace().id();
+    place.slot = {kRootFolder, "first"};
+    place.path = "first";
+    Ok(copies->Create(&place).WithoutValue());
+    place.slot.name = "new\nname";
+    place.path = deep + "/new\nname";
+    Ok(copies->Note(place));
+    place.state = WorkingCopyState::kRefused;
+    Ok(copies->Note(place));
+    const auto found = Value(ListWorkingCopyPlaces(scene.repository()));
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].file == place.file);
+    CHECK(found[0].path == place.path);
+    CHECK(found[0].slot == place.slot);
+    CHECK(found[0].state == WorkingCopyState::kRefused);
+    most = std::max(most, files_here());
+    std::filesystem::remove(place.file);
+    Ok(copies->Forget(place, false));
+  }
+  CHECK(most < 40);
+}
+
 TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core][recovery]") {
   Scene scene;
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
@@ -329,7 +359,7 @@ TEST_CASE("Recovery: an fsynced copy whose place is lost is recovered by its row
   scene.Stage("kept", "old");
   LeaveWorkingCopy(scene.root(), "kept", "fsynced", true);
   for (const auto& entry : std::filesystem::recursive_directory_iterator(scene.repository().folder() + "/incoming")) {
-    if (entry.path().string().ends_with(".place")) std::filesystem::resize_file(entry.path(), 0);
+    if (entry.path().filename().string().starts_with("place-")) std::filesystem::resize_file(entry.path(), 0);
   }
   scene.Stage("kept", "newer");
   scene.Reopen();

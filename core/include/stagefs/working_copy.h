@@ -1,21 +1,24 @@
 // Working copies: the private files that hold what is being written until it is staged.
 //
-// They lie in incoming/INSTANCE/, one `wc-N` each. Where each belongs is in a file of its own beside it,
-// `wc-N.place`, which is there before the copy is and goes after it; a change replaces it by a rename, so a killed
-// process leaves whole ones:
+// They lie in incoming/INSTANCE/, one `wc-N` each; an N is used once. Where one belongs is in a small file beside it,
+// one for each copy there is now, `place-K`. It is written before the copy is made; once the copy is gone it is
+// written over for another one, which costs a tenth of making a file. A change goes to another place, and counts by
+// its larger SEQ:
 //
-//   STATE TAB WORKSPACE TAB FOLDER TAB PATH-BYTES LF PATH        STATE: w writing, r refused; any bytes in PATH
+//   wc-N TAB SEQ TAB STATE TAB WORKSPACE TAB FOLDER TAB PATH-BYTES LF PATH, then anything
+//   STATE: w writing, r refused
 //
-// Other processes read them for `status`; a start after a crash reads them to know what it found. After a power loss
-// one may be cut short: then its first line counts, or nothing. What fsync() kept has a row in the index, which is
-// enough.
+// The first byte is written last where the copy is there already, so a killed process leaves whole ones. Some are made
+// beforehand, so that what a full disk refuses can still be named. Other processes read them for `status`; a start
+// after a crash reads them to know what it found. After a power loss one may be old, and name a copy that is gone.
+// What fsync() kept has a row in the index, which is enough.
 //
-// An INSTANCE of 0.1.0 has one file `places` for all its copies: a line for each creation, move or change of state,
-// of which the last one of a file counts:
+// An INSTANCE of 0.1.0 has one file `places` for all its copies: a line for each creation, move or change of state, of
+// which the last one of a file counts:
 //
 //   wc-3 TAB STATE TAB WORKSPACE TAB FOLDER TAB PATH-ESCAPED LF      STATE: also - gone
 //
-// (A row of the index for each file that is being written would cost each a transaction, names or extended attributes
+// (A row of the index for each file that is being written would cost each a transaction; names or extended attributes
 // of the file itself do not hold a path of 4,096 bytes.)
 #pragma once
 
@@ -25,7 +28,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "stagefs/guarded.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repository.h"
 
@@ -45,6 +50,7 @@ struct WorkingCopyPlace {
 class WorkingCopies {
  public:
   static Result<std::unique_ptr<WorkingCopies>> Open(Repository& repository);
+  ~WorkingCopies();
 
   // A new, empty file for `place` (whose `file` is filled in), open for reading and writing.
   Result<UniqueFd> Create(WorkingCopyPlace* place);
@@ -58,8 +64,25 @@ class WorkingCopies {
  private:
   explicit WorkingCopies(Repository& repository) : repository_(repository) {}
 
+  // The places that are in use, by their copies, and those that are not.
+  struct Places {
+    struct Use {
+      int64_t place = 0, changes = 0;
+    };
+    std::map<std::string, Use> uses;
+    std::vector<int64_t> free;
+    int64_t next = 1;
+  };
+  std::string PathOf(int64_t place) const;
+  int64_t AnyPlace();
+  void Free(int64_t place);
+  // kMarkedLast: until all of it is there it counts for nothing.
+  enum class How { kWritten, kMarkedLast };
+  Status Write(int64_t place, const std::string& text, How how);
+
   Repository& repository_;
   std::atomic<int64_t> next_{1};
+  Guarded<Places> places_;
   std::atomic<bool> folder_synced_{false};  // The instance's own name is durable.
 };
 
@@ -68,10 +91,12 @@ Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& reposito
 
 // The folders incoming/INSTANCE.
 Result<std::vector<std::string>> ListInstances(const Repository& repository);
-// Of one copy; std::nullopt where there is none, or nothing of it is whole.
-Result<std::optional<WorkingCopyPlace>> ReadPlace(const std::string& file);
-// Of all copies of an instance of 0.1.0, by their files; empty where it is of a later one.
-Result<std::map<std::string, WorkingCopyPlace>> ReadPlacesOf010(const std::string& instance);
+// Where the copies of an instance belong, by their files.
+struct KnownPlaces {
+  std::map<std::string, WorkingCopyPlace> of;
+  Status trouble;  // Some could not be read.
+};
+Result<KnownPlaces> ReadPlaces(const std::string& instance);
 // wc-N: a working copy, and nothing that lies beside one.
 bool IsWorkingCopyName(std::string_view name);
 // INSTANCE/wc-N, by which the index knows a copy.
