@@ -151,12 +151,12 @@ class LocalVersionStore : public VersionStore {
   std::string FolderOf(const Sha256& hash) const { return folder_ + '/' + ToHex(hash).substr(0, 2); }
   std::string PathOf(const Sha256& hash) const { return VersionFilePath(folder_, hash); }
 
-  // The mark is the file's, not the name's: one that was replaced meanwhile stays as it is.
+  // The mark is the file's, not the name's: one that was replaced meanwhile stays as it is. Other marks do, too.
   static Status Mark(int fd, bool good) {
     struct stat info {};
     if (fstat(fd, &info) != 0) return ErrnoError("stat");
     if (((info.st_mode & kDamagedMark) == 0) == good) return {};
-    if (fchmod(fd, good ? 0400 : 0400 | kDamagedMark) != 0) return ErrnoError("mark a version");
+    if (fchmod(fd, (info.st_mode & 07777) ^ kDamagedMark) != 0) return ErrnoError("mark a version");
     return SyncFd(fd, "the mark of a version");
   }
 

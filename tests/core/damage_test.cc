@@ -97,6 +97,16 @@ TEST_CASE("Damage: a version known to be wrong fails; storing its content again 
   CHECK(Value(Fsck(scene.repository(), {})).Clean());
 }
 
+TEST_CASE("Damage: bytes that are found right say nothing of a sync that failed", "[core][damage]") {
+  Scene scene;
+  const std::string path = PathOfVersion(scene, scene.Put("precious"));
+  REQUIRE(chmod(path.c_str(), 0400 | S_ISVTX | kSyncFailedMark) == 0);
+  CHECK(Value(Fsck(scene.repository(), {})).Clean());
+  struct stat info {};
+  REQUIRE(stat(path.c_str(), &info) == 0);
+  CHECK((info.st_mode & 07777) == (0400 | kSyncFailedMark));
+}
+
 TEST_CASE("Damage: every door replaces wrong bytes that nobody knew of", "[core][damage]") {
   const bool by_file = GENERATE(false, true);
   Scene scene;
