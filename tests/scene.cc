@@ -1,5 +1,6 @@
 #include "tests/scene.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -32,6 +33,17 @@ TempFolder::~TempFolder() {
 
 void Ok(const Status& status) {
   if (!status) FAIL(status.error().message());
+}
+
+void InKilledProcess(const std::function<void()>& body) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(pid, &status, 0) == pid);
+  REQUIRE((WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }
 
 ContentId HashOf(const std::string& text) {

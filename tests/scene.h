@@ -1,6 +1,7 @@
 // The words in which staging stories are told.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <memory>
@@ -31,6 +32,9 @@ class TempFolder {
 template <class T>
 T Value(Result<T> result);
 void Ok(const Status& status);
+
+// Runs `body` in a process of its own that ends as if killed: no destructor runs.
+void InKilledProcess(const std::function<void()>& body);
 
 ContentId HashOf(const std::string& text);
 void WriteFile(const std::string& path, const std::string& text);

@@ -38,7 +38,7 @@ Reply BranchReply(Call& call, std::string_view message, const std::string& name)
 }  // namespace
 
 Reply ListBranches(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto branches, ListBranches(*call.repository));
+  STAGEFS_ASSIGN_OR_RETURN(const auto branches, History(*call.repository).ListBranches());
   std::vector<BranchView> views;
   for (const BranchInfo& branch : branches) {
     STAGEFS_ASSIGN_OR_RETURN(BranchView view, ViewOf(*call.repository, branch));

@@ -1,5 +1,7 @@
 #include "rows.h"
 
+#include "stagefs/history.h"
+
 namespace stagefs {
 namespace {
 
@@ -13,13 +15,7 @@ Result<Row> Known(Result<std::optional<Row>> found, const char* what) {
 }  // namespace
 
 Result<BranchInfo> FindBranch(Repository& repository, const std::string& name) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-  return Known(reader->FindBranch(name), "no such branch");
-}
-
-Result<std::vector<BranchInfo>> ListBranches(Repository& repository) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-  return reader->ListBranches();
+  return Known(History(repository).FindBranch(name), "no such branch");
 }
 
 Result<CommitInfo> FindCommit(Repository& repository, const std::string& id) {
@@ -32,16 +28,6 @@ Result<CommitInfo> CommitAt(Repository& repository, CommitSeq seq, const std::st
   STAGEFS_ASSIGN_OR_RETURN(auto commit, reader->GetCommit(seq));
   if (!commit) return Error(ErrorCode::kCorrupt, whose + " is gone");
   return std::move(*commit);
-}
-
-Result<std::optional<WorkspaceInfo>> FindWorkspace(Repository& repository, const std::string& key) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-  return reader->FindWorkspace(key);
-}
-
-Result<std::vector<WorkspaceInfo>> ListWorkspaces(Repository& repository) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-  return reader->ListWorkspaces();
 }
 
 Result<std::vector<std::pair<WorkspaceInfo, int64_t>>> CountStaged(Repository& repository) {

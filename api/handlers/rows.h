@@ -2,7 +2,6 @@
 // kNotFound where one that is looked for is not there, kCorrupt where one that must be there is not.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,15 +12,10 @@
 namespace stagefs {
 
 Result<BranchInfo> FindBranch(Repository& repository, const std::string& name);
-Result<std::vector<BranchInfo>> ListBranches(Repository& repository);
 
 Result<CommitInfo> FindCommit(Repository& repository, const std::string& id);
 // What `whose` names: "the head of branch main".
 Result<CommitInfo> CommitAt(Repository& repository, CommitSeq seq, const std::string& whose);
-
-// By its id or name.
-Result<std::optional<WorkspaceInfo>> FindWorkspace(Repository& repository, const std::string& key);
-Result<std::vector<WorkspaceInfo>> ListWorkspaces(Repository& repository);
 
 // How many entries each workspace has staged; one that cannot be counted is left out.
 Result<std::vector<std::pair<WorkspaceInfo, int64_t>>> CountStaged(Repository& repository);

@@ -31,7 +31,7 @@ OrRefusal<> Delete(Call& call, const WorkspaceInfo& workspace) {
 }  // namespace
 
 Reply ListWorkspaces(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto workspaces, ListWorkspaces(*call.repository));
+  STAGEFS_ASSIGN_OR_RETURN(const auto workspaces, Workspaces(*call.repository).List());
   const auto wanted = call.target.query.find("name");
   std::vector<WorkspaceView> views;
   for (const WorkspaceInfo& workspace : workspaces) {
@@ -47,7 +47,7 @@ Reply CreateWorkspace(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(const NewWorkspace wanted, OrBadStatus(ReadNewWorkspace(text)));
   for (const std::optional<std::string>& key : {wanted.id, wanted.name}) {
     if (!key) continue;
-    STAGEFS_ASSIGN_OR_RETURN(const auto existing, FindWorkspace(*call.repository, *key));
+    STAGEFS_ASSIGN_OR_RETURN(const auto existing, Workspaces(*call.repository).Find(*key));
     if (existing) return WorkspaceReply(call, kFound, *existing);
   }
   STAGEFS_RETURN_IF_ERROR(Try(FindBranch(*call.repository, wanted.branch)).On({ErrorCode::kNotFound}, [&] {
@@ -60,7 +60,7 @@ Reply CreateWorkspace(Call& call) {
 }
 
 Reply ClearWorkspaces(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto workspaces, ListWorkspaces(*call.repository));
+  STAGEFS_ASSIGN_OR_RETURN(const auto workspaces, Workspaces(*call.repository).List());
   HttpResponse response = StatusReply(kCreated);  // Sic: what Oxen says here.
   for (const WorkspaceInfo& workspace : workspaces) {
     if (const OrRefusal<> deleted = Delete(call, workspace); !deleted)

@@ -15,6 +15,7 @@
 #include "incoming_body.h"
 #include "listen.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/text.h"
 #include "wire/status_bodies.h"
 
 namespace stagefs {
@@ -37,10 +38,7 @@ struct Arrival {
 };
 
 MHD_Result CollectHeader(void* map, MHD_ValueKind, const char* name, const char* value) {
-  std::string key = name;
-  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
-  static_cast<std::map<std::string, std::string>*>(map)->emplace(std::move(key),
-                                                                 value != nullptr ? value : "");
+  static_cast<std::map<std::string, std::string>*>(map)->emplace(ToLowerAscii(name), value != nullptr ? value : "");
   return MHD_YES;
 }
 

@@ -1,4 +1,5 @@
 #include "file_type.h"
+#include "stagefs/text.h"
 
 #include <algorithm>
 #include <array>
@@ -48,8 +49,7 @@ FileType FileTypeOf(std::string_view path) {
   const size_t dot = name.rfind('.');
   if (dot == std::string_view::npos) return type;
   type.extension = name.substr(dot + 1);
-  std::string lower = type.extension;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string lower = ToLowerAscii(type.extension);
   const auto known =
       std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& one) { return one.extension == lower; });
   if (known == kKnown.end()) return type;

@@ -1,4 +1,5 @@
 #include "media_type.h"
+#include "stagefs/text.h"
 
 #include <algorithm>
 #include <cctype>
@@ -9,8 +10,7 @@ std::string MediaTypeOf(const HttpRequest& request) {
   std::string type = request.Header("content-type");
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.pop_back();
-  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
-  return type;
+  return ToLowerAscii(type);
 }
 
 bool IsJson(const std::string& media_type) {

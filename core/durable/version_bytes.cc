@@ -1,7 +1,5 @@
 #include "version_bytes.h"
 
-#include <vector>
-
 namespace stagefs {
 
 Result<bool> AreWhole(const VersionStore& store, const VersionInfo& version) {
@@ -14,15 +12,8 @@ Result<bool> AreWhole(const VersionStore& store, const VersionInfo& version) {
   }
   if (!reader) return reader.error();
   if ((*reader)->size_bytes() != version.size_bytes) return false;
-  ContentHasher hasher;
-  std::vector<char> buffer(256 << 10);
-  for (uint64_t offset = 0; offset < version.size_bytes;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, (*reader)->ReadAt(buffer.data(), buffer.size(), offset));
-    if (got == 0) return false;
-    hasher.Update(buffer.data(), got);
-    offset += got;
-  }
-  return hasher.Finish() == version.content;
+  STAGEFS_ASSIGN_OR_RETURN(const ContentId hashed, HashVersion(**reader));
+  return hashed == version.content;
 }
 
 }  // namespace stagefs

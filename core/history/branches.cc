@@ -14,13 +14,6 @@ Result<std::optional<BranchInfo>> History::FindBranch(const std::string& name) {
   return reader->FindBranch(name);
 }
 
-Result<CommitInfo> History::GetCommit(CommitSeq seq) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, reader->GetCommit(seq));
-  if (!commit) return Error(ErrorCode::kCorrupt, "a commit is gone");
-  return *commit;
-}
-
 Status History::CreateBranch(const std::string& name, const std::string& from) {
   STAGEFS_RETURN_IF_ERROR(CheckRevisionName("branch", name));
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, Resolve(from));

@@ -53,8 +53,7 @@ Result<ManifestFormat> Sniff(std::string_view text) {
 Error MalformedManifest(const std::string& why) { return Error(ErrorCode::kInvalidArgument, "manifest: " + why); }
 
 ManifestFormat ManifestFormatOf(std::string_view name) {
-  std::string lower;
-  for (const char c : name) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string lower = ToLowerAscii(name);
   if (lower.ends_with(".json")) return ManifestFormat::kJson;
   if (lower.ends_with(".ndjson") || lower.ends_with(".jsonl")) return ManifestFormat::kNdjson;
   if (lower.ends_with(".sum")) return ManifestFormat::kSum;

@@ -21,12 +21,6 @@ Error MalformedRecord(int64_t line, const std::string& why) {
   return MalformedManifest("line " + std::to_string(line) + ": " + why);
 }
 
-std::string Lower(std::string_view text) {
-  std::string lower;
-  for (const char c : text) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return lower;
-}
-
 // Records of a table.
 class RecordReader {
  public:
@@ -145,8 +139,8 @@ Result<size_t> FindColumn(const std::vector<std::string>& header, const std::arr
   }
   size_t best = header.size();
   for (const std::string_view name : known) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t at,
-                             find([&](const std::string& field) { return Lower(field) == name; }, std::string(name)));
+    const auto matches = [&](const std::string& field) { return ToLowerAscii(field) == name; };
+    STAGEFS_ASSIGN_OR_RETURN(const size_t at, find(matches, std::string(name)));
     if (at == header.size()) continue;
     if (best == header.size()) best = at;
     else *also += (also->empty() ? "" : ", ") + header[at];
@@ -179,7 +173,7 @@ bool LooksLikeHeader(std::string_view line, char separator) {
     at = end + 1;
     if (cell.ends_with('\r')) cell.remove_suffix(1);
     if (cell.size() > 1 && cell.front() == '"' && cell.back() == '"') cell = cell.substr(1, cell.size() - 2);
-    const std::string name = Lower(cell);
+    const std::string name = ToLowerAscii(cell);
     path = path || std::find(kPathColumns.begin(), kPathColumns.end(), name) != kPathColumns.end();
     hash = hash || std::find(kHashColumns.begin(), kHashColumns.end(), name) != kHashColumns.end();
   }
@@ -203,7 +197,7 @@ Result<ManifestOptions> ReadTable(RewindableSource& source, char separator, cons
     decided.columns += (decided.columns.empty() ? "'" : "; '") + header[hash_column] + "' is the hash, not " +
                        other_hashes;
   }
-  const bool is_xxh3 = Lower(header[hash_column]).starts_with("xxh");
+  const bool is_xxh3 = ToLowerAscii(header[hash_column]).starts_with("xxh");
   for (;;) {
     STAGEFS_ASSIGN_OR_RETURN(more, records.Next(&fields));
     if (!more) return decided;

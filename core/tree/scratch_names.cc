@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "stagefs/text.h"
+
 namespace stagefs {
 namespace {
 
@@ -58,9 +60,9 @@ bool IsStageManifestName(std::string_view name) {
                                                                ".stage.csv", ".stage.tsv", ".stage.sum"};
   constexpr std::string_view kResult = ".result.json";
   if (name.ends_with(kResult)) name.remove_suffix(kResult.size());
-  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
+  const std::string lower = ToLowerAscii(name);
   return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
-    return name.size() > ending.size() && std::equal(name.end() - ending.size(), name.end(), ending.begin(), same);
+    return lower.size() > ending.size() && lower.ends_with(ending);
   });
 }
 

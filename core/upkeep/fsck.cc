@@ -69,18 +69,10 @@ Result<Health> CheckVersion(VersionStore& store, const VersionInfo& version) {
     if (reader.error().code() == ErrorCode::kNotFound) return Health::kMissing;
     return reader.error();
   }
-  ContentHasher hasher;
-  std::vector<char> buffer(256 << 10);
-  uint64_t offset = 0;
-  for (;;) {
-    const auto got = (*reader)->ReadAt(buffer.data(), buffer.size(), offset);
-    // Nobody can read it now. The disk may be able to later, so it gets no mark.
-    if (!got) return Health::kDamaged;
-    hasher.Update(buffer.data(), *got);
-    offset += *got;
-    if (*got < buffer.size()) break;
-  }
-  const bool good = hasher.Finish() == version.content;
+  const auto hashed = HashVersion(**reader);
+  // Nobody can read it now. The disk may be able to later, so it gets no mark.
+  if (!hashed) return Health::kDamaged;
+  const bool good = *hashed == version.content;
   (void)store.NoteHealth(version.content.sha256, **reader, good);
   return good ? Health::kGood : Health::kDamaged;
 }

@@ -183,7 +183,6 @@ Status SaveVersions(VersionStore& store, IndexTransaction& fresh, const std::map
     return true;
   }));
   int64_t found = 0, done = 0;
-  std::vector<char> buffer(256 << 10);
   for (const Sha256& hash : stored) {
     if (progress) progress(++done);
     STAGEFS_ASSIGN_OR_RETURN(const auto row, fresh.FindVersion(HashRef(hash)));
@@ -191,22 +190,15 @@ Status SaveVersions(VersionStore& store, IndexTransaction& fresh, const std::map
     const auto bytes = store.OpenToCheck(hash);
     if (!bytes) continue;
     VersionInfo version;
-    ContentHasher hasher;
-    Status read;
-    for (bool more = true; read && more;) {
-      const auto got = (*bytes)->ReadAt(buffer.data(), buffer.size(), version.size_bytes);
-      if (!got) read = got.error();
-      else hasher.Update(buffer.data(), *got);
-      version.size_bytes += got ? *got : 0;
-      more = got && *got == buffer.size();
-    }
-    version.content = hasher.Finish();
-    const bool good = read && version.content.sha256 == hash;
-    if (read) (void)store.NoteHealth(hash, **bytes, good);
+    const auto hashed = HashVersion(**bytes);
+    const bool good = hashed && hashed->sha256 == hash;
+    if (hashed) (void)store.NoteHealth(hash, **bytes, good);
     if (!good) {
       lines->push_back("lost   version " + ToHex(hash) + ": its bytes are damaged");
       continue;
     }
+    version.content = *hashed;
+    version.size_bytes = (*bytes)->size_bytes();
     const auto arrived_ns = store.ArrivedNs(hash);
     version.stored_ns = arrived_ns ? *arrived_ns : NowNs();
     version.renewed_ns = NowNs();

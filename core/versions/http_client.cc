@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/text.h"
 
 namespace stagefs {
 namespace {
@@ -34,8 +35,7 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
     const size_t space = line.find(' ');
     exchange.response.status = space == std::string_view::npos ? 0 : std::atoi(line.data() + space + 1);
   } else if (const size_t colon = line.find(':'); colon != std::string_view::npos) {
-    std::string name(line.substr(0, colon));
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return tolower(c); });
+    const std::string name = ToLowerAscii(line.substr(0, colon));
     std::string_view value = line.substr(colon + 1);
     while (value.starts_with(' ')) value.remove_prefix(1);
     exchange.response.headers[name] = value;

@@ -41,6 +41,17 @@ Status VersionSource::CopyTo(const Sha256& hash, int fd) const {
   return {};
 }
 
+Result<ContentId> HashVersion(const VersionReader& reader) {
+  ContentHasher hasher;
+  std::vector<char> buffer(256 << 10);
+  for (uint64_t offset = 0;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, reader.ReadAt(buffer.data(), buffer.size(), offset));
+    hasher.Update(buffer.data(), got);
+    offset += got;
+    if (got < buffer.size()) return hasher.Finish();
+  }
+}
+
 std::unique_ptr<RewindableSource> NewReaderSource(const VersionReader& reader) {
   return std::make_unique<ReaderSource>(reader);
 }

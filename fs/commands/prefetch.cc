@@ -1,21 +1,23 @@
 #include "prefetch.h"
 
+#include <utility>
+#include <vector>
+
 #include "stagefs/parallel.h"
 #include "stagefs/version_source.h"
 
 namespace stagefs {
 namespace {
 
-constexpr size_t kPage = 1000;
+constexpr size_t kTogether = 1000;
 
 Status FetchAll(Workspace& workspace, const std::vector<VersionId>& versions, Guarded<PrefetchReport>* report,
                 const std::function<void(int64_t)>& progress) {
   return InParallel(versions.size(), kRequestsAtOnce, [&](uint64_t i) -> Status {
     Repository& repository = workspace.repository();
-    STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(versions[i]));
-    reader.reset();
-    if (!version) return {};  // Replaced meanwhile.
+    const auto version = repository.GetVersion(versions[i]);
+    if (!version && version.error().code() == ErrorCode::kStale) return {};  // Replaced meanwhile.
+    if (!version) return version.error();
     STAGEFS_RETURN_IF_ERROR(repository.PrefetchVersion(*version));
     auto counts = report->Lock();
     counts->bytes += version->size_bytes;
@@ -27,21 +29,13 @@ Status FetchAll(Workspace& workspace, const std::vector<VersionId>& versions, Gu
 
 Status FetchBelow(Workspace& workspace, FolderId folder, Guarded<PrefetchReport>* report,
                   const std::function<void(int64_t)>& progress) {
-  for (std::string after;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto page, workspace.tree().List(folder, after, kPage));
-    std::vector<VersionId> versions;
-    for (const auto& [name, entry] : page) {
-      if (entry.kind == EntryKind::kFile) versions.push_back(entry.version);
-    }
-    STAGEFS_RETURN_IF_ERROR(FetchAll(workspace, versions, report, progress));
-    for (const auto& [name, entry] : page) {
-      if (entry.kind == EntryKind::kFolder) {
-        STAGEFS_RETURN_IF_ERROR(FetchBelow(workspace, entry.child, report, progress));
-      }
-    }
-    if (page.size() < kPage) return {};
-    after = page.back().name;
-  }
+  std::vector<VersionId> versions;
+  STAGEFS_RETURN_IF_ERROR(workspace.tree().Walk(folder, "", [&](const Tree::Walked& at) -> Status {
+    if (at.entry.kind != EntryKind::kFile) return {};
+    versions.push_back(at.entry.version);
+    return versions.size() < kTogether ? Status() : FetchAll(workspace, std::exchange(versions, {}), report, progress);
+  }));
+  return FetchAll(workspace, versions, report, progress);
 }
 
 }  // namespace

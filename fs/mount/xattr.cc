@@ -10,10 +10,8 @@ constexpr std::string_view kPrefix = "user.stagefs.";
 Error NoSuchAttribute() { return Error(ErrorCode::kNotFound, "no such attribute"); }
 
 Result<std::string> HashOf(Repository& repository, VersionId version, bool sha256) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, reader->GetVersion(version));
-  if (!info) return Error(ErrorCode::kStale, "the version is gone");
-  return sha256 ? ToHex(info->content.sha256) : ToHex(info->content.xxh3);
+  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo info, repository.GetVersion(version));
+  return sha256 ? ToHex(info.content.sha256) : ToHex(info.content.xxh3);
 }
 
 }  // namespace

@@ -54,17 +54,6 @@ void ZeroPagesWith(const std::string& path, const std::string& text) {
   REQUIRE(zeroed > 0);
 }
 
-void InProcess(const std::function<void()>& body) {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    body();
-    _exit(0);
-  }
-  int status = 0;
-  REQUIRE(waitpid(pid, &status, 0) == pid);
-  REQUIRE(status == 0);
-}
-
 // All times in the index moved, as if the clock were elsewhere now.
 void MoveTimes(Scene& scene, int days) {
   const std::string by = std::to_string(days) + " * 86400000000000";
@@ -254,7 +243,7 @@ TEST_CASE("Gc: what comes to be named while it sweeps stays", "[core][damage]") 
 TEST_CASE("Gc: two at once both succeed", "[core][damage]") {
   Scene scene;
   for (int i = 0; i < 300; ++i) Value(scene.repository().PutBytes("unused " + std::to_string(i)));
-  InProcess([&] {
+  InKilledProcess([&] {
     std::vector<pid_t> pids;
     for (int i = 0; i < 2; ++i) {
       const pid_t pid = fork();

@@ -10,14 +10,15 @@
 #include "stagefs/workspaces.h"
 #include "tests/catch.h"
 #include "tests/scene.h"
+#include "tests/store_over.h"
 
 namespace stagefs::test {
 namespace {
 
 // A store that tells of its syncs, and fails them on demand.
-class ToldStore : public VersionStore {
+class ToldStore : public StoreOver {
  public:
-  explicit ToldStore(std::unique_ptr<VersionStore> below) : below_(std::move(below)) {}
+  using StoreOver::StoreOver;
 
   std::function<void()> on_sync;
   bool fails = false;
@@ -29,21 +30,6 @@ class ToldStore : public VersionStore {
     synced.insert(hashes.begin(), hashes.end());
     return {};
   }
-
-  Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) override {
-    return below_->Put(hash, source, size_bytes);
-  }
-  Status Take(const Sha256& hash, const std::string& path) override { return below_->Take(hash, path); }
-  Status GiveBack(const Sha256& hash, const std::string& path) override { return below_->GiveBack(hash, path); }
-  Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override { return below_->Open(hash); }
-  Result<Presence> Locate(const Sha256& hash) const override { return below_->Locate(hash); }
-  Result<int64_t> ArrivedNs(const Sha256& hash) const override { return below_->ArrivedNs(hash); }
-  Status Remove(const Sha256& hash) override { return below_->Remove(hash); }
-  Status List(const std::function<bool(const Sha256&)>& visit) const override { return below_->List(visit); }
-  Result<DiskSpace> GetSpace() const override { return below_->GetSpace(); }
-
- private:
-  const std::unique_ptr<VersionStore> below_;
 };
 
 // A repository on such a store. Nothing is synced in the background: it was never started.

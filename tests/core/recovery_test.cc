@@ -12,6 +12,7 @@
 
 #include "tests/catch.h"
 #include "tests/scene.h"
+#include "tests/store_over.h"
 #include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/recovered.h"
@@ -36,34 +37,21 @@ struct Trouble {
 };
 
 // A disk that fails on demand; by itself it never gets to the sync.
-class TroubledStore : public VersionStore {
+class TroubledStore : public StoreOver {
  public:
-  TroubledStore(std::unique_ptr<VersionStore> below, Trouble* trouble) : below_(std::move(below)), trouble_(trouble) {}
+  TroubledStore(std::unique_ptr<VersionStore> below, Trouble* trouble)
+      : StoreOver(std::move(below)), trouble_(trouble) {}
   Status Sync(const std::vector<Sha256>& hashes) override {
     if (trouble_->sync) return Error(*trouble_->sync, "not now");
     for (const Sha256& hash : hashes) trouble_->synced.insert(hash);
-    return below_->Sync(hashes);
-  }
-
-  Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) override {
-    return below_->Put(hash, source, size_bytes);
-  }
-  Status Take(const Sha256& hash, const std::string& path) override { return below_->Take(hash, path); }
-  Status GiveBack(const Sha256& hash, const std::string& path) override {
-    return below_->GiveBack(hash, path);
+    return StoreOver::Sync(hashes);
   }
   Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
     if (trouble_->open) return Error(*trouble_->open, "not now");
-    return below_->Open(hash);
+    return StoreOver::Open(hash);
   }
-  Result<Presence> Locate(const Sha256& hash) const override { return below_->Locate(hash); }
-  Result<int64_t> ArrivedNs(const Sha256& hash) const override { return below_->ArrivedNs(hash); }
-  Status Remove(const Sha256& hash) override { return below_->Remove(hash); }
-  Status List(const std::function<bool(const Sha256&)>& visit) const override { return below_->List(visit); }
-  Result<DiskSpace> GetSpace() const override { return below_->GetSpace(); }
 
  private:
-  const std::unique_ptr<VersionStore> below_;
   Trouble* const trouble_;
 };
 
@@ -96,18 +84,6 @@ Lines RecoveredPaths(Scene& scene) {
     paths.push_back(file.path);
   }
   return paths;
-}
-
-// Runs `body` in a process of its own that ends as if killed: no destructor runs.
-void InKilledProcess(const std::function<void()>& body) {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    body();
-    _exit(0);
-  }
-  int status = 0;
-  REQUIRE(waitpid(pid, &status, 0) == pid);
-  REQUIRE((WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }
 
 void LeaveUnsynced(const std::string& folder, const std::function<void(Repository&, Workspace&)>& body) {

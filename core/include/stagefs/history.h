@@ -51,8 +51,6 @@ class History {
 
   // A branch name or a commit id. kNotFound.
   Result<CommitInfo> Resolve(const std::string& revision);
-  // kCorrupt if it is gone.
-  Result<CommitInfo> GetCommit(CommitSeq seq);
   // The ids of a commit's parents: none for the first, two for a merge.
   Result<std::vector<std::string>> ParentsOf(const CommitInfo& commit);
   // What `revision` descends from, itself included, newest first: the page after `skip` commits.

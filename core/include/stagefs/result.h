@@ -7,7 +7,7 @@
 
 namespace stagefs {
 
-// What went wrong, for programs. Front ends translate it (fs/errno_map.cc, api/http_status.cc), each in
+// What went wrong, for programs. Front ends translate it (fs/mount/errno_map.cc, api/wire/http_status.cc), each in
 // one switch without a default, so that the compiler names a code somebody forgot.
 enum class ErrorCode {
   kInvalidArgument,  // The request can never work as it stands.

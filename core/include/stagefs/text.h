@@ -10,6 +10,8 @@ namespace stagefs {
 // `bytes` with every byte that is not part of valid UTF-8 replaced by U+FFFD, for messages and JSON.
 std::string ToDisplayUtf8(std::string_view bytes);
 bool IsValidUtf8(std::string_view bytes);
+// With a-z for A-Z and everything else as it is.
+std::string ToLowerAscii(std::string_view text);
 // As a JSON string, quotation marks included; U+FFFD stands for what is not UTF-8.
 std::string JsonString(const std::string& text);
 // RFC 3339 in UTC with microseconds.

@@ -56,6 +56,9 @@ class VersionSource {
   virtual bool IsElsewhere() const { return false; }
 };
 
+// What all of `reader` hashes to.
+Result<ContentId> HashVersion(const VersionReader& reader);
+
 // The bytes of `reader`, which must outlive it.
 std::unique_ptr<RewindableSource> NewReaderSource(const VersionReader& reader);
 
