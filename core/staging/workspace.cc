@@ -175,7 +175,10 @@ Status Workspace::Remove(const Slot& slot) {
 }
 
 Result<Entry> Workspace::MakeFolder(const Slot& slot) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.MakeFolder(slot); });
+  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
+    STAGEFS_RETURN_IF_ERROR(overlay.CheckPathFits(slot));
+    return overlay.MakeFolder(slot);
+  });
 }
 
 Status Workspace::RemoveFolder(const Slot& slot) {
@@ -186,6 +189,8 @@ Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
   const bool manifest = IsStageManifestName(to.name) && IsInboxManifestName(to.name);
   return Mutate(manifest ? Durability::kPowerLoss : Durability::kProcessDeath,
                 [&](Overlay& overlay) -> Status {
+                  const bool longer = from.folder != to.folder || to.name.size() > from.name.size();
+                  if (longer) STAGEFS_RETURN_IF_ERROR(overlay.CheckPathFits(to));
                   STAGEFS_RETURN_IF_ERROR(overlay.Rename(from, to, mode));
                   return manifest ? overlay.transaction().PutMeta(QueueKey(id_, to), "") : Status();
                 });

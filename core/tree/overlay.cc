@@ -202,7 +202,6 @@ Status Overlay::CheckPathFits(const Slot& slot) {
 
 Result<Entry> Overlay::MakeFolder(const Slot& slot) {
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
-  STAGEFS_RETURN_IF_ERROR(CheckPathFits(slot));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
   if (existing) return Refuse(ErrorCode::kExists, slot, "exists");
   Entry folder;
@@ -262,7 +261,6 @@ Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
   STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> target, LookUp(to));
   if (!source) return NotFound(from);
   if (from == to) return {};
-  if (from.folder != to.folder || to.name.size() > from.name.size()) STAGEFS_RETURN_IF_ERROR(CheckPathFits(to));
   if (source->kind == EntryKind::kFolder) STAGEFS_RETURN_IF_ERROR(CheckNotBelow(to.folder, source->child));
   // What is renamed gets its meaning from its new name.
   const auto arrive = [&](const Slot& slot, Entry entry) -> Status {

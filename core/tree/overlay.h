@@ -24,6 +24,8 @@ class Overlay : public WorkspaceTree {
   Result<StagedFile> StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how);
   Status Remove(const Slot& slot);
   Status RemoveRecursively(const Slot& slot, const Entry& entry);
+  // kNameTooLong if the path of `slot` would be: for who makes or moves things name by name. A RepoPath fits.
+  Status CheckPathFits(const Slot& slot);
   Result<Entry> MakeFolder(const Slot& slot);
   // The folder at `slot`, made where there is none. kNotDirectory if a file is there.
   Result<FolderId> EnsureFolder(const Slot& slot);
@@ -47,8 +49,6 @@ class Overlay : public WorkspaceTree {
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
   Status ForgetOlderThan(const Slot& slot, const StagedEntry& previous);
   Status CheckNotBelow(FolderId folder, FolderId moving);
-  // kNameTooLong if the path of `slot` would be.
-  Status CheckPathFits(const Slot& slot);
 
   DurableChange& change_;
   const WriterId writer_;
