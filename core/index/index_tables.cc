@@ -57,6 +57,11 @@ std::string CreateTable(const SqlDialect& dialect, const IndexTable& table, cons
   return sql + ')' + (numbered ? dialect.end_of_numbered : dialect.end) + ";\n";
 }
 
+std::string CreateIndex(const IndexTable& table, const IndexTable::Ordered& index) {
+  return std::string("CREATE INDEX ") + index.name + " ON " + table.name + " (" + index.columns + ')' +
+         (*index.where == '\0' ? "" : " WHERE ") + index.where + ";\n";
+}
+
 std::array<MovingTable, kMovedTables> MakeMovingTables() {
   std::array<MovingTable, kMovedTables> moving;
   size_t count = 0;
@@ -102,21 +107,22 @@ std::string LayOutSql(const SqlDialect& dialect) {
   for (const IndexTable* table : kIndexTables) {
     if (*table->about != '\0') sql += std::string("-- ") + table->about + '\n';
     sql += CreateTable(dialect, *table, table->name);
-    for (const IndexTable::Ordered& index : table->indexes) {
-      sql += std::string("CREATE INDEX ") + index.name + " ON " + table->name + " (" + index.columns + ')' +
-             (*index.where == '\0' ? "" : " WHERE ") + index.where + ";\n";
-    }
+    for (const IndexTable::Ordered& index : table->indexes) sql += CreateIndex(*table, index);
   }
   return sql + "INSERT INTO " + kFolderTable.name + " DEFAULT VALUES;\n";
 }
 
-std::string AddColumnsSql(const SqlDialect& dialect, int version) {
+std::string StepSql(const SqlDialect& dialect, int version) {
   std::string sql;
   for (const IndexTable* table : kIndexTables) {
+    if (table->since == version) sql += CreateTable(dialect, *table, table->name);
     for (const IndexColumn& column : table->columns) {
-      if (column.since != version) continue;
+      if (column.since != version || table->since >= version) continue;
       sql += std::string("ALTER TABLE ") + table->name + " ADD COLUMN " + column.name + ' ' + TypeOf(dialect, column) +
              ';';
+    }
+    for (const IndexTable::Ordered& index : table->indexes) {
+      if (std::max(table->since, index.since) == version) sql += CreateIndex(*table, index);
     }
   }
   return sql;

@@ -33,6 +33,7 @@ struct IndexTable {
     const char* name;
     const char* columns;
     const char* where = "";
+    int since = 1;  // The layout that brought it.
   };
 
   const char* name;
@@ -43,6 +44,7 @@ struct IndexTable {
   std::span<const Ordered> indexes = {};
   bool moves = true;             // With an index that moves into another database.
   const char* moving_rows = "";  // A condition: other rows do not.
+  int since = 1;                 // The layout that brought it.
 };
 
 namespace columns {
@@ -185,7 +187,7 @@ inline constexpr IndexColumn kMeta[] = {Text("key"), Text("value")};
 }  // namespace columns
 
 inline constexpr IndexTable kVersionTable = {
-    "version", "", 1, columns::kVersion, Numbering::kOfRows, columns::kVersionOrders};
+    "version", "", 1, columns::kVersion, Numbering::kNeverAgain, columns::kVersionOrders};
 inline constexpr IndexTable kLineageTable = {
     "lineage",
     "A lineage is a line of commits without forks. The rows visible from a commit are those of its own lineage up to"
@@ -254,8 +256,8 @@ struct SqlDialect {
 
 // Makes the tables of a new index, and the root folder.
 std::string LayOutSql(const SqlDialect& dialect);
-// Adds the columns that layout `version` brought, to tables of the one before.
-std::string AddColumnsSql(const SqlDialect& dialect, int version);
+// One step of an upgrade: tables, columns and indexes whose `since` is `version`, to those of the layout before.
+std::string StepSql(const SqlDialect& dialect, int version);
 // The same for one table by making it anew, as where its key changed.
 std::string RebuildSql(const SqlDialect& dialect, const IndexTable& table, int version);
 

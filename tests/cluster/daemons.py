@@ -175,7 +175,7 @@ def cut(clients):
                     os.kill(pid, signal.SIGCONT)
         elif kind == "connections":  # As a network that goes, or a server that restarts.
             subprocess.run(["psql", "-qX", postgres_url, "-c",
-                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stagefs'"],
+                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'stagefs%'"],
                            stdout=subprocess.DEVNULL, check=True)
         elif kind == "frozen":
             if pid := client.pid():

@@ -84,7 +84,7 @@ kill -STOP "$pid"
 printf '%s  while-frozen\n' "$(sha256sum < data | cut -d' ' -f1)" | stagefs stage t/r:w - > /dev/null
 kill -CONT "$pid"
 check "the daemon was frozen: it shows what came meanwhile" eventually test -s "$MNT/while-frozen"
-psql -qX "$STAGEFS_INDEX" -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stagefs'" > /dev/null
+psql -qX "$STAGEFS_INDEX" -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'stagefs%'" > /dev/null
 check "its connections are ended: a write works" sh -c "echo c > $MNT/reconnected"
 seq -f "$(sha256sum < data | cut -d' ' -f1)  many/%06.0f" 1 200000 > many
 stagefs stage t/r:w many > /dev/null 2>&1 & batch=$!

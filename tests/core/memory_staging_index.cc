@@ -13,6 +13,7 @@ namespace {
 // Everything, by its key.
 struct Rows {
   std::map<VersionId, VersionInfo> versions;
+  VersionId newest_version = 0;
   std::map<std::string, BranchInfo> branches;
   std::map<CommitSeq, CommitInfo> commits;
   std::map<int64_t, TreeView::Line> forks;  // A lineage's parent, and up to where it is visible.
@@ -313,7 +314,7 @@ class MemoryTransaction : public MemoryQuestions<IndexTransaction> {
       if (there.content == version.content) return id;
       if (there.content.xxh3 == version.content.xxh3) return Error(ErrorCode::kConflict, "the same XXH3");
     }
-    const VersionId id = mine_->versions.empty() ? 1 : mine_->versions.rbegin()->first + 1;
+    const VersionId id = ++mine_->newest_version;
     mine_->versions[id] = version;
     mine_->versions[id].id = id;
     return id;

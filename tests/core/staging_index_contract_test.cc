@@ -34,7 +34,7 @@ struct IndexScene {
   std::unique_ptr<IndexTransaction> Begin() { return Value(index->Begin(Durability::kProcessDeath)); }
   std::unique_ptr<IndexReader> Read() { return Value(index->Read()); }
 
-  VersionId AddVersion(IndexTransaction& transaction, const std::string& text, bool synced = true) {
+  static VersionId AddVersion(IndexTransaction& transaction, const std::string& text, bool synced = true) {
     VersionInfo version;
     version.content = HashOf(text);
     version.size_bytes = text.size();
@@ -142,6 +142,15 @@ TEST_CASE("PostgresStagingIndex: two that add the same version get the same row"
   Ok(first->Commit());
   second.join();
   CHECK(other == id);
+}
+
+TEST_CASE("StagingIndex: the number of a version never comes again", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  scene.AddVersion(*t, "kept");
+  const VersionId held = scene.AddVersion(*t, "held");
+  Ok(t->EraseVersion(held));
+  CHECK(scene.AddVersion(*t, "another") != held);
 }
 
 TEST_CASE("StagingIndex: what was expected is answered and staged as without", "[contract][staging_index]") {
@@ -594,12 +603,19 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
     Ok(transaction->Commit());
   }
   // What each of them had not yet.
-  const int version = GENERATE(1, 2, 3);
-  std::string command = "sqlite3 " + path + " \"DROP TABLE mount; CREATE TABLE mount (mountpoint BLOB PRIMARY KEY,"
-                        " workspace INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT"
-                        " ROWID; INSERT INTO mount VALUES (x'2f6d', 1, 2, 3);";
+  const int version = GENERATE(1, 2, 3, 4);
+  std::string command = "sqlite3 " + path + " \"DELETE FROM sqlite_sequence WHERE name = 'version'; PRAGMA"
+                        " writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, ' AUTOINCREMENT', '')"
+                        " WHERE name = 'version'; PRAGMA writable_schema = OFF;";
+  if (version < 4) {
+    command += "DROP TABLE mount; CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL,"
+               " pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+               " INSERT INTO mount VALUES (x'2f6d', 1, 2, 3);";
+  } else {
+    command += "INSERT INTO mount VALUES ('', x'2f6d', 1, -1, 2, 3, 0);";
+  }
   if (version < 2) command += "ALTER TABLE commit_log DROP COLUMN merged;";
-  if (version >= 3) command += "ALTER TABLE mount ADD COLUMN writer INTEGER NOT NULL DEFAULT -1;";
+  if (version == 3) command += "ALTER TABLE mount ADD COLUMN writer INTEGER NOT NULL DEFAULT -1;";
   command += "PRAGMA user_version = " + std::to_string(version) + '"';
   REQUIRE(std::system(command.c_str()) == 0);
   const auto index = Value(OpenSqliteStagingIndex(path));
@@ -611,6 +627,11 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
   CHECK(Value(transaction->GetCommit(Value(transaction->AddCommit(merge)).seq))->merged == old.seq);
   CHECK(Value(transaction->IsMounted(1, 77)));  // A mount of that time.
   CHECK(Value(transaction->ListMounts()).at(0).started == 3);
+  const VersionId held = IndexScene::AddVersion(*transaction, "one");
+  Ok(transaction->EraseVersion(held));
+  CHECK(IndexScene::AddVersion(*transaction, "other") > held);
+  Ok(transaction->Commit());
+  CHECK(Value(index->CheckIntegrity()).empty());
 }
 
 }  // namespace stagefs::test

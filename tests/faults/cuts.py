@@ -36,10 +36,11 @@ root, mnt, log = f"{work}/root", f"{work}/mnt", f"{work}/log"
 os.makedirs(mnt)
 os.makedirs(root)
 MODES = ["kill", "data", "journal", "strict"]
-# What each step of Upgrade() in core/index/sqlite/sqlite_staging_index.cc adds.
+# What each step of core/index/sqlite/sqlite_upgrade.cc adds.
 DOWNGRADE = """BEGIN; ALTER TABLE commit_log DROP COLUMN merged; DROP TABLE mount;
 CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL)
-STRICT, WITHOUT ROWID; PRAGMA user_version = 1;
+STRICT, WITHOUT ROWID; PRAGMA writable_schema = ON;
+UPDATE sqlite_master SET sql = replace(sql, ' AUTOINCREMENT', '') WHERE name = 'version'; PRAGMA user_version = 1;
 COMMIT;"""
 recorded = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_LOG=log, FAULT_SYNC="4")
 PROMISED_SECONDS = 1.5  # One, and what a busy machine adds.

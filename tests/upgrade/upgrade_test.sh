@@ -35,7 +35,26 @@ test_0_1_0_sqlite() {
   mkdir "$STAGEFS_ROOT" && tar -C "$STAGEFS_ROOT" -xJf "$fixtures/0.1.0/sqlite.tar.xz"
   goes_on 0.1.0 sqlite
 }
-test_0_1_0_postgres() {
+# An older process would go on by the layout that it knows: here it is somebody else who holds what it would hold.
+test_upgrade_beside_an_older_sqlite() {
+  mkdir "$STAGEFS_ROOT" && tar -C "$STAGEFS_ROOT" -xJf "$fixtures/0.1.0/sqlite.tar.xz"
+  mkfifo ask
+  sqlite3 "$STAGEFS_ROOT/t/r/stagefs.db" < ask > told & older=$!
+  exec 7> ask
+  echo "INSERT INTO mount (host, mountpoint, workspace, writer, pid, started, seen_ns)
+    VALUES ('', CAST('/an/old/mount' AS BLOB), 1, 1, $older, 1, 0); SELECT 'there';" >&7
+  check "an older process has the index open" soon grep -q there told
+  refuses "it is named" "process $older (sqlite3), mounted at /an/old/mount" stagefs ls t/r
+  equals "nothing is upgraded" 4 "$(sql 'PRAGMA user_version')"
+  echo "DELETE FROM mount;" >&7
+  exec 7>&-
+  wait "$older"
+  goes_on 0.1.0 sqlite
+  equals "it is upgraded" "5 1" "$(sql 'PRAGMA user_version') $(sql "SELECT count(*) FROM sqlite_master WHERE name = 'version' AND sql LIKE '%AUTOINCREMENT%'")"
+  equals "SQLite finds it whole" ok "$(sql 'PRAGMA integrity_check')"
+}
+# Old roots on PostgreSQL, at $STAGEFS_ROOT and $postgres_url.
+restore_postgres() {
   mkdir "$STAGEFS_ROOT" && tar -C "$STAGEFS_ROOT" -xJf "$fixtures/0.1.0/postgres.tar.xz"
   chmod 755 .. .  # PostgreSQL becomes another user.
   start_postgres "$WORK" || { echo "not ok - PostgreSQL does not start"; return; }
@@ -47,6 +66,29 @@ test_0_1_0_postgres() {
   STAGEFS_INDEX=$postgres_url sql "UPDATE meta SET value = (SELECT left(value, -5) || 'r' FROM stagefs_2.meta o WHERE o.key = meta.key)
     WHERE key = 'versions'"
   stagefs delete t/other
+}
+test_0_1_0_postgres() {
+  restore_postgres
+  goes_on 0.1.0 postgres
+}
+test_upgrade_beside_an_older_postgres() {
+  restore_postgres
+  schema_version() { psql -qXAt "$postgres_url" -c "SELECT schema_version FROM stagefs.repository WHERE name = 't/r'"; }
+  mkfifo ask
+  PGAPPNAME=stagefs psql -qXAt "$postgres_url" < ask > told & older=$!
+  exec 7> ask
+  echo "SELECT 'pid ' || pg_backend_pid();" >&7
+  check "an older process is connected" soon grep -q pid told
+  refuses "it is named" "connection $(cut -d' ' -f2 told) to the database" stagefs ls t/r
+  equals "nothing is upgraded" 4 "$(schema_version)"
+  exec 7>&-
+  wait "$older"
+  # Two at once.
+  "$STAGEFS_BINARY" ls t/r > /dev/null & first=$!
+  check "it is shown" stagefs ls t/r
+  wait "$first"
+  equals "by two at once" 0 $?
+  equals "it is upgraded" 5 "$(schema_version)"
   goes_on 0.1.0 postgres
 }
 run_cases

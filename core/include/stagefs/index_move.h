@@ -12,7 +12,7 @@
 namespace stagefs {
 
 // The newest layout of its tables. An index of a newer one is refused, never guessed at.
-constexpr int kSchemaVersion = 4;
+constexpr int kSchemaVersion = 5;
 
 // A row of one of the tables that make up an index: its key first.
 using IndexValue = std::variant<std::monostate, int64_t, std::string>;

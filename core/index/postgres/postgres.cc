@@ -19,9 +19,11 @@ namespace {
 using std::chrono::milliseconds;
 
 // Where the URL says nothing else: a peer whose machine is gone is noticed within half a minute.
-constexpr const char* kDefaults[][2] = {{"application_name", "stagefs"}, {"connect_timeout", "10"},
-                                        {"keepalives_idle", "10"},       {"keepalives_interval", "5"},
-                                        {"keepalives_count", "3"},       {"tcp_user_timeout", "25000"}};
+constexpr const char* kDefaults[][2] = {{"connect_timeout", "10"},
+                                        {"keepalives_idle", "10"},
+                                        {"keepalives_interval", "5"},
+                                        {"keepalives_count", "3"},
+                                        {"tcp_user_timeout", "25000"}};
 
 std::string Trimmed(const char* text) {
   std::string trimmed = text;
@@ -71,6 +73,8 @@ std::string ArrayHeader(int32_t element, size_t count) {
 }
 
 }  // namespace
+
+std::string PostgresApplicationName() { return "stagefs " + std::to_string(kSchemaVersion); }
 
 PostgresStatement& PostgresStatement::BindInt(int index, int64_t value) {
   assert(index <= kParametersMax);
@@ -190,7 +194,9 @@ Status PostgresConnection::Connect() {
     keys.push_back(key);
     values.push_back(value);
   }
-  for (const auto& [key, value] : {std::pair{"dbname", url_.c_str()}, std::pair{"client_encoding", "UTF8"}}) {
+  const std::string application = PostgresApplicationName();
+  for (const auto& [key, value] : {std::pair{"dbname", url_.c_str()}, std::pair{"client_encoding", "UTF8"},
+                                   std::pair{"application_name", application.c_str()}}) {
     keys.push_back(key);
     values.push_back(value);
   }

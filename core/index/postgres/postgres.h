@@ -19,6 +19,10 @@ namespace stagefs {
 
 class PostgresConnection;
 
+// What a connection calls itself: "stagefs" and the newest layout that this process knows, which a newer one goes by
+// before it upgrades an index. Up to layout 4 it was "stagefs" alone.
+std::string PostgresApplicationName();
+
 // Rows in COPY's binary form. https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4
 class CopyRows {
  public:

@@ -32,6 +32,11 @@ constexpr SqlDialect kDialect = {.number = "BIGINT",
 constexpr int32_t kLockClass = 0x73746766;
 constexpr int32_t kRepositoryLock = 0, kHistoryLock = -1;
 constexpr auto kPollEvery = milliseconds(500);
+// How long commands of an older stagefs may take to end before an index is upgraded; its mounts say every ten seconds
+// that they live.
+constexpr auto kOlderPatience = seconds(3);
+constexpr auto kOlderEvery = milliseconds(100);
+constexpr int64_t kOlderMountNs = 60'000'000'000;
 // What notifications say instead of a workspace's number.
 constexpr char kAllWorkspaces[] = "all", kNoWorkspace[] = "none";
 
@@ -191,6 +196,52 @@ class PostgresStagingIndex : public StagingIndex {
   std::atomic<int64_t> mark_ = 0;
 };
 
+// What a mount or a connection of an older stagefs is called, in a sentence; empty: none is there.
+Result<std::string> OlderProcess(PostgresConnection& connection, const std::string& schema) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      const auto older,
+      connection.Query("SELECT pg_stat_clear_snapshot(); SELECT 'connection ' || pid || ' to the database' ||"
+                       " coalesce(' from ' || host(client_addr), '') FROM pg_stat_activity"
+                       " WHERE datname = current_database() AND CASE WHEN application_name = 'stagefs' THEN 4 ELSE"
+                       " coalesce(CAST(substring(application_name FROM '^stagefs ([0-9]+)$') AS INTEGER), 2147483647)"
+                       " END < " + std::to_string(kSchemaVersion) + " LIMIT 1"));
+  const std::string name = PostgresConnection::FirstText(older);
+  if (name.empty()) return name;
+  STAGEFS_ASSIGN_OR_RETURN(
+      const auto mounts,
+      connection.Query("SELECT string_agg(encode(mountpoint, 'escape'), ', ') FROM " + schema + ".mount"
+                       " WHERE seen_ns > extract(epoch FROM clock_timestamp()) * 1000000000 - " +
+                       std::to_string(kOlderMountNs)));
+  const std::string mountpoints = PostgresConnection::FirstText(mounts);
+  return mountpoints.empty() ? name : name + "; mounted at " + mountpoints;
+}
+
+// From layout `known` to the newest, inside a transaction of `connection`.
+Status Upgrade(PostgresConnection& connection, const std::string& repository, const std::string& number) {
+  // Who starts meanwhile reads this table first, and waits.
+  STAGEFS_RETURN_IF_ERROR(connection.Execute("LOCK TABLE stagefs.repository IN ACCESS EXCLUSIVE MODE"));
+  STAGEFS_ASSIGN_OR_RETURN(const auto now, connection.Query("SELECT schema_version::text FROM stagefs.repository"
+                                                            " WHERE number = " + number));
+  const int known = std::atoi(PostgresConnection::FirstText(now).c_str());
+  if (known < 1) return Error(ErrorCode::kBusy, "repository " + repository + " was removed meanwhile");
+  if (known >= kSchemaVersion) return {};  // By another one, just now.
+  const std::string schema = "stagefs_" + number;
+  for (const auto deadline = steady_clock::now() + kOlderPatience;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::string older, OlderProcess(connection, schema));
+    if (older.empty()) break;
+    if (steady_clock::now() >= deadline) {
+      return Error(ErrorCode::kBusy, "the index of repository " + repository + " is of an older stagefs, which still"
+                                     " uses the database: " + older +
+                                     ". Unmount it, or end that process, then try again");
+    }
+    std::this_thread::sleep_for(kOlderEvery);
+  }
+  std::string steps = "SET LOCAL search_path = " + schema + ';';
+  for (int step = known + 1; step <= kSchemaVersion; ++step) steps += StepSql(kDialect, step);
+  return connection.Execute(steps + "UPDATE stagefs.repository SET schema_version = " +
+                            std::to_string(kSchemaVersion) + " WHERE number = " + number);
+}
+
 // The repository's number, whose tables are laid out where there are none. Whoever does that is alone meanwhile.
 Result<int32_t> LayOut(PostgresConnection& connection, const std::string& repository, WhereMissing missing) {
   const Error not_found(ErrorCode::kNotFound, "Repository '" + repository + "' not found");
@@ -224,7 +275,10 @@ Result<int32_t> LayOut(PostgresConnection& connection, const std::string& reposi
         "UPDATE stagefs.repository SET schema_version = " + std::to_string(kSchemaVersion) +
         " WHERE number = " + number));
   }
-  if (missing == WhereMissing::kMake) STAGEFS_RETURN_IF_ERROR(connection.Execute("COMMIT"));
+  const bool is_old = known != 0 && known < kSchemaVersion;
+  if (is_old && missing == WhereMissing::kRefuse) STAGEFS_RETURN_IF_ERROR(connection.Execute("BEGIN"));
+  if (is_old) STAGEFS_RETURN_IF_ERROR(Upgrade(connection, repository, number));
+  if (is_old || missing == WhereMissing::kMake) STAGEFS_RETURN_IF_ERROR(connection.Execute("COMMIT"));
   return std::atoi(number.c_str());
 }
 

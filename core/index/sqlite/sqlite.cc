@@ -120,9 +120,10 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
   const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
   auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(db));
   if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
-  sqlite3_busy_timeout(db, kBusyTimeoutMs);
+  sqlite3_busy_timeout(db, options.alone ? 0 : kBusyTimeoutMs);
+  // The lock of the whole file: each connection of a log has a shared one on it for as long as it lives.
   const std::string settings =
-      "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+      std::string(options.alone ? "PRAGMA locking_mode = EXCLUSIVE;" : "") + "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 16384;"
       "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -" +
       std::to_string(options.cache_kib) + ";" + (options.read_only ? "PRAGMA query_only = 1;" : "");
@@ -159,6 +160,12 @@ Status SqliteConnection::Execute(const std::string& sql) {
     return SqliteError(db_, "index");
   }
   return {};
+}
+
+Result<int64_t> SqliteConnection::Number(const char* sql) {
+  STAGEFS_ASSIGN_OR_RETURN(auto query, Prepare(sql));
+  STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
+  return query.Int(0);
 }
 
 Status SqliteConnection::ContinueNumbers() {

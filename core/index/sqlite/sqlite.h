@@ -58,6 +58,7 @@ class SqliteConnection {
   struct Options {
     bool read_only = false;
     int cache_kib = 8192;
+    bool alone = false;  // No other process has it open; kBusy at once if one has.
   };
   static Result<std::unique_ptr<SqliteConnection>> Open(const std::string& path, const Options& options);
   ~SqliteConnection();
@@ -70,6 +71,8 @@ class SqliteConnection {
   Status Run(const char* sql);
   // Several statements, no parameters.
   Status Execute(const std::string& sql);
+  // The first column of the first row; a literal, as for Prepare().
+  Result<int64_t> Number(const char* sql);
   int64_t changes() const;
   // After rows that were copied: new ones get larger numbers.
   Status ContinueNumbers();

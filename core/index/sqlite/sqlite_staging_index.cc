@@ -9,19 +9,13 @@
 #include "index/index_tables.h"
 #include "index/sql_changes.h"
 #include "sqlite.h"
+#include "sqlite_dialect.h"
+#include "sqlite_upgrade.h"
 #include "stagefs/guarded.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
 namespace {
-
-constexpr SqlDialect kDialect = {.number = "INTEGER",
-                                 .text = "TEXT",
-                                 .bytes = "BLOB",
-                                 .number_of_rows = "INTEGER PRIMARY KEY",
-                                 .number_never_again = "INTEGER PRIMARY KEY AUTOINCREMENT",
-                                 .end = " STRICT, WITHOUT ROWID",
-                                 .end_of_numbered = " STRICT"};
 
 // "stgf": tells an index from any other SQLite database (file(1) shows it).
 constexpr int kApplicationId = 0x73746766;
@@ -233,37 +227,23 @@ Result<std::vector<std::string>> SqliteStagingIndex::CheckIntegrity() {
   return complaints;
 }
 
-Result<int64_t> Pragma(SqliteConnection& connection, const char* sql) {
-  STAGEFS_ASSIGN_OR_RETURN(auto query, connection.Prepare(sql));
-  STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
-  return query.Int(0);
-}
-
-// From an older layout to the newest, one step after the other.
-Status Upgrade(SqliteConnection& connection, int version) {
-  for (int step = version + 1; step <= kSchemaVersion; ++step) {
-    // The fourth changed the key of mounts.
-    STAGEFS_RETURN_IF_ERROR(connection.Execute(step == 4 ? RebuildSql(kDialect, kMountTable, step)
-                                                         : AddColumnsSql(kDialect, step)));
-  }
-  return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
-}
-
 Error EmptyIndex(const std::string& path) {
   return Error(ErrorCode::kCorrupt, path + " is empty: it is no index any more");
 }
 
-// Two processes may create the same index at once: the lock decides who lays out the tables.
-Status LayOut(SqliteConnection& connection, const std::string& path, WhereMissing missing) {
+// Two processes may create the same index at once: the lock decides who lays out the tables. Returns the layout that
+// it has, which may be an older one.
+Result<int64_t> LayOut(SqliteConnection& connection, const std::string& path, WhereMissing missing) {
   STAGEFS_RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
-  STAGEFS_ASSIGN_OR_RETURN(const int64_t application, Pragma(connection, "PRAGMA application_id"));
-  STAGEFS_ASSIGN_OR_RETURN(const int64_t version, Pragma(connection, "PRAGMA user_version"));
-  STAGEFS_ASSIGN_OR_RETURN(const int64_t tables, Pragma(connection, "SELECT count(*) FROM sqlite_master"));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t application, connection.Number("PRAGMA application_id"));
+  STAGEFS_ASSIGN_OR_RETURN(int64_t version, connection.Number("PRAGMA user_version"));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t tables, connection.Number("SELECT count(*) FROM sqlite_master"));
   Status status;
   if (application == 0 && version == 0 && tables == 0 && missing == WhereMissing::kRefuse) {
     status = EmptyIndex(path);
   } else if (application == 0 && version == 0 && tables == 0) {
-    status = connection.Execute(LayOutSql(kDialect));
+    version = kSchemaVersion;
+    status = connection.Execute(LayOutSql(kSqliteDialect));
     if (status) {
       status = connection.Execute("PRAGMA application_id = " + std::to_string(kApplicationId) +
                                   "; PRAGMA user_version = " + std::to_string(kSchemaVersion));
@@ -276,11 +256,10 @@ Status LayOut(SqliteConnection& connection, const std::string& path, WhereMissin
                                                 std::to_string(kSchemaVersion) + "): update stagefs");
   } else if (version < 1) {
     status = Error(ErrorCode::kCorrupt, path + " has an unknown schema " + std::to_string(version));
-  } else if (version < kSchemaVersion) {
-    status = Upgrade(connection, static_cast<int>(version));
   }
   const Status ended = connection.Execute(status ? "COMMIT" : "ROLLBACK");
-  return status ? ended : status;
+  if (!status || !ended) return (status ? ended : status).error();
+  return version;
 }
 
 }  // namespace
@@ -295,7 +274,12 @@ Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& 
   if (!made && made.error().code() != ErrorCode::kExists) return made.error();
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
                            SqliteConnection::Open(path, {.read_only = false, .cache_kib = kWriterCacheKib}));
-  STAGEFS_RETURN_IF_ERROR(LayOut(*writer, path, missing));
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t version, LayOut(*writer, path, missing));
+  if (version < kSchemaVersion) {
+    writer.reset();
+    STAGEFS_RETURN_IF_ERROR(UpgradeSqliteIndex(path));
+    STAGEFS_ASSIGN_OR_RETURN(writer, SqliteConnection::Open(path, {.read_only = false, .cache_kib = kWriterCacheKib}));
+  }
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> watcher,
                            SqliteConnection::Open(path, {.read_only = true, .cache_kib = kReaderCacheKib}));
   // Closing this descriptor releases no lock: SQLite keeps its locks on the database and the -shm file.
