@@ -196,14 +196,14 @@ bool ChangeNotifier::LookAt(const std::shared_ptr<Node>& node, News* news) {
   Slot slot;
   {
     auto table = nodes_.Lock();
-    node->passed_over = node->open() != nullptr;  // What is written here is seen here.
-    if (!node->attached || node->open()) return true;
+    node->passed_over = node->written;  // What is written here is seen here.
+    if (!node->attached || node->written) return true;
     slot = node->slot;
   }
   const auto now = workspace_->tree().LookUp(slot);
   if (!now) return false;
   auto table = nodes_.Lock();
-  if (!node->attached || node->slot != slot || node->open() || node->id == kRootNode) return true;
+  if (!node->attached || node->slot != slot || node->written || node->id == kRootNode) return true;
   ChangedFolder& around = news->In(slot.folder);
   if (*now && SameContent(**now, node->entry())) {
     if (**now == node->entry()) return true;

@@ -52,7 +52,7 @@ class ChangeNotifier {
   void ShowAgain(const Slot& slot);
   // What was written to `node` is gone: the path shows what is staged, under a new inode.
   void ShowStagedAgain(const std::shared_ptr<Node>& node);
-  // `node` was passed over while it was open, and is not open any more. May be called with the nodes' lock held.
+  // `node` was passed over while it was written, and is not any more. May be called with the nodes' lock held.
   void LookAtClosed(std::shared_ptr<Node> node);
 
   // Changes when anybody's change is heard of, where the index tells (StagingIndex::HeardMark).
@@ -81,7 +81,7 @@ class ChangeNotifier {
   int listener_ = 0;
   // Synchronize themselves.
   Guarded<std::vector<Slot>> shown_again_;              // Names the kernel must look up anew.
-  Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Passed over by Refresh() while they were open.
+  Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Passed over by Refresh() while they were written.
   std::atomic<int64_t> shown_mark_{-1};                 // The HeardMark() from before the nodes were last refreshed.
   // Guarded by mutex_.
   std::mutex mutex_;

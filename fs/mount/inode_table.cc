@@ -185,13 +185,13 @@ void InodeTable::Attach(const std::shared_ptr<Node>& node, const Slot& slot) {
   node->slot = slot;
   node->attached = true;
   by_slot_.insert(node.get());
-  if (node->open()) open_.insert(node.get());
+  if (node->written) written_.insert(node.get());
 }
 
 void InodeTable::Detach(const std::shared_ptr<Node>& node) {
   if (const auto found = by_slot_.find(node.get()); found != by_slot_.end() && *found == node.get()) {
     by_slot_.erase(found);
-    open_.erase(node.get());
+    written_.erase(node.get());
     if (const auto folder = FindFolder(node->slot.folder)) folder->NoteDetached();
   }
   if (const auto key = keys_.find(node->id); key != keys_.end()) {
@@ -202,12 +202,16 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
 }
 
 void InodeTable::SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file) {
-  const bool open = file != nullptr;
+  if (!file) SetWritten(node, false);
   node->MakeExtra().open = std::move(file);
   node->TrimExtra();
+}
+
+void InodeTable::SetWritten(const std::shared_ptr<Node>& node, bool written) {
+  node->written = written;
   if (!node->attached || FindSlot(node->slot) != node) return;
-  if (open) open_.insert(node.get());
-  else open_.erase(node.get());
+  if (written) written_.insert(node.get());
+  else written_.erase(node.get());
 }
 
 std::vector<std::shared_ptr<Node>> InodeTable::In(const BySlot& nodes, FolderId folder) const {
@@ -219,7 +223,7 @@ std::vector<std::shared_ptr<Node>> InodeTable::In(const BySlot& nodes, FolderId 
 
 std::vector<std::shared_ptr<Node>> InodeTable::ChildrenOf(FolderId folder) const { return In(by_slot_, folder); }
 
-std::vector<std::shared_ptr<Node>> InodeTable::OpenChildrenOf(FolderId folder) const { return In(open_, folder); }
+std::vector<std::shared_ptr<Node>> InodeTable::WrittenChildrenOf(FolderId folder) const { return In(written_, folder); }
 
 void InodeTable::VisitChildren(FolderId folder, const std::string& after,
                                const std::function<bool(const Node&)>& visit) const {

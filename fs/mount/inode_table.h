@@ -51,7 +51,8 @@ struct Node {
   NodeId id = 0;                    // Constant.
   NodeKind kind = NodeKind::kFile;  // Constant.
   bool attached = false;            // The slot leads here.
-  bool passed_over = false;         // Others may have changed it while it was open.
+  bool written = false;             // Here, so that what others stage at its name waits. Set by SetWritten().
+  bool passed_over = false;         // Others may have changed it while it was written.
 
  private:  // Here, where they fit in between.
   EntryKind entry_kind_ = EntryKind::kRemoved;
@@ -142,13 +143,14 @@ class InodeTable {
   std::vector<std::shared_ptr<Node>> All() const;
   // Calls `visit` for nodes attached in `folder` after the name `after`, in order, until it returns false.
   void VisitChildren(FolderId folder, const std::string& after, const std::function<bool(const Node&)>& visit) const;
-  // Those of them that are open: few, however many names the folder has.
-  std::vector<std::shared_ptr<Node>> OpenChildrenOf(FolderId folder) const;
+  // Those of them that are being written: few, however many names the folder has.
+  std::vector<std::shared_ptr<Node>> WrittenChildrenOf(FolderId folder) const;
   // Calls `found` for each of the sorted `names` that is attached in `folder`, with its place among them.
   void FindSorted(FolderId folder, const std::vector<std::string_view>& names,
                   const std::function<void(size_t, const Node&)>& found) const;
-  // nullptr: no longer open.
+  // nullptr: no longer open, and not written.
   void SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file);
+  void SetWritten(const std::shared_ptr<Node>& node, bool written);
 
   // The kernel gave back `count` references. Unused nodes go.
   void Forget(NodeId id, uint64_t count);
@@ -170,7 +172,7 @@ class InodeTable {
   std::vector<std::shared_ptr<Node>> In(const BySlot& nodes, FolderId folder) const;
 
   BySlot by_slot_;
-  BySlot open_;  // Those of by_slot_ that are open.
+  BySlot written_;  // Those of by_slot_ that are being written.
   std::unordered_map<ControlKey, std::shared_ptr<Node>> by_key_;
   std::unordered_map<NodeId, ControlKey> keys_;
   NodeId next_;

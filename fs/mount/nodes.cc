@@ -29,8 +29,8 @@ std::shared_ptr<Node> Nodes::Remember(const Slot& slot, const Entry& entry, bool
   auto table = Lock();
   if (const auto folder = table->FindFolder(slot.folder)) folder->MakeExtra().absent.erase(slot.name);
   std::shared_ptr<Node> node = table->FindSlot(slot);
-  if (node && node->open()) {
-    // Being written here: this is what the mount shows, whatever is staged meanwhile.
+  if (node && node->written) {
+    // This is what the mount shows, whatever is staged meanwhile.
   } else if (node && SameContent(node->entry(), entry)) {
     node->SetEntry(entry);
   } else {
@@ -64,6 +64,7 @@ Attributes Nodes::AttributesOf(const Node& node) const {
   attributes.type = S_IFREG;
   attributes.size_bytes = entry.size_bytes;
   attributes.mtime_ns = entry.mtime_ns;
+  if (node.kind == NodeKind::kFile && !node.attached) attributes.links = 0;  // Removed or replaced while it was open.
   if (node.kind == NodeKind::kSymlink) {
     attributes.type = S_IFLNK;
     attributes.permissions = 0777;

@@ -79,6 +79,7 @@ class OpenFile {
   bool dirty() const { return dirty_; }
   bool fresh() const { return fresh_; }
   bool refused() const { return refused_.has_value(); }
+  bool waits() const { return dirty_ || fresh_ || refused_; }
   // Something would be lost with this object.
   bool holds_bytes() const { return !detached_ && (copy_fd_ || clone_version_ != 0); }
   // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
@@ -102,6 +103,7 @@ class OpenFile {
   // Makes a dirty copy survive: the next start stages it if its path is unchanged.
   void KeepForNextStart(const Placer& placer);
 
+  // Guarded by the nodes' lock.
   int handles = 0;
   int writers = 0;
 

@@ -16,17 +16,20 @@ Placer OpenFiles::PlacerOf(const std::shared_ptr<Node>& node) {
 
 Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& node, bool writes, bool empty) {
   std::shared_ptr<OpenFile> file;
+  Entry staged;
   {
     auto table = nodes_.Lock();
-    if (!node->open()) {
-      table->SetOpen(node, std::make_shared<OpenFile>(env_, node->entry()));
-      if (!node->attached && node->kind == NodeKind::kFile) node->open()->Detach();
-    }
+    if (writes && !node->attached) return Error(ErrorCode::kStale, "replaced");
+    if (!node->open()) table->SetOpen(node, std::make_shared<OpenFile>(env_, node->entry()));
+    if (writes) table->SetWritten(node, true);
     file = node->open();
     ++file->handles;
+    file->writers += writes;
+    staged = node->entry();
   }
   std::lock_guard lock(file->mutex());
-  file->writers += writes;
+  // Others may have changed them while it was only read.
+  if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.executable);
   if (empty) STAGEFS_RETURN_IF_ERROR(file->Empty());
   return file;
 }
@@ -46,7 +49,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>
 std::shared_ptr<OpenFile> OpenFiles::FileOf(const std::shared_ptr<Node>& node) {
   if (!node) return nullptr;
   auto table = nodes_.Lock();
-  return node->open();
+  return node->written ? node->open() : nullptr;
 }
 
 Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
@@ -55,7 +58,7 @@ Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
   {
     auto table = nodes_.Lock();
     attributes = nodes_.AttributesOf(*node);
-    file = node->open();
+    if (node->written) file = node->open();
   }
   if (!file) return attributes;
   std::lock_guard lock(file->mutex());
@@ -84,7 +87,7 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file) {
 }
 
 Status OpenFiles::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file) {
-  if (!file.dirty() && !file.fresh() && !file.refused()) return {};
+  if (!file.waits()) return {};
   return Stage(node, file);
 }
 
@@ -116,13 +119,18 @@ Status OpenFiles::Flush(const std::shared_ptr<Node>& node, OpenFile& file) {
   return file.manifest_outcome;
 }
 
+// REQUIRES: the mutex of `file` is held.
+void OpenFiles::LetGo(InodeTable& table, const std::shared_ptr<Node>& node, const OpenFile& file) {
+  if (file.handles == 0 && node->open().get() == &file) table.SetOpen(node, nullptr);
+  else if (file.writers == 0 && !file.waits()) table.SetWritten(node, false);
+}
+
 void OpenFiles::Release(const std::shared_ptr<Node>& node, const std::shared_ptr<OpenFile>& file, bool writes) {
   bool last = false;
   {
-    std::lock_guard lock(file->mutex());
-    file->writers -= writes;
     auto table = nodes_.Lock();
-    last = --file->handles == 0;
+    file->writers -= writes;
+    last = --file->handles == 0 || (writes && file->writers == 0);
   }
   if (!last) return;
   std::lock_guard flushing(file->flushing());
@@ -137,9 +145,8 @@ void OpenFiles::Release(const std::shared_ptr<Node>& node, const std::shared_ptr
   const bool lost = !file->holds_bytes() && (file->dirty() || file->fresh());
   if (lost && node->kind == NodeKind::kFile) notifier_.ShowStagedAgain(node);
   auto table = nodes_.Lock();
-  if (file->handles > 0) return;
-  if (file->holds_bytes()) return;  // Refused: it stays visible until it is written again, retried or dismissed.
-  if (node->open() == file) table->SetOpen(node, nullptr);
+  if (file->writers > 0 || file->holds_bytes()) return;  // Refused: it stays until it is written again, retried or dismissed.
+  LetGo(*table, node, *file);
   if (node->passed_over) notifier_.LookAtClosed(node);
   table->DropIfUnused(node);
 }
@@ -173,7 +180,7 @@ Status OpenFiles::Remove(const std::shared_ptr<Node>& node, const std::function<
 }
 
 Status OpenFiles::CheckNothingIsWrittenIn(FolderId folder) {
-  if (nodes_.Lock()->OpenChildrenOf(folder).empty()) return {};
+  if (nodes_.Lock()->WrittenChildrenOf(folder).empty()) return {};
   return Error(ErrorCode::kNotEmpty, "a file in it is being written");
 }
 
@@ -195,7 +202,7 @@ Result<OpenFiles::Refused> OpenFiles::Settle(
     if (!file->refused()) continue;
     STAGEFS_RETURN_IF_ERROR(settle(node, *file));
     auto table = nodes_.Lock();
-    if (file->handles == 0) table->SetOpen(node, nullptr);
+    LetGo(*table, node, *file);
     table->DropIfUnused(node);
     return Refused::kSettled;
   }

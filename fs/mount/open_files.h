@@ -17,7 +17,9 @@
 
 namespace stagefs {
 
-// Safe for concurrent use. A file waits here while it has handles, and after them while it is refused.
+// Safe for concurrent use. A file waits here while it has handles, and after them while it is refused. It is *written*
+// while one of them may write, and while something of it waits to be staged: only then it stands before what others
+// stage at its name.
 class OpenFiles {
  public:
   // All must outlive it. The homes are those of NodeKind::kFile and kInboxFile; nullptr where nothing is written.
@@ -28,11 +30,12 @@ class OpenFiles {
   Repository& repository() { return env_.repository; }
   MountCounters& counters() { return counters_; }
 
-  // The file of `node`, open once more. With `empty` it is emptied, as O_TRUNC does.
+  // The file of `node`, open once more. With `empty` it is emptied, as O_TRUNC does. kStale: to be written, but nobody
+  // would find it any more.
   Result<std::shared_ptr<OpenFile>> Open(const std::shared_ptr<Node>& node, bool writes, bool empty);
   // The same for one that is being created; looked up once more.
   Result<std::shared_ptr<OpenFile>> OpenNew(const std::shared_ptr<Node>& node, bool executable);
-  // nullptr: not open; also for no node.
+  // The file of a node that is being written here; nullptr for others and for no node.
   std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);
   // As whoever has it open sees it.
   Attributes AttributesOf(const std::shared_ptr<Node>& node);
@@ -69,6 +72,7 @@ class OpenFiles {
   bool IsManifest(const Node& node);
   Status StageManifest(const Node& node);
   std::vector<std::shared_ptr<Node>> AllOpen();
+  static void LetGo(InodeTable& table, const std::shared_ptr<Node>& node, const OpenFile& file);
   Result<Refused> Settle(const std::string& path,
                          const std::function<Status(const std::shared_ptr<Node>&, OpenFile&)>& settle);
 

@@ -41,29 +41,29 @@ std::optional<ListedPage> TreePages::AllKnownAfter(const std::string& name) {
   return page;
 }
 
-std::vector<Listed> TreePages::OpenHere() {
-  std::vector<Listed> open;
+std::vector<Listed> TreePages::WrittenHere() {
+  std::vector<Listed> written;
   auto table = nodes_.Lock();
-  for (const auto& child : table->OpenChildrenOf(folder_->folder())) {
-    open.push_back({child->slot.name, child->kind, child->entry()});
+  for (const auto& child : table->WrittenChildrenOf(folder_->folder())) {
+    written.push_back({child->slot.name, child->kind, child->entry()});
   }
-  return open;
+  return written;
 }
 
 Result<ListedPage> TreePages::After(const std::string& name) {
   if (auto known = AllKnownAfter(name)) return std::move(*known);
   // First those: one that is staged and closed meanwhile is among the tree's then.
-  std::vector<Listed> open = OpenHere();
-  if (with_control_) open.push_back({std::string(kControlFolder), NodeKind::kControlFolder, Entry()});
+  std::vector<Listed> written = WrittenHere();
+  if (with_control_) written.push_back({std::string(kControlFolder), NodeKind::kControlFolder, Entry()});
   STAGEFS_ASSIGN_OR_RETURN(const auto entries, tree_.List(folder_->folder(), name, kListPage));
   ListedPage page;
   page.is_last = entries.size() < kListPage;
-  std::erase_if(open, [&](const Listed& listed) {
+  std::erase_if(written, [&](const Listed& listed) {
     return listed.name <= name || (!page.is_last && listed.name >= entries.back().name);
   });
-  page.names.reserve(entries.size() + open.size());
+  page.names.reserve(entries.size() + written.size());
   for (const auto& [listed, entry] : entries) page.names.push_back({listed, KindOf(entry.kind), entry});
-  Merge(&page.names, std::move(open));
+  Merge(&page.names, std::move(written));
   std::vector<std::string_view> names;
   names.reserve(page.names.size());
   for (const Listed& listed : page.names) names.push_back(listed.name);
@@ -93,6 +93,7 @@ FolderPages::Shown TreePages::Show(const Listed& listed, bool plus) {
   Node unknown;
   unknown.id = listed.id;
   unknown.kind = listed.kind;
+  unknown.attached = true;
   unknown.SetEntry(listed.entry);
   return {nodes_.AttributesOf(unknown), false};
 }

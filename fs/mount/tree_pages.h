@@ -7,7 +7,7 @@
 
 namespace stagefs {
 
-// Merged from the tree and from files that exist only as open files. While neither the index nor what the kernel knows
+// Merged from the tree and from files that are being written, which may be nowhere else. While neither the index nor what the kernel knows
 // of the folder changed since a listing in which the kernel knew each name, they come from memory.
 class TreePages : public FolderPages {
  public:
@@ -26,7 +26,7 @@ class TreePages : public FolderPages {
 
  private:
   std::optional<ListedPage> AllKnownAfter(const std::string& name);
-  std::vector<Listed> OpenHere();
+  std::vector<Listed> WrittenHere();
   int64_t AllKnownAt();
   off_t CountNodes();
   std::shared_ptr<Node> Recall(const Listed& listed);

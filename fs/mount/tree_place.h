@@ -24,7 +24,7 @@ class TreePlace : public Place {
 
   Result<LookedUp> LookUp(const std::shared_ptr<Node>& folder, const std::string& name) override;
   Result<std::unique_ptr<FolderPages>> OpenFolder(const std::shared_ptr<Node>& folder) override;
-  // kStale: another process replaced what the kernel still takes for the file.
+  // kStale: another process replaced what the kernel still takes for the file, so that it looks the path up again.
   Result<std::unique_ptr<FileHandle>> Open(const std::shared_ptr<Node>& node, int flags) override;
 
   // REQUIRES of these: there is a workspace.
@@ -48,8 +48,10 @@ class TreePlace : public Place {
     std::shared_ptr<Node> node;
     std::shared_ptr<OpenFile> file;
   };
-  std::shared_ptr<Node> FindOpen(const Slot& slot);
-  Status CheckCurrent(const std::shared_ptr<Node>& node, bool only_reads);
+  enum class Use { kRead, kWrite, kLink };
+  std::shared_ptr<Node> FindWritten(const Slot& slot);
+  Status CheckCurrent(const std::shared_ptr<Node>& node, Use use);
+  Status UseReplaced(InodeTable& table, const std::shared_ptr<Node>& node, Use use);
   Status CheckNewName(const Node& parent, const std::string& name) const;
   Status RenameHeld(const RenameEnd& from, const RenameEnd& to, RenameMode mode);
   void Arrive(const std::shared_ptr<Node>& node, const Slot& slot);
@@ -65,8 +67,14 @@ class TreePlace : public Place {
   const MountOptions& options_;
   Workspace* const workspace_;
   StagingWorker* const worker_;
-  // Synchronizes itself.
+  // Synchronize themselves.
   LookAhead look_ahead_;
+  // Names whose nodes were stale lately: the first of these, and when.
+  struct ToldStale {
+    NodeId first = 0;
+    int64_t at_ns = 0;
+  };
+  Guarded<std::map<Slot, ToldStale>> told_stale_;
 };
 
 }  // namespace stagefs

@@ -68,6 +68,7 @@ Result<Created> TreePlace::MakeFile(const std::shared_ptr<Node>& folder, const s
     node = table->Add(NodeKind::kFile);
     node->SetEntry(Entry::OfFile(0, 0, 0));
     table->Attach(node, slot);
+    table->SetWritten(node, true);
     folder->MakeExtra().absent.erase(name);
     folder->MakeExtra().touched_ns = NowNs();
   }
@@ -96,7 +97,7 @@ Result<LookedUp> TreePlace::MakeSymlink(const std::shared_ptr<Node>& folder, con
 Status TreePlace::StageBeforeLink(const std::shared_ptr<Node>& source) {
   if (source->kind != NodeKind::kFile) return {};
   const auto file = files_.FileOf(source);
-  if (!file) return CheckCurrent(source, /*only_reads=*/false);
+  if (!file) return CheckCurrent(source, Use::kLink);
   std::lock_guard lock(file->mutex());
   return files_.StageIfWaiting(source, *file);
 }
@@ -143,6 +144,7 @@ Status TreePlace::Remove(const std::shared_ptr<Node>& folder, const std::string&
   const Slot slot{folder->folder(), name};
   const auto node = nodes_.Lock()->FindSlot(slot);
   STAGEFS_RETURN_IF_ERROR(files_.Remove(node, [&] { return workspace_->Remove(slot); }));
+  told_stale_.Lock()->erase(slot);
   nodes_.TouchFolder(slot.folder);
   return {};
 }
@@ -180,6 +182,7 @@ Status TreePlace::RenameHeld(const RenameEnd& from, const RenameEnd& to, RenameM
   if (to.file && exchange) STAGEFS_RETURN_IF_ERROR(files_.StageIfWaiting(to.node, *to.file));
   STAGEFS_RETURN_IF_ERROR(workspace_->Rename(from.slot, to.slot, mode));
   if (from.slot == to.slot) return {};
+  for (const Slot& slot : {from.slot, to.slot}) told_stale_.Lock()->erase(slot);
   nodes_.TouchFolder(from.slot.folder);
   nodes_.TouchFolder(to.slot.folder);
   {
@@ -203,7 +206,7 @@ void TreePlace::Arrive(const std::shared_ptr<Node>& node, const Slot& slot) {
   const auto now = tree_.LookUp(slot);
   {
     auto table = nodes_.Lock();
-    if (node && (node->open() || (now && *now && SameContent(**now, node->entry())))) {
+    if (node && (node->written || (now && *now && SameContent(**now, node->entry())))) {
       table->Attach(node, slot);
       return;
     }

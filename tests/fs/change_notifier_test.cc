@@ -68,15 +68,50 @@ TEST_CASE("ChangeNotifier: a folder that nobody looked at leads to nothing", "[f
   CHECK(scene.Refresh().empty());
 }
 
-TEST_CASE("ChangeNotifier: what is open is passed over until it is closed", "[fs][notifier]") {
+TEST_CASE("ChangeNotifier: what is written is passed over until its writer closes it", "[fs][notifier]") {
   FsScene scene;
   scene.Save("a", "one");
   auto reader = scene.Open("a", O_RDONLY);
+  auto writer = scene.Open("a", O_RDWR);
   OtherProcess(scene).Stage("a", "two");
   CHECK(scene.Refresh() == Told{"attributes"});
-  CHECK(ReadAll(*reader) == "one");
-  CloseFile(std::move(reader));
+  CHECK(ReadAll(*writer) == "one");
+  CloseFile(std::move(writer));
   CHECK(scene.Refresh() == Told{"entry a", "changed a"});
+  CHECK(ReadAll(*reader) == "one");
+  CHECK(scene.Load("a") == "two");
+  CloseFile(std::move(reader));
+}
+
+TEST_CASE("ChangeNotifier: a reader keeps what it opened and hides nothing from others", "[fs][notifier]") {
+  FsScene scene;
+  for (const char* name : {"replaced", "removed"}) scene.Save(name, "one");
+  auto replaced = scene.Open("replaced", O_RDONLY), removed = scene.Open("removed", O_RDONLY);
+  const NodeId before = scene.Find("replaced");
+  OtherProcess(scene).Stage("replaced", "second");
+  OtherProcess(scene).Remove("removed");
+  CHECK(scene.Refresh() ==
+        Told{"entry removed", "entry replaced", "attributes", "gone removed", "changed replaced"});
+  CHECK(scene.Find("replaced") != before);
+  CHECK(scene.AttributesOf("replaced").size_bytes == 6);
+  CHECK(scene.Load("replaced") == "second");
+  CHECK(scene.Names("") == Lines{"replaced"});
+  CHECK(Value(scene.fs().GetAttributes(before)).size_bytes == 3);
+  for (auto* reader : {&replaced, &removed}) {
+    CHECK(ReadAll(**reader) == "one");
+    CloseFile(std::move(*reader));
+  }
+}
+
+TEST_CASE("ChangeNotifier: a folder whose last file others removed is empty, though the file is read", "[fs][notifier]") {
+  FsScene scene;
+  scene.MakeFolder("folder");
+  scene.Save("folder/a", "one");
+  auto reader = scene.Open("folder/a", O_RDONLY);
+  OtherProcess(scene).Remove("folder/a");
+  scene.Refresh();
+  Ok(scene.fs().RemoveFolder(kRootNode, "folder"));
+  CloseFile(std::move(reader));
 }
 
 TEST_CASE("ChangeNotifier: whoever lost its row takes everything for changed", "[fs][notifier]") {

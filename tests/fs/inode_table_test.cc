@@ -103,15 +103,19 @@ TEST_CASE("InodeTable: children come in order of their names, and only a folder'
   CHECK(visited == Names{"b", "c"});
 }
 
-TEST_CASE("InodeTable: open children are those that are open and attached", "[fs][inode_table]") {
+TEST_CASE("InodeTable: written children are those that are written and attached", "[fs][inode_table]") {
   InodeTable table;
-  const auto open = AddFile(table, "open");
+  const auto written = AddFile(table, "written");
   const auto gone = AddFile(table, "gone");
-  AddFile(table, "closed");
-  table.SetOpen(open, SomeFile());
-  table.SetOpen(gone, SomeFile());
+  const auto closed = AddFile(table, "closed");
+  table.SetOpen(AddFile(table, "read"), SomeFile());
+  for (const auto& node : {written, gone, closed}) {
+    table.SetOpen(node, SomeFile());
+    table.SetWritten(node, true);
+  }
   table.Detach(gone);
-  CHECK(NamesOf(table.OpenChildrenOf(kRootFolder)) == Names{"open"});
+  table.SetOpen(closed, nullptr);
+  CHECK(NamesOf(table.WrittenChildrenOf(kRootFolder)) == Names{"written"});
 }
 
 TEST_CASE("InodeTable: of sorted names those that are known are found", "[fs][inode_table]") {

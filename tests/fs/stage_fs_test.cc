@@ -51,11 +51,13 @@ TEST_CASE("StageFs: what is written is staged at the flush and not before", "[fs
 TEST_CASE("StageFs: a file that nobody wrote to is staged by its last close", "[fs][stage_fs]") {
   FsScene scene;
   auto handle = scene.Create("a");
-  auto second = scene.Open("a", O_RDONLY);
+  auto second = scene.Open("a", O_WRONLY);
+  auto reader = scene.Open("a", O_RDONLY);
   CloseFile(std::move(handle));
   CHECK(!scene.Exists("a"));
   CloseFile(std::move(second));
   CHECK(scene.Read("a").empty());
+  CloseFile(std::move(reader));
 }
 
 TEST_CASE("StageFs: what comes after the last flush is staged by the release", "[fs][stage_fs]") {
@@ -195,6 +197,57 @@ TEST_CASE("StageFs: a file that another process replaced is stale for whoever op
   OtherProcess(scene).Stage("a", "two");
   CHECK(scene.fs().Open(id, O_WRONLY).error().code() == ErrorCode::kStale);
   CHECK(scene.Load("a") == "two");
+}
+
+TEST_CASE("StageFs: a file that is replaced again and again opens at the second time", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  OtherProcess other(scene);
+  const auto look_up_and_replace = [&](const std::string& text) {
+    const NodeId found = scene.Find("a");
+    other.Stage("a", text);
+    return found;
+  };
+  CHECK(scene.fs().Open(look_up_and_replace("two"), O_RDONLY).error().code() == ErrorCode::kStale);
+  const NodeId second = look_up_and_replace("three");
+  CHECK(ReadAll(*Value(scene.fs().Open(second, O_RDONLY))) == "two");
+  CHECK(scene.Load("a") == "three");
+  auto writer = Value(scene.fs().Open(look_up_and_replace("four"), O_WRONLY));
+  WriteTo(*writer, "T");
+  CloseFile(std::move(writer));
+  CHECK(scene.Read("a") == "Three");
+  CHECK(scene.Load("a") == "Three");
+}
+
+TEST_CASE("StageFs: a file that is removed here is not written though others replaced it", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  const NodeId first = scene.Find("a");
+  OtherProcess(scene).Stage("a", "two");
+  CHECK(scene.fs().Open(first, O_WRONLY).error().code() == ErrorCode::kStale);
+  const NodeId second = scene.Find("a");
+  Ok(scene.fs().Remove(kRootNode, "a"));
+  CHECK(scene.fs().Open(second, O_WRONLY).error().code() == ErrorCode::kStale);
+  CHECK(scene.Find("a") == 0);
+}
+
+TEST_CASE("StageFs: whoever writes while others read changes what others staged last", "[fs][stage_fs]") {
+  FsScene scene;
+  for (const char* name : {"appended", "cut"}) scene.Save(name, "one\n");
+  auto appended = scene.Open("appended", O_RDONLY), cut = scene.Open("cut", O_RDONLY);
+  OtherProcess other(scene);
+  for (const char* name : {"appended", "cut"}) other.Stage(name, "one\ntwo\n");
+  Ok(other.workspace().SetTraits({kRootFolder, "cut"}, std::nullopt, true).WithoutValue());
+  auto writer = scene.Open("appended", O_WRONLY | O_APPEND);
+  WriteTo(*writer, "three\n", static_cast<off_t>(scene.AttributesOf("appended").size_bytes));
+  CloseFile(std::move(writer));
+  CHECK(scene.Read("appended") == "one\ntwo\nthree\n");
+  SetAttributes shorter;
+  shorter.size_bytes = 7;
+  Ok(scene.fs().SetAttributesOf(scene.Find("cut"), shorter, nullptr).WithoutValue());
+  CHECK(scene.Read("cut") == "one\ntwo");
+  CHECK(scene.AttributesOf("cut").permissions == 0755);
+  for (auto* reader : {&appended, &cut}) CloseFile(std::move(*reader));
 }
 
 TEST_CASE("StageFs: names that are no place to stage are refused", "[fs][stage_fs]") {

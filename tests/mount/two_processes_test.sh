@@ -10,8 +10,20 @@ test_a_reader_keeps_what_it_opened() {
   printf '%s  read\n%s  beside\n' "$BIG" "$CAT" | stagefs stage t/r:w - > /dev/null
   check "what another process stages appears while a file is read" eventually test -e "$MNT/beside"
   equals "the reader keeps what it opened" "$CAT" "$(sha256sum <&8 | cut -d' ' -f1)"
+  check "everybody else sees the new content" eventually cmp data/big "$MNT/read"
   exec 8<&-
-  check "afterwards everybody sees the new content" eventually sh -c "test \$(stat -c %s $MNT/read) = 3000000"
+}
+test_a_reader_hides_nothing_from_who_writes() {
+  mounted
+  echo one > "$MNT/list" && exec 8< "$MNT/list"
+  printf 'one\ntwo\n' > longer && stage_elsewhere list "$(stagefs put t/r longer | cut -d' ' -f1)"
+  check "what another process staged is seen" eventually cmp longer "$MNT/list"
+  echo three >> "$MNT/list"
+  equals "a line is appended to it" "one two three" "$(xargs < "$MNT/list")"
+  equals "the reader keeps what it opened" one "$(cat <&8)"
+  exec 8<&-
+  echo four >> "$MNT/list"
+  equals "and goes on after the reader's end" "one two three four" "$(xargs < "$MNT/list")"
 }
 test_what_another_process_stages_replaces_and_removes() {
   mounted

@@ -38,7 +38,8 @@ Result<std::shared_ptr<Node>> InboxFolder::Child(const Node& folder, const std::
   {
     auto table = env_.nodes.Lock();
     const auto writing = table->FindControl(KeyOfFile(directory, name));
-    if (writing && writing->open()) return writing;
+    if (writing && writing->written) return writing;
+    if (writing && file && writing->entry().version != file->version) table->Detach(writing);  // Others replaced it.
     if (file) {
       auto node = FileNode(*table, directory, name);
       node->SetEntry(Entry::OfFile(file->version, file->size_bytes, file->mtime_ns));
