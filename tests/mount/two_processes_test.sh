@@ -52,4 +52,14 @@ test_two_daemons_on_one_workspace() {
   check "a folder that somebody is in stays when a neighbour changes" sh -c "cd $MNT/drop && echo n > $WORK/mnt2/neighbour && sleep 1 && pwd -P && ls . >/dev/null"
   check "unmount the second" stagefs unmount "$WORK/mnt2"
 }
+test_two_gcs_at_once() {
+  mounted
+  rm -rf unused && mkdir unused && for i in $(seq 300); do echo "unused $i" > "unused/$i"; done
+  check "versions that nobody names" stagefs put t/r unused
+  stagefs gc t/r --keep 0 > first 2>&1 &
+  local first=$!
+  check "a second gc" stagefs gc t/r --keep 0
+  check "beside a first" wait "$first"
+  equals "none of them is left" 0 "$(for i in $(seq 300); do version_file "$(sha256sum < "unused/$i" | cut -d' ' -f1)"; done | xargs ls 2> /dev/null | wc -l)"
+}
 run_cases

@@ -5,6 +5,7 @@
 // contract suite (tests/core/staging_index_contract_test.cc).
 #pragma once
 
+#include <chrono>
 #include <memory>
 
 #include "stagefs/index_administration.h"
@@ -47,8 +48,10 @@ class IndexTransaction : public IndexReader,
 // and make folders.
 struct Turn {
   enum class Of { kEverything, kHistory, kWorkspace, kWorkspaceAndHistory, kNothingElse };
+  static constexpr std::chrono::milliseconds kWaitMax = std::chrono::minutes(1);
   Of of = Of::kEverything;
   WorkspaceId workspace = 0;
+  std::chrono::milliseconds wait_max = kWaitMax;  // Then kBusy. An index that machines share may wait longer.
 
   // Also removes: nobody runs beside it.
   static Turn Everything() { return {}; }
@@ -58,6 +61,7 @@ struct Turn {
   static Turn Commit(WorkspaceId id) { return {Of::kWorkspaceAndHistory, id}; }
   // Rows that no two transactions want at once: versions, mounts, working copies.
   static Turn NothingElse() { return {Of::kNothingElse, 0}; }
+  Turn Within(std::chrono::milliseconds time) const { return {of, workspace, time}; }
 };
 
 // What a committed transaction survives.
@@ -77,7 +81,7 @@ class StagingIndex {
   // REQUIRES: this thread begins no transaction meanwhile.
   virtual Result<std::unique_ptr<IndexReader>> Glance() { return Read(); }
 
-  // Waits for others to end that want the same, up to a minute, then kBusy.
+  // Waits for others to end that want the same, and came first; then kBusy.
   virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn = Turn::Everything()) = 0;
 
   // Changes when another process (or this one) committed something. Cheap enough to ask often.

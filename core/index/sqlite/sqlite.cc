@@ -13,7 +13,7 @@ namespace stagefs {
 namespace {
 
 // Another process may hold the write lock while it stages a large manifest.
-constexpr int kBusyTimeoutMs = 60'000;
+constexpr auto kBusyTimeout = std::chrono::minutes(1);
 
 Error SqliteError(sqlite3* db, const std::string& what) {
   const int code = sqlite3_errcode(db);
@@ -120,7 +120,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
   const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
   auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(db));
   if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
-  sqlite3_busy_timeout(db, options.alone ? 0 : kBusyTimeoutMs);
+  connection->WaitForOthers(options.alone ? std::chrono::milliseconds(0) : kBusyTimeout);
   // The lock of the whole file: each connection of a log has a shared one on it for as long as it lives.
   const std::string settings =
       std::string(options.alone ? "PRAGMA locking_mode = EXCLUSIVE;" : "") + "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
@@ -128,7 +128,18 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
       "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -" +
       std::to_string(options.cache_kib) + ";" + (options.read_only ? "PRAGMA query_only = 1;" : "");
   if (auto status = connection->Execute(settings); !status) return status.error().In("open " + path);
+  if (!options.checkpoints) {
+    const auto note = [](void* pages, sqlite3*, const char*, int now) {
+      *static_cast<int*>(pages) = now;
+      return SQLITE_OK;
+    };
+    sqlite3_wal_hook(db, note, &connection->log_pages_);  // It takes the place of the one that checkpoints.
+  }
   return connection;
+}
+
+void SqliteConnection::WaitForOthers(std::chrono::milliseconds time) {
+  sqlite3_busy_timeout(db_, static_cast<int>(time.count()));
 }
 
 SqliteConnection::~SqliteConnection() {

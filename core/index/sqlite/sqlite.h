@@ -1,6 +1,7 @@
 // SQLite behind owner types. The only other file that names sqlite3 is sqlite.cc.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -59,6 +60,8 @@ class SqliteConnection {
     bool read_only = false;
     int cache_kib = 8192;
     bool alone = false;  // No other process has it open; kBusy at once if one has.
+    // False: somebody else copies the log into the database, as log_pages() says when.
+    bool checkpoints = true;
   };
   static Result<std::unique_ptr<SqliteConnection>> Open(const std::string& path, const Options& options);
   ~SqliteConnection();
@@ -78,6 +81,10 @@ class SqliteConnection {
   Status ContinueNumbers();
   // Refuses every change from now on, saying `why`.
   Status Freeze(const std::string& why);
+  // How long a statement waits for the locks of other processes.
+  void WaitForOthers(std::chrono::milliseconds time);
+  // So long was the log after the newest commit of this connection.
+  int log_pages() const { return log_pages_; }
   // The machine's clock: nobody else uses the file.
   static int64_t ClockNs();
 
@@ -85,6 +92,7 @@ class SqliteConnection {
   explicit SqliteConnection(sqlite3* db) : db_(db) {}
 
   sqlite3* db_;
+  int log_pages_ = 0;
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
 };
 

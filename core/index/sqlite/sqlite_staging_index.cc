@@ -4,24 +4,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "index/index_tables.h"
 #include "index/sql_changes.h"
+#include "log_keeper.h"
 #include "sqlite.h"
 #include "sqlite_dialect.h"
 #include "sqlite_upgrade.h"
 #include "stagefs/guarded.h"
 #include "stagefs/posix_env.h"
+#include "writer_turn.h"
 
 namespace stagefs {
 namespace {
 
 // "stgf": tells an index from any other SQLite database (file(1) shows it).
 constexpr int kApplicationId = 0x73746766;
-constexpr int kWriterCacheKib = 32 * 1024;
+constexpr SqliteConnection::Options kWriterOptions = {.cache_kib = 32 * 1024, .checkpoints = false};
 constexpr int kReaderCacheKib = 8 * 1024;
 constexpr size_t kIdleReadersMax = 4;
+
+std::chrono::milliseconds TimeUntil(TurnClock::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - TurnClock::now());
+  return std::max(left, std::chrono::milliseconds(0));
+}
 
 class SqliteStagingIndex;
 
@@ -42,7 +50,7 @@ class SqliteReader : public SqlQuestions<IndexReader, SqliteConnection> {
 // Reads through the writing connection, whose pages nobody else's commit made stale.
 class SqliteGlance : public SqlQuestions<IndexReader, SqliteConnection> {
  public:
-  SqliteGlance(std::unique_lock<std::mutex> turn, SqliteConnection& connection)
+  SqliteGlance(std::unique_lock<FairMutex> turn, SqliteConnection& connection)
       : turn_(std::move(turn)), connection_(connection) {}
   ~SqliteGlance() override { (void)connection_.Run("COMMIT"); }
 
@@ -50,14 +58,13 @@ class SqliteGlance : public SqlQuestions<IndexReader, SqliteConnection> {
   SqliteConnection& connection() override { return connection_; }
 
  private:
-  std::unique_lock<std::mutex> turn_;
+  std::unique_lock<FairMutex> turn_;
   SqliteConnection& connection_;
 };
 
 class SqliteTransaction : public SqlTransaction<SqliteConnection> {
  public:
-  SqliteTransaction(SqliteStagingIndex& index, std::unique_lock<std::mutex> turn, SqliteConnection& connection,
-                    Durability durability)
+  SqliteTransaction(SqliteStagingIndex& index, WriterTurn turn, SqliteConnection& connection, Durability durability)
       : index_(index), turn_(std::move(turn)), connection_(connection), durability_(durability) {}
   ~SqliteTransaction() override;
 
@@ -72,7 +79,7 @@ class SqliteTransaction : public SqlTransaction<SqliteConnection> {
 
  private:
   SqliteStagingIndex& index_;
-  std::unique_lock<std::mutex> turn_;  // The writer connection is ours while this is held.
+  WriterTurn turn_;  // The writer connection is ours while this is held.
   SqliteConnection& connection_;
   const Durability durability_;
   bool committed_ = false;
@@ -84,6 +91,7 @@ class SqliteStagingIndex : public StagingIndex {
                      std::unique_ptr<SqliteConnection> watcher, UniqueFd log)
       : path_(std::move(path)),
         log_(std::move(log)),
+        turn_file_(path_ + "-turn"),
         writer_(std::move(writer)),
         watcher_(Guarded<std::unique_ptr<SqliteConnection>>(std::move(watcher))) {}
 
@@ -102,17 +110,23 @@ class SqliteStagingIndex : public StagingIndex {
   }
 
   Result<std::unique_ptr<IndexReader>> Glance() override {
-    std::unique_lock<std::mutex> turn(writer_turn_, std::try_to_lock);
+    std::unique_lock<FairMutex> turn(writer_turn_, std::try_to_lock);
     if (!turn) return Read();
     STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN"));
     return std::unique_ptr<IndexReader>(new SqliteGlance(std::move(turn), *writer_));
   }
 
-  Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn) override {
-    std::unique_lock<std::mutex> turn(writer_turn_);
-    STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN IMMEDIATE"));
-    return std::unique_ptr<IndexTransaction>(
-        new SqliteTransaction(*this, std::move(turn), *writer_, durability));
+  Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn) override {
+    const auto deadline = TurnClock::now() + turn.wait_max;
+    WriterTurn held(writer_turn_, turn_file_, deadline);
+    if (!held.held()) return Error(ErrorCode::kBusy, "index: others write");
+    // Older processes, and whoever copies the log, know SQLite's own lock alone.
+    const bool patient = turn.wait_max >= Turn::kWaitMax;
+    if (!patient) writer_->WaitForOthers(TimeUntil(deadline));
+    const Status begun = writer_->Run("BEGIN IMMEDIATE");
+    if (!patient) writer_->WaitForOthers(Turn::kWaitMax);
+    STAGEFS_RETURN_IF_ERROR(begun);
+    return std::unique_ptr<IndexTransaction>(new SqliteTransaction(*this, std::move(held), *writer_, durability));
   }
 
   Result<int64_t> ChangeMark() override {
@@ -131,6 +145,7 @@ class SqliteStagingIndex : public StagingIndex {
   Result<std::vector<std::string>> CheckIntegrity() override;
   Status Erase() override { return {}; }  // It goes with the repository's folder.
 
+  void NoteLog(int pages) { log_keeper_.Note(pages); }
   void TakeBack(std::unique_ptr<SqliteConnection> connection) {
     if (!connection->Run("COMMIT")) return;
     auto idle = idle_readers_.Lock();
@@ -142,11 +157,15 @@ class SqliteStagingIndex : public StagingIndex {
   const std::string path_;
   const UniqueFd log_;
   // Guarded by writer_turn_, which a transaction holds while it lives.
-  std::mutex writer_turn_;
+  FairMutex writer_turn_;
+  TurnFile turn_file_;
   const std::unique_ptr<SqliteConnection> writer_;
   // Synchronize themselves.
   Guarded<std::unique_ptr<SqliteConnection>> watcher_;
   Guarded<std::vector<std::unique_ptr<SqliteConnection>>> idle_readers_;
+  LogKeeper log_keeper_{path_, [this] {
+                          return WriterTurn(writer_turn_, turn_file_, TurnClock::now() + std::chrono::seconds(1));
+                        }};
 };
 
 SqliteReader::~SqliteReader() { index_.TakeBack(std::move(connection_)); }
@@ -158,7 +177,9 @@ SqliteTransaction::~SqliteTransaction() {
 Status SqliteTransaction::Commit() {
   STAGEFS_RETURN_IF_ERROR(connection_.Run("COMMIT"));
   committed_ = true;
-  turn_.unlock();  // The next transaction runs while this one is synced.
+  const int log_pages = connection_.log_pages();
+  turn_.End();  // The next transaction runs while this one is synced.
+  index_.NoteLog(log_pages);
   if (durability_ == Durability::kPowerLoss) return index_.Sync();
   return {};
 }
@@ -234,6 +255,11 @@ Error EmptyIndex(const std::string& path) {
 // Two processes may create the same index at once: the lock decides who lays out the tables. Returns the layout that
 // it has, which may be an older one.
 Result<int64_t> LayOut(SqliteConnection& connection, const std::string& path, WhereMissing missing) {
+  const auto known = connection.Number("PRAGMA user_version");
+  if (known && *known == kSchemaVersion) {
+    STAGEFS_ASSIGN_OR_RETURN(const int64_t known_application, connection.Number("PRAGMA application_id"));
+    if (known_application == kApplicationId) return kSchemaVersion;  // Nobody's turn is waited for.
+  }
   STAGEFS_RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t application, connection.Number("PRAGMA application_id"));
   STAGEFS_ASSIGN_OR_RETURN(int64_t version, connection.Number("PRAGMA user_version"));
@@ -273,12 +299,12 @@ Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& 
   const auto made = OpenFd(path, O_RDWR | O_CREAT | O_EXCL);
   if (!made && made.error().code() != ErrorCode::kExists) return made.error();
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
-                           SqliteConnection::Open(path, {.read_only = false, .cache_kib = kWriterCacheKib}));
+                           SqliteConnection::Open(path, kWriterOptions));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t version, LayOut(*writer, path, missing));
   if (version < kSchemaVersion) {
     writer.reset();
     STAGEFS_RETURN_IF_ERROR(UpgradeSqliteIndex(path));
-    STAGEFS_ASSIGN_OR_RETURN(writer, SqliteConnection::Open(path, {.read_only = false, .cache_kib = kWriterCacheKib}));
+    STAGEFS_ASSIGN_OR_RETURN(writer, SqliteConnection::Open(path, kWriterOptions));
   }
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> watcher,
                            SqliteConnection::Open(path, {.read_only = true, .cache_kib = kReaderCacheKib}));
