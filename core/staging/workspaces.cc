@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "durable/durable_change.h"
+#include "durable/repository_places.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/process.h"
 #include "stagefs/text.h"
@@ -109,6 +110,12 @@ Result<std::vector<MountRow>> Workspaces::LiveMounts() {
 Status Workspaces::NoteMounted(const std::string& mountpoint, WorkspaceId workspace, WriterId writer) {
   STAGEFS_ASSIGN_OR_RETURN(const auto change,
                            DurableChange::Begin(repository_, Durability::kProcessDeath, Turn::NothingElse()));
+  // Its mounts moved with it, and who removes it now does not see this one.
+  STAGEFS_ASSIGN_OR_RETURN(const auto moved, change->index().GetMeta(kMovedKey));
+  if (moved) {
+    return Error(ErrorCode::kStale, "repository " + repository_.name().ToString() +
+                                        " moved: mount it again, or call stagefs migrate again if that was interrupted");
+  }
   STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, change->index().ClockNs());
   STAGEFS_RETURN_IF_ERROR(change->index().PutMount(
       {HostOfPids(), mountpoint, workspace, getpid(), ProcessStartTime(getpid()), writer, now_ns}));

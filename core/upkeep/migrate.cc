@@ -1,10 +1,13 @@
 #include "stagefs/migrate.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <set>
 
 #include "durable/repository_places.h"
+#include "index/sqlite/sqlite_alone.h"
 #include "stagefs/byte_source.h"
 #include "stagefs/index_move.h"
 #include "stagefs/parallel.h"
@@ -17,8 +20,26 @@ namespace {
 
 constexpr size_t kPage = 1000;
 constexpr char kFromKey[] = "moving from";  // In the new one, until it is complete.
+constexpr char kMoveKey[] = "moved by";     // In both: a name of the move. An index that moves on gets another.
 
 std::string TextOf(const RepositoryPlaces& places) { return places.index + ' ' + places.versions; }
+
+bool IsThere(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+// One at a time on this machine: two would fill one new index.
+Result<UniqueFd> TakeMigrateLock(const std::string& folder) {
+  STAGEFS_ASSIGN_OR_RETURN(UniqueFd lock, OpenFd(folder + "/migrate.lock", O_RDWR | O_CREAT));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  return Error(ErrorCode::kBusy, "another migrate of this repository is running");
+}
+
+// The file of an index that moved away from here, so that its name is free. Nobody may read on by it: what it has beside
+// it goes by that name.
+Status SetAsideOldIndex(const std::string& path) {
+  const std::string before = path + ".before";
+  if (IsThere(path)) return RenameSqliteIndex(path, before);
+  return MoveSqliteLog(path, before);
+}
 
 // Versions of `from` that `copied` does not name yet. `index` is for this thread alone: the others, which copy, have a
 // reader of their own where bytes are missing.
@@ -148,7 +169,7 @@ std::vector<std::string> LeftBehind(const std::string& folder, const RepositoryN
   if (at.index != to.index) {
     if (to.index.empty()) left.push_back("index " + name.ToString() + " at " + PlaceOfUrl(at.index));
     const std::string file = folder + (to.index.empty() ? "/stagefs.db.before" : "/stagefs.db");
-    if (access(file.c_str(), F_OK) == 0) left.push_back("index " + file);
+    if (IsThere(file)) left.push_back("index " + file);
   }
   if (at.versions != to.versions) {
     left.push_back("versions " + (at.versions.empty() ? folder + "/versions"
@@ -164,20 +185,36 @@ Status Complete(StagingIndex& index) {
   return transaction->Commit();
 }
 
-// The last step, once the old index takes no change any more.
-Status Switch(const std::string& folder, const RepositoryPlaces& to) {
-  const std::string path = folder + "/stagefs.db";
-  if (to.index.empty() && access((path + ".new").c_str(), F_OK) == 0) {
-    if (access(path.c_str(), F_OK) == 0) STAGEFS_RETURN_IF_ERROR(RenameFile(path, path + ".before"));
-    STAGEFS_RETURN_IF_ERROR(RenameFile(path + ".new", path));
-    STAGEFS_RETURN_IF_ERROR(SyncFolder(folder));
+// That `path` is the index of this move: another root may have taken the repository, or left one here that moved away.
+Status CheckIsOf(const std::string& move, const std::string& path) {
+  const auto index = OpenStagingIndex({"", "", path, WhereMissing::kRefuse});
+  if (!index && index.error().code() != ErrorCode::kNotFound) return index.error();
+  std::optional<std::string> moved, by;
+  if (index) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, (*index)->Read());
+    STAGEFS_ASSIGN_OR_RETURN(moved, reader->GetMeta(kMovedKey));
+    STAGEFS_ASSIGN_OR_RETURN(by, reader->GetMeta(kMoveKey));
+  }
+  const bool is_it = index && !moved && (move.empty() || by == move);  // An older stagefs gave it no name.
+  return is_it ? Status() : Error(ErrorCode::kStale, "it moved elsewhere already, below another root");
+}
+
+// The last step, once the old index takes no change any more. Killed anywhere in it, the next call goes on.
+Status Switch(const std::string& folder, const RepositoryPlaces& to, const std::string& move) {
+  const std::string path = folder + "/stagefs.db", fresh = path + ".new";
+  if (to.index.empty()) {
+    STAGEFS_RETURN_IF_ERROR(CheckIsOf(move, IsThere(fresh) ? fresh : path));
+    if (IsThere(fresh)) {
+      STAGEFS_RETURN_IF_ERROR(SetAsideOldIndex(path));
+      STAGEFS_RETURN_IF_ERROR(RenameSqliteIndex(fresh, path));
+    }
   }
   return to.Write(folder);
 }
 
 // The rows of `old`, which nobody changes meanwhile, into `index`; `old` is frozen.
 Status MoveRows(const Repository& source, IndexTransaction& old, StagingIndex& index, const RepositoryPlaces& to,
-                MigrateReport* report) {
+                const std::string& move, MigrateReport* report) {
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index.Begin(Durability::kPowerLoss));
     if (old.rows() == nullptr || old.move() == nullptr || fresh->move() == nullptr) {
@@ -186,13 +223,16 @@ Status MoveRows(const Repository& source, IndexTransaction& old, StagingIndex& i
     STAGEFS_RETURN_IF_ERROR(CopyRows(*old.rows(), *fresh->move(), report));
     STAGEFS_RETURN_IF_ERROR(CopyMounts(old, *fresh));
     STAGEFS_RETURN_IF_ERROR(fresh->PutMeta(kVersionsKey, VersionsMark(source.folder(), to)));
+    STAGEFS_RETURN_IF_ERROR(fresh->PutMeta(kMoveKey, move));
     STAGEFS_RETURN_IF_ERROR(fresh->Commit());
   }
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto fresh, index.Read());
     STAGEFS_RETURN_IF_ERROR(CompareRows(*old.rows(), *fresh->rows()));
   }
+  STAGEFS_RETURN_IF_ERROR(SyncFolder(source.folder()));  // The new index's name, before it is the only one.
   STAGEFS_RETURN_IF_ERROR(old.PutMeta(kMovedKey, TextOf(to)));
+  STAGEFS_RETURN_IF_ERROR(old.PutMeta(kMoveKey, move));
   return old.move()->Freeze("repository " + source.name().ToString() + " moved to " +
                             (to.index.empty() ? source.folder() : to.index) + ": unmount, and mount it again");
 }
@@ -201,6 +241,8 @@ Status MoveRows(const Repository& source, IndexTransaction& old, StagingIndex& i
 Status MoveIndex(Repository& source, const RepositoryPlaces& at, const RepositoryPlaces& to, MigrateReport* report,
                  const std::function<void(int64_t, int64_t)>& progress) {
   const std::string& folder = source.folder();
+  if (to.index.empty()) STAGEFS_RETURN_IF_ERROR(SetAsideOldIndex(folder + "/stagefs.db"));
+  const std::string move = RandomHex();
   std::string first_commit;
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, source.index().Read());
@@ -220,12 +262,12 @@ Status MoveIndex(Repository& source, const RepositoryPlaces& at, const Repositor
     if (!same_store) {
       STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *old, *versions, &copied, report, progress));
     }
-    STAGEFS_RETURN_IF_ERROR(MoveRows(source, *old, *index, to, report));
+    STAGEFS_RETURN_IF_ERROR(MoveRows(source, *old, *index, to, move, report));
     STAGEFS_RETURN_IF_ERROR(old->Commit());
   }
   STAGEFS_RETURN_IF_ERROR(Complete(*index));
   index.reset();  // Closed before its file gets its name.
-  return Switch(folder, to);
+  return Switch(folder, to, move);
 }
 
 }  // namespace
@@ -235,6 +277,7 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
                               const std::function<void(int64_t, int64_t)>& progress) {
   STAGEFS_ASSIGN_OR_RETURN(const auto source, OpenRepository(root, name));
   const std::string& folder = source->folder();
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd lock, TakeMigrateLock(folder));
   STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces at, RepositoryPlaces::Read(folder));
   RepositoryPlaces to = places.value_or(RepositoryPlaces());
   if (places && to.index.empty()) to.index = at.index;
@@ -242,6 +285,7 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
   MigrateReport report;
   STAGEFS_ASSIGN_OR_RETURN(auto reader, source->index().Read());
   STAGEFS_ASSIGN_OR_RETURN(const auto moved, reader->GetMeta(kMovedKey));
+  STAGEFS_ASSIGN_OR_RETURN(const auto move, reader->GetMeta(kMoveKey));
   reader.reset();
   if (moved == TextOf(to)) {
     if (!to.index.empty()) {
@@ -249,7 +293,7 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
                                OpenStagingIndex({to.index, name.ToString(), "", WhereMissing::kRefuse}));
       STAGEFS_RETURN_IF_ERROR(Complete(*index));
     }
-    STAGEFS_RETURN_IF_ERROR(Switch(folder, to));
+    STAGEFS_RETURN_IF_ERROR(Switch(folder, to, move.value_or("")));
     return report;
   }
   if (moved) return Error(ErrorCode::kStale, "it moved elsewhere already, to " + *moved);

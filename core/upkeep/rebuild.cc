@@ -9,6 +9,7 @@
 #include <map>
 
 #include "durable/repository_places.h"
+#include "index/sqlite/sqlite_alone.h"
 #include "stagefs/history.h"
 #include "stagefs/index_move.h"
 #include "stagefs/posix_env.h"
@@ -335,9 +336,7 @@ Result<std::vector<std::string>> RebuildIndex(const std::string& root, const Rep
     STAGEFS_RETURN_IF_ERROR(Fill(old.get(), *store, *fresh, &lines, progress));
   }
   STAGEFS_RETURN_IF_ERROR(CheckNobodyHasItOpen(folder, name));
-  for (const char* suffix : {"-wal", "-shm"}) unlink((path + suffix).c_str());
-  STAGEFS_RETURN_IF_ERROR(RenameFile(fresh_path, path));
-  STAGEFS_RETURN_IF_ERROR(SyncFolder(folder));
+  STAGEFS_RETURN_IF_ERROR(RenameSqliteIndex(fresh_path, path));
   if (IsThere(old_path)) {
     const std::string kept = path + ".damaged-" + std::to_string(NowNs() / 1'000'000'000);
     for (const char* suffix : kSuffixes) (void)rename((old_path + suffix).c_str(), (kept + suffix).c_str());

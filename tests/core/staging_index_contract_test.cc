@@ -569,6 +569,21 @@ TEST_CASE("StagingIndex: a place that nobody knows is refused", "[core][staging_
   CHECK(opened.error().code() == ErrorCode::kUnsupported);
 }
 
+TEST_CASE("StagingIndex: another process cannot have an index to itself that is open", "[core][staging_index]") {
+  TempFolder folder;
+  const std::string path = folder / "stagefs.db";
+  const auto is_free = [&] {
+    const std::string sql = "PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM meta";
+    return std::system(("sqlite3 " + path + " '" + sql + "' > /dev/null 2>&1").c_str()) == 0;
+  };
+  auto index = Value(OpenSqliteStagingIndex(path));  // Made, then
+  CHECK_FALSE(is_free());
+  index.reset();
+  CHECK(is_free());
+  index = Value(OpenSqliteStagingIndex(path));  // opened.
+  CHECK_FALSE(is_free());
+}
+
 TEST_CASE("StagingIndex: a newer schema and a foreign file are refused", "[core][staging_index]") {
   TempFolder folder;
   WriteFile(folder / "text.db", std::string(5000, 'x'));

@@ -1,7 +1,8 @@
 // Preloaded into stagefs by tests/faults/: writes down every change a process makes below FAULT_ROOT to FAULT_LOG,
 // in order over all processes, so that what a disk held at any moment can be built again; or makes the
 // FAULT_AT'th of them in a process fail with FAULT_ERRNO (FAULT_SHORT=1: a write stores half instead; FAULT_KILL=1: it is
-// killed there). FAULT_READ: the number of the read, or of an opening to read, that fails with FAULT_ERRNO. FAULT_SYNC=N: each
+// killed there). FAULT_SEND: the same for the number of a message to a database. FAULT_READ: the number of the read, or of an
+// opening to read, that fails with FAULT_ERRNO. FAULT_SYNC=N: each
 // N'th sync of a version or a working copy fails with EIO; the kernel takes its pages for written then.
 //
 // A record is a line, and for W the bytes after it. Inodes stand for files.
@@ -36,8 +37,8 @@
 
 static const char *root, *log_path;
 static size_t root_size;
-static long fail_at, fail_errno, fail_short, fail_kill, read_at, sync_every;
-static long count, reads, syncs;
+static long fail_at, fail_errno, fail_short, fail_kill, read_at, send_at, sync_every;
+static long count, reads, sends, syncs;
 
 __attribute__((constructor)) static void Start(void) {
   root = getenv("FAULT_ROOT");
@@ -49,6 +50,7 @@ __attribute__((constructor)) static void Start(void) {
   fail_short = getenv("FAULT_SHORT") != NULL;
   fail_kill = getenv("FAULT_KILL") != NULL;
   read_at = getenv("FAULT_READ") ? atol(getenv("FAULT_READ")) : 0;
+  send_at = getenv("FAULT_SEND") ? atol(getenv("FAULT_SEND")) : 0;
   sync_every = getenv("FAULT_SYNC") ? atol(getenv("FAULT_SYNC")) : 0;
 }
 
@@ -188,6 +190,11 @@ ssize_t read(int fd, void* bytes, size_t size) {
   }
 PREAD(pread)
 PREAD(pread64)
+
+ssize_t send(int fd, const void* bytes, size_t size, int flags) {
+  REAL(ssize_t, send, int, const void*, size_t, int);
+  return IsTurn(send_at, &sends) ? -1 : real(fd, bytes, size, flags);
+}
 
 static ssize_t Wrote(int log, int fd, const void* bytes, ssize_t size, off_t offset) {
   if (size > 0) Record(log, bytes, (size_t)size, "W %.6f %lu %ld %ld\n", Now(), InodeOf(fd), (long)offset, (long)size);

@@ -295,9 +295,11 @@ Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& 
   if (missing == WhereMissing::kRefuse && stat(path.c_str(), &info) != 0) return ErrnoError("open " + path);
   if (missing == WhereMissing::kRefuse && info.st_size == 0) return EmptyIndex(path);
   // SQLite would let everybody read it, as far as the umask does; its other files get the same mode. One that is there
-  // is not opened: closing the descriptor would release the locks that this process has on it.
-  const auto made = OpenFd(path, O_RDWR | O_CREAT | O_EXCL);
-  if (!made && made.error().code() != ErrorCode::kExists) return made.error();
+  // is not opened, and a new one closed before SQLite opens it: closing any descriptor of the file releases all locks
+  // that this process has on it.
+  if (auto made = OpenFd(path, O_RDWR | O_CREAT | O_EXCL); !made && made.error().code() != ErrorCode::kExists) {
+    return made.error();
+  }
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
                            SqliteConnection::Open(path, kWriterOptions));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t version, LayOut(*writer, path, missing));
