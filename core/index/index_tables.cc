@@ -88,6 +88,15 @@ std::string Select(const IndexTable& table, size_t from) {
   return "SELECT " + ColumnsOf(table, from) + " FROM " + table.name;
 }
 
+std::string SelectNamedVersions() {
+  std::string sql;
+  for (const auto& [table, column] : kNamingColumns) {
+    sql += std::string(sql.empty() ? "" : " UNION ALL ") + "SELECT " + column + " AS version FROM " + table + " WHERE " +
+           column + " IS NOT NULL";
+  }
+  return sql;
+}
+
 std::string Insert(const IndexTable& table) { return InsertFrom(table, 0); }
 std::string InsertNew(const IndexTable& table) { return InsertFrom(table, 1); }
 

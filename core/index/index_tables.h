@@ -237,6 +237,17 @@ inline constexpr const IndexTable* kIndexTables[] = {
     &kTreeEntryTable,     &kWorkspaceTable,    &kStagedEntryTable, &kUnsyncedEntryTable, &kFolderChangeTable,
     &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable};
 
+// Every column that names a version. What gc must not remove is in one of them.
+struct NamingColumn {
+  const char *table, *column;
+};
+inline constexpr NamingColumn kNamingColumns[] = {{"tree_entry", "version"},     {"staged_entry", "version"},
+                                                  {"unsynced_entry", "version"}, {"unsynced_entry", "old"},
+                                                  {"working_copy", "base_version"}, {"inbox_file", "version"},
+                                                  {"workspace", "report"}};
+// Of all rows, in a column that is called version.
+std::string SelectNamedVersions();
+
 // Parts of statements. Names of columns from number `from` on, after commas: "name, head".
 std::string ColumnsOf(const IndexTable& table, size_t from = 0);
 std::string Select(const IndexTable& table, size_t from = 0);

@@ -17,14 +17,7 @@ const std::string kListUnused =
     Select(kVersionTable) +
     " WHERE id IN ("
     "  SELECT id FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0"
-    "  EXCEPT SELECT * FROM ("
-    "  SELECT version FROM tree_entry WHERE version IS NOT NULL UNION ALL"
-    "  SELECT version FROM staged_entry WHERE version IS NOT NULL UNION ALL"
-    "  SELECT old FROM unsynced_entry WHERE old IS NOT NULL UNION ALL"
-    "  SELECT version FROM unsynced_entry UNION ALL"
-    "  SELECT base_version FROM working_copy WHERE base_version IS NOT NULL UNION ALL"
-    "  SELECT version FROM inbox_file UNION ALL"
-    "  SELECT report FROM workspace WHERE report IS NOT NULL) AS named LIMIT ?2)";
+    "  EXCEPT SELECT * FROM (" + SelectNamedVersions() + ") AS named LIMIT ?2)";
 const std::string kAdd = InsertNew(kVersionTable) + " ON CONFLICT (sha256) DO NOTHING RETURNING id";
 
 }  // namespace

@@ -183,6 +183,8 @@ Status SaveVersions(VersionStore& store, IndexTransaction& fresh, const std::map
     stored.push_back(hash);
     return true;
   }));
+  // First those that have a number, so that no other one takes it.
+  std::stable_partition(stored.begin(), stored.end(), [&](const Sha256& hash) { return numbers.contains(hash); });
   int64_t found = 0, done = 0;
   for (const Sha256& hash : stored) {
     if (progress) progress(++done);

@@ -153,6 +153,15 @@ TEST_CASE("StagingIndex: the number of a version never comes again", "[contract]
   CHECK(scene.AddVersion(*t, "another") != held);
 }
 
+TEST_CASE("StagingIndex: a number that an entry names is no new version's", "[contract][staging_index]") {
+  IndexScene scene(DATABASES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  Ok(t->PutStaged(w, {kRootFolder, "lost"}, {IndexScene::File(scene.AddVersion(*t, "kept") + 1), StagedState::kAdded}));
+  Ok(t->move()->EndRows());
+  CHECK(scene.AddVersion(*t, "other") > Value(t->LookUpStaged(w, kRootFolder, "lost"))->entry.version);
+}
+
 TEST_CASE("StagingIndex: what was expected is answered and staged as without", "[contract][staging_index]") {
   IndexScene scene(INDEXES);
   const auto t = scene.Begin();

@@ -232,12 +232,15 @@ bool PostgresConnection::IsThere() {
 Status PostgresConnection::ContinueNumbers() {
   std::string sql;
   for (const IndexTable* table : kIndexTables) {
-    if (table->numbering == Numbering::kNone || table == &kFolderTable) continue;
+    if (table->numbering == Numbering::kNone || table == &kFolderTable || table == &kVersionTable) continue;
     const std::string name = table->name, column = table->columns[0].name;
     sql += "SELECT setval(pg_get_serial_sequence('" + name + "', '" + column + "'), max(" + column + ")) FROM " + name +
            " HAVING max(" + column + ") IS NOT NULL;";
   }
-  return Execute(sql +
+  // A version that is lost may be named still: it must not show another file.
+  return Execute(sql + "SELECT setval(pg_get_serial_sequence('version', 'id'), max(version)) FROM (SELECT id AS version"
+                       " FROM version UNION ALL " + SelectNamedVersions() +
+                       ") AS used HAVING max(version) IS NOT NULL;"
                  "SELECT setval(pg_get_serial_sequence('folder', 'id'), max(child)) FROM (SELECT child FROM tree_entry"
                  " UNION ALL SELECT child FROM staged_entry UNION ALL SELECT 1) AS folders");
 }

@@ -184,7 +184,12 @@ Status SqliteConnection::ContinueNumbers() {
   return Execute(
       "INSERT OR IGNORE INTO folder (id) SELECT max(child) FROM (SELECT child FROM tree_entry UNION ALL"
       " SELECT child FROM staged_entry UNION ALL SELECT 1);"
-      "DELETE FROM folder WHERE id > 1");
+      "DELETE FROM folder WHERE id > 1;"
+      // One that is lost may be named still: it must not show another file.
+      "INSERT INTO sqlite_sequence (name, seq) SELECT 'version', 0"
+      " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'version');"
+      "UPDATE sqlite_sequence SET seq = max(seq, (SELECT coalesce(max(version), 0) FROM (" + SelectNamedVersions() +
+      "))) WHERE name = 'version'");
 }
 
 Status SqliteConnection::Freeze(const std::string& why) {

@@ -184,15 +184,6 @@ Status SqliteTransaction::Commit() {
   return {};
 }
 
-// Every column that names a version. What gc must not remove is in one of them.
-struct NamingColumn {
-  const char *table, *column;
-};
-constexpr NamingColumn kNamingColumns[] = {{"tree_entry", "version"},     {"staged_entry", "version"},
-                                           {"unsynced_entry", "version"}, {"unsynced_entry", "old"},
-                                           {"working_copy", "base_version"}, {"inbox_file", "version"},
-                                           {"workspace", "report"}};
-
 // Triggers are the schema's: they hold for every process, and for an older stagefs.
 Status SqliteTransaction::BeginSweep() {
   // What an earlier one left that was killed.
