@@ -1,9 +1,10 @@
 // Preloaded into stagefs by tests/faults/: writes down every change a process makes below FAULT_ROOT to FAULT_LOG,
 // in order over all processes, so that what a disk held at any moment can be built again; or makes the
 // FAULT_AT'th of them in a process fail with FAULT_ERRNO (FAULT_SHORT=1: a write stores half instead; FAULT_KILL=1: it is
-// killed there). FAULT_SEND: the same for the number of a message to a database. FAULT_READ: the number of the read, or of an
-// opening to read, that fails with FAULT_ERRNO. FAULT_SYNC=N: each
-// N'th sync of a version or a working copy fails with EIO; the kernel takes its pages for written then.
+// killed there; FAULT_STOP=1: it stops there, and goes on where it is told to). FAULT_SEND: the same for the number of a message
+// to a database. FAULT_READ: the number of the read, or of an opening to read, that fails with FAULT_ERRNO. FAULT_SYNC=N: each
+// N'th sync of a version or a working copy fails with EIO; the kernel takes its pages for written then. FAULT_CLOCK: so many
+// seconds is the process's clock ahead.
 //
 // A record is a line, and for W the bytes after it. Inodes stand for files.
 //   W TIME INODE OFFSET SIZE     bytes written        T TIME INODE SIZE        truncated
@@ -37,7 +38,7 @@
 
 static const char *root, *log_path;
 static size_t root_size;
-static long fail_at, fail_errno, fail_short, fail_kill, read_at, send_at, sync_every;
+static long fail_at, fail_errno, fail_short, fail_kill, fail_stop, read_at, send_at, sync_every, clock_ahead;
 static long count, reads, sends, syncs;
 
 __attribute__((constructor)) static void Start(void) {
@@ -49,6 +50,8 @@ __attribute__((constructor)) static void Start(void) {
   fail_errno = getenv("FAULT_ERRNO") ? atol(getenv("FAULT_ERRNO")) : EIO;
   fail_short = getenv("FAULT_SHORT") != NULL;
   fail_kill = getenv("FAULT_KILL") != NULL;
+  fail_stop = getenv("FAULT_STOP") != NULL;
+  clock_ahead = getenv("FAULT_CLOCK") ? atol(getenv("FAULT_CLOCK")) : 0;
   read_at = getenv("FAULT_READ") ? atol(getenv("FAULT_READ")) : 0;
   send_at = getenv("FAULT_SEND") ? atol(getenv("FAULT_SEND")) : 0;
   sync_every = getenv("FAULT_SYNC") ? atol(getenv("FAULT_SYNC")) : 0;
@@ -90,6 +93,13 @@ static unsigned long InodeOf(int fd) {
   return fstat(fd, &found) == 0 ? found.st_ino : 0;
 }
 
+int clock_gettime(clockid_t clock, struct timespec* now) {
+  REAL(int, clock_gettime, clockid_t, struct timespec*);
+  const int done = real(clock, now);
+  if (clock == CLOCK_REALTIME && done == 0) now->tv_sec += clock_ahead;
+  return done;
+}
+
 static double Now(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -125,6 +135,7 @@ static int IsTurn(long at, long* number) {
   const char* reached = getenv("FAULT_REACHED");  // A file that tells that it came to this.
   if (reached) Unlock((int)syscall(SYS_openat, AT_FDCWD, reached, O_WRONLY | O_CREAT, 0600));
   if (fail_kill) kill(getpid(), SIGKILL);
+  if (fail_stop) return kill(getpid(), SIGSTOP);
   errno = (int)fail_errno;
   return 1;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What follows a crash goes wrong, too: a second crash at each change that recovery makes, each read and each change failing once,
-and two processes that start at once.
+and two processes that start at once, where one stops at each change until the other one recovered and wrote something new.
 
 Usage: recovery.py STAGEFS_BINARY DISK_SO SHARE [SEED]. SHARE of the moments (1: all) are tried. The first crash left files that
 were being written, with and without fsync(), and closed contents that the power took, or did not. Whatever came between, the next
@@ -9,6 +9,7 @@ start ends with what recovery makes of it undisturbed; no command fails that not
 import errno
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -97,15 +98,15 @@ def start():
         os.unlink(reached)
 
 
-def check(what):
-    """The next start, with nothing in its way."""
+def check(what, more=None, wrong=()):
+    """The next start, with nothing in its way, where `more` was written since."""
     global failed
-    wrong = []
+    wrong = list(wrong)
     done = stagefs("fsck", "t/r")
     if not scene.is_clean(done.returncode, done.stdout):
         wrong.append(f"fsck: {done.stdout}{done.stderr}")
     mount = mounted(root)
-    for path, content in STAGED.items():
+    for path, content in {**STAGED, **(more or {})}.items():
         try:
             with open(f"{mnt}/{path}") as file:
                 found = file.read()
@@ -145,6 +146,45 @@ def try_all(what, variable, more):
         check(f"{what} {number}")
 
 
+def has_stopped(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
+        return stat.read().rpartition(")")[2].split()[0] in "TZX"
+
+
+def try_two():
+    """After one cut, two daemons start. What one of them lists of the lost is something else when it comes to it."""
+    global tried
+    number = 0
+    while True:
+        number += 1
+        if rng.random() > 2 * share and number % 40 != 0:
+            continue
+        start()
+        env = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_REACHED=reached, FAULT_AT=str(number), FAULT_STOP="1")
+        first = subprocess.Popen([binary, "--root", root, "status", "t/r:w"], env=env, stdout=subprocess.DEVNULL)
+        while not has_stopped(first):
+            time.sleep(0.001)
+        if not os.path.exists(reached):
+            first.wait(60)
+            return
+        tried += 1
+        second = subprocess.Popen([binary, "--root", root, "mount", "t/r:w", mnt, "--foreground"], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 1  # The one that stopped may have the index to itself.
+        while not os.path.ismount(mnt) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if not os.path.ismount(mnt):
+            first.send_signal(signal.SIGCONT)
+            first.wait(60)
+        while not os.path.ismount(mnt) and second.poll() is None:
+            time.sleep(0.005)
+        write("new", f"new {number}\n")
+        first.send_signal(signal.SIGCONT)
+        wrong = [] if first.wait(60) == 0 else ["the one that stopped failed"]
+        subprocess.run([binary, "--root", root, "unmount", mnt], check=True, capture_output=True, timeout=120)
+        second.wait(60)
+        check(f"stopped at change {number} while another one started", {"new": f"new {number}\n"}, wrong)
+
+
 try:
     make_template()
     start()
@@ -156,6 +196,7 @@ try:
             failed += 1
             print("two at once: one does not open")
         check("two at once")
+    try_two()
     try_all("killed at change", "FAULT_AT", {"FAULT_KILL": "1"})
     try_all("EIO at change", "FAULT_AT", {"FAULT_ERRNO": str(errno.EIO)})
     try_all("EIO at read", "FAULT_READ", {"FAULT_ERRNO": str(errno.EIO)})
