@@ -91,8 +91,8 @@ std::string Select(const IndexTable& table, size_t from) {
 std::string SelectNamedVersions() {
   std::string sql;
   for (const auto& [table, column] : kNamingColumns) {
-    sql += std::string(sql.empty() ? "" : " UNION ALL ") + "SELECT " + column + " AS version FROM " + table + " WHERE " +
-           column + " IS NOT NULL";
+    sql += std::string(sql.empty() ? "" : " UNION ALL ") + "SELECT " + column + " AS version FROM " + table +
+           " WHERE " + column + " IS NOT NULL";
   }
   return sql;
 }

@@ -114,7 +114,7 @@ Status Workspaces::NoteMounted(const std::string& mountpoint, WorkspaceId worksp
   STAGEFS_ASSIGN_OR_RETURN(const auto moved, change->index().GetMeta(kMovedKey));
   if (moved) {
     return Error(ErrorCode::kStale, "repository " + repository_.name().ToString() +
-                                        " moved: mount it again, or call stagefs migrate again if that was interrupted");
+                                        " moved: mount it again; if stagefs migrate was interrupted, call it again");
   }
   STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, change->index().ClockNs());
   STAGEFS_RETURN_IF_ERROR(change->index().PutMount(

@@ -33,8 +33,8 @@ Result<UniqueFd> TakeMigrateLock(const std::string& folder) {
   return Error(ErrorCode::kBusy, "another migrate of this repository is running");
 }
 
-// The file of an index that moved away from here, so that its name is free. Nobody may read on by it: what it has beside
-// it goes by that name.
+// The file of an index that moved away from here, so that its name is free. Nobody may read on by it: its log goes by
+// that name.
 Status SetAsideOldIndex(const std::string& path) {
   const std::string before = path + ".before";
   if (IsThere(path)) return RenameSqliteIndex(path, before);

@@ -9,6 +9,7 @@ the root written down (disk.c). Then, for CUTS moments of it, the disk is built 
   journal   the same, and changes of names since the last sync of anything are gone (ext4 by its journal)
   strict    names are kept by a sync of their folder, or of the whole file system, alone (what POSIX promises)
 
+The daemon and each command may have a clock that is far ahead or behind.
 One in four syncs of versions and working copies fails once, and the kernel takes those pages for written.
 At its end the load turns the index into one of the oldest stagefs, and opens it: every moment of that upgrade is cut in each way.
 After a cut fsck must be clean, and each path of the workspace must hold what an acknowledged step left there, as far back as
@@ -57,8 +58,13 @@ def stagefs(*args, at=root, env=None, **kwargs):
     return done.returncode, done.stdout, done.stderr
 
 
+def by_some_clock():
+    """The environment of a process whose clock may be more than a year ahead, or behind."""
+    return dict(recorded, FAULT_CLOCK=str(rng.choice([0, 0, 400, -400]) * 86_400))
+
+
 def recorded_stagefs(*args, **kwargs):
-    code, said, complaint = stagefs(*args, env=recorded, **kwargs)
+    code, said, complaint = stagefs(*args, env=by_some_clock(), **kwargs)
     if code != 0:
         raise SystemExit(f"{args}: {said}{complaint}")
     return said
@@ -143,14 +149,14 @@ class Load:
             self.step("http", entries, True, lambda: self.post(entries), True)
         elif kind == 9:
             if rng.random() < 0.5 and any(self.tree.values()):
-                self.step("commit", {}, True, lambda: stagefs("commit", "t/r:w", "-m", "more", env=recorded))
+                self.step("commit", {}, True, lambda: stagefs("commit", "t/r:w", "-m", "more", env=by_some_clock()))
             else:
                 with open(f"{work}/new", "wb") as file:
                     file.write(content)
                 self.step("put", {}, True, lambda: recorded_stagefs("put", "t/r", f"{work}/new"))
                 self.known.append(content)
         elif rng.random() < 0.4:
-            self.step("gc", {}, True, lambda: recorded_stagefs("gc", "t/r", "--keep", "0"))
+            self.step("gc", {}, True, lambda: recorded_stagefs("gc", "t/r", "--keep", rng.choice("017")))
             self.known = [content for content in self.tree.values() if content is not None]
         elif rng.random() < 0.1:
             time.sleep(2 * PROMISED_SECONDS)  # What was closed is synced by now, whoever asks.
@@ -159,7 +165,7 @@ class Load:
 def run_load():
     recorded_stagefs("create", "t/r")
     daemon = subprocess.Popen([binary, "--root", root, "mount", "t/r:w", mnt, "--create", "--foreground", "--listen", ":0",
-                               "--insecure-no-auth"], env=recorded, stderr=subprocess.PIPE, text=True)
+                               "--insecure-no-auth"], env=by_some_clock(), stderr=subprocess.PIPE, text=True)
     url = daemon.stderr.readline().split()[-1]
     while not os.path.ismount(mnt):
         time.sleep(0.01)

@@ -123,7 +123,8 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
   connection->WaitForOthers(options.alone ? std::chrono::milliseconds(0) : kBusyTimeout);
   // The lock of the whole file: each connection of a log has a shared one on it for as long as it lives.
   const std::string settings =
-      std::string(options.alone ? "PRAGMA locking_mode = EXCLUSIVE;" : "") + "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+      std::string(options.alone ? "PRAGMA locking_mode = EXCLUSIVE;" : "") +
+      "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 16384;"
       "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -" +
       std::to_string(options.cache_kib) + ";" + (options.read_only ? "PRAGMA query_only = 1;" : "");

@@ -14,10 +14,10 @@ namespace stagefs {
 // Errors: kBusy, naming who has it open, after a few seconds.
 Result<std::unique_ptr<SqliteConnection>> OpenSqliteAlone(const std::string& path);
 
-// Gives the index at `from` the name `to`, where another index may be, with all that is in its log: nothing is beside it
-// afterwards, wherever a crash comes. A log is SQLite's by its name alone: what is left beside a file is replayed into it.
+// Gives the index at `from` the name `to`, with all that is in its log. Nothing lies beside it afterwards, and wherever
+// a crash comes no log lies beside another index: SQLite replays what it finds by name.
 //
-// REQUIRES, and errors: as for OpenSqliteAlone(), of `from`; nobody has `to` open.
+// REQUIRES: as for OpenSqliteAlone(); nobody has `to` open, or wants what is there. Errors: as for that, too.
 Status RenameSqliteIndex(const std::string& from, const std::string& to);
 
 // Moves what is beside a database at `from` that is not there any more to where it would be beside one at `to`.

@@ -7,8 +7,8 @@
 
 namespace stagefs {
 
-// Everything in one transaction, while nobody else has the index at `path` open: an older stagefs that is alive would go
-// on by the layout that it knows. Nothing to do is no error.
+// In one transaction, while nobody else has the index at `path` open: an older stagefs that is alive would go on by the
+// layout that it knows. Nothing to do is no error.
 //
 // REQUIRES: this process has no connection to it.
 // Errors: kBusy, naming who has it open.
