@@ -66,6 +66,8 @@ unmount_w
 before=$(now)
 check "back" stagefs migrate t/r --embedded
 equals "everything is there again" "$before" "$(now)"
+refuses "another root does not take it for its own" "below another root" \
+  env STAGEFS_ROOT="$WORK/other" "$STAGEFS_BINARY" migrate t/r --embedded
 check "there a second time, over what it left there" sh -c "$STAGEFS_BINARY migrate t/r --index '$postgres_url' --versions 's3://bucket/p?endpoint=$s3_endpoint' > moved"
 equals "everything is there once more" "$before" "$(now)"
 check "what stays here is named" grep -q "left as it was, not used any more: index $STAGEFS_ROOT/t/r/stagefs.db" moved
