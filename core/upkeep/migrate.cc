@@ -134,7 +134,8 @@ Result<std::unique_ptr<StagingIndex>> NewIndex(const std::string& folder, const 
                                                const RepositoryPlaces& to, const std::string& mark,
                                                const std::string& first_commit) {
   if (to.index.empty()) {
-    for (const char* suffix : {"", "-wal", "-shm"}) unlink((folder + "/stagefs.db.new" + suffix).c_str());
+    unlink((folder + "/stagefs.db.new").c_str());
+    for (const char* suffix : kSqliteBeside) unlink((folder + "/stagefs.db.new" + suffix).c_str());
   }
   STAGEFS_ASSIGN_OR_RETURN(auto index, OpenStagingIndex({to.index, name.ToString(), folder + "/stagefs.db.new",
                                                          WhereMissing::kMake}));

@@ -317,7 +317,6 @@ Result<std::vector<std::string>> RebuildIndex(const std::string& root, const Rep
   }
   // The old one under a name of its own, so that a build that is cut off at any point begins again with all of it.
   const std::string old_path = path + ".rebuilding", fresh_path = path + ".new";
-  constexpr const char* kSuffixes[] = {"-wal", "-shm", ""};
   if (!IsThere(old_path)) {
     STAGEFS_RETURN_IF_ERROR(CheckIsDamaged(path, name));
     if (IsThere(path)) {
@@ -329,7 +328,8 @@ Result<std::vector<std::string>> RebuildIndex(const std::string& root, const Rep
       STAGEFS_RETURN_IF_ERROR(SyncFolder(folder));
     }
   }
-  for (const char* suffix : kSuffixes) unlink((fresh_path + suffix).c_str());
+  for (const char* suffix : kSqliteBeside) unlink((fresh_path + suffix).c_str());
+  unlink(fresh_path.c_str());
   Lines lines;
   {
     const auto old = IsThere(old_path) ? OpenOld(old_path, &lines) : nullptr;
@@ -341,7 +341,8 @@ Result<std::vector<std::string>> RebuildIndex(const std::string& root, const Rep
   STAGEFS_RETURN_IF_ERROR(RenameSqliteIndex(fresh_path, path));
   if (IsThere(old_path)) {
     const std::string kept = path + ".damaged-" + std::to_string(NowNs() / 1'000'000'000);
-    for (const char* suffix : kSuffixes) (void)rename((old_path + suffix).c_str(), (kept + suffix).c_str());
+    for (const char* suffix : kSqliteBeside) (void)rename((old_path + suffix).c_str(), (kept + suffix).c_str());
+    (void)rename(old_path.c_str(), kept.c_str());
     lines.push_back("kept   the old index as " + kept);
   }
   STAGEFS_RETURN_IF_ERROR(OpenRepository(root, name).WithoutValue());

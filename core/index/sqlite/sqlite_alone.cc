@@ -87,7 +87,7 @@ Status RenameSqliteIndex(const std::string& from, const std::string& to) {
   STAGEFS_ASSIGN_OR_RETURN(const int64_t busy, connection->Number("PRAGMA wal_checkpoint(TRUNCATE)"));
   if (busy != 0) return Error(ErrorCode::kBusy, from + " is in use");
   for (const std::string& index : {from, to}) {
-    for (const char* suffix : {"-wal", "-shm"}) {
+    for (const char* suffix : kSqliteBeside) {
       const std::string path = index + suffix;
       if (unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoError("remove " + path);
     }
@@ -99,7 +99,7 @@ Status RenameSqliteIndex(const std::string& from, const std::string& to) {
 }
 
 Status MoveSqliteLog(const std::string& from, const std::string& to) {
-  for (const char* suffix : {"-wal", "-shm"}) {
+  for (const char* suffix : kSqliteBeside) {
     const std::string log = from + suffix;
     if (access(log.c_str(), F_OK) == 0) STAGEFS_RETURN_IF_ERROR(RenameFile(log, to + suffix));
   }

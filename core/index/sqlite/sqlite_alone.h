@@ -8,6 +8,9 @@
 
 namespace stagefs {
 
+// What lies beside an index's file, by its name.
+inline constexpr const char* kSqliteBeside[] = {"-wal", "-shm", "-turn"};
+
 // A connection beside which no other one is, in no process, for as long as it lives.
 //
 // REQUIRES: this process has no other connection to it: closing one of the file's descriptors releases its locks.
