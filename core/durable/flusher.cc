@@ -35,15 +35,17 @@ void Flusher::Run() {
     if (!work_) return;
     wake_.wait_for(lock, kFlushDelay, [this] { return stop_; });
     work_ = false;
+    const bool last = stop_;  // Marks that cannot be set now are left to the next process.
     lock.unlock();
     const Status status = repository_.SyncAll();
     lock.lock();
+    if (last) return;
+    if (repository_.MarksWait()) work_ = true;
     if (!status && !stop_) {
       // A disk that cannot sync is tried again; the entries stay marked as not synced.
       work_ = true;
       wake_.wait_for(lock, std::chrono::seconds(1), [this] { return stop_; });
     }
-    if (!status && stop_) return;
   }
 }
 

@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kNamePartBytesMax = 100;
 constexpr size_t kSyncGroupMax = 4096;
+constexpr auto kMarkWait = std::chrono::milliseconds(100);
 constexpr size_t kReadsAtOnce = 4;  // Of this machine's disk.
 constexpr size_t kHashesTogether = 256;
 constexpr size_t kHashesKnownMax = 262'144;  // 20 MB.
@@ -268,7 +269,14 @@ Status Repository::SyncVersions() {
     found = waiting.size();
     std::erase_if(waiting, [&](const VersionInfo& version) { return doubtful.contains(version.content.sha256); });
     if (waiting.empty()) return {};
-    STAGEFS_RETURN_IF_ERROR(SyncThese(waiting));
+    // Once the bytes are synced the marks can wait until a long turn of somebody else is over, if there are no more.
+    const bool last = found < kSyncGroupMax;
+    const Status done = SyncThese(waiting, last ? kMarkWait : Turn::kWaitMax);
+    if (last && !done && done.error().code() == ErrorCode::kBusy) {
+      marks_wait_ = true;
+      return {};
+    }
+    STAGEFS_RETURN_IF_ERROR(done);
   }
   return {};
 }
@@ -281,7 +289,7 @@ Status Repository::SyncBytes(const std::vector<VersionInfo>& versions) {
   return synced;
 }
 
-Status Repository::SyncThese(const std::vector<VersionInfo>& versions) {
+Status Repository::SyncThese(const std::vector<VersionInfo>& versions, std::chrono::milliseconds wait_max) {
   Status outcome = SyncBytes(versions);
   std::vector<VersionId> synced;
   if (outcome) {
@@ -296,7 +304,8 @@ Status Repository::SyncThese(const std::vector<VersionInfo>& versions) {
     }
   }
   if (synced.empty()) return outcome;
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index_->Begin(Durability::kProcessDeath));
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction,
+                           index_->Begin(Durability::kProcessDeath, Turn::Everything().Within(wait_max)));
   STAGEFS_RETURN_IF_ERROR(CheckVersionsAreHere(*transaction));
   for (const VersionId version : synced) STAGEFS_RETURN_IF_ERROR(transaction->SetSynced(version));
   STAGEFS_RETURN_IF_ERROR(transaction->Commit());

@@ -90,7 +90,10 @@ Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const Tex
     const bool refused = place.state == WorkingCopyState::kRefused;
     STAGEFS_RETURN_IF_ERROR(
         write((refused ? "X  " : "W  ") + ShowPath(place.path, style.zero_ended) +
-              (refused ? " (refused, not staged: retry or dismiss)" : " (being written)") + end));
+              (refused                                      ? " (refused, not staged: retry or dismiss)"
+               : place.state == WorkingCopyState::kClosed ? " (closed, being staged)"
+                                                           : " (being written)") +
+              end));
   }
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace.Info());
   STAGEFS_ASSIGN_OR_RETURN(const auto recovered, ListRecovered(workspace.repository(), info));
@@ -140,12 +143,12 @@ Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write)
   }));
   STAGEFS_RETURN_IF_ERROR(staged.End());
   STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(repository));
-  for (const auto& [name, state] : {std::pair("being_written", WorkingCopyState::kWriting),
-                                    std::pair("refused", WorkingCopyState::kRefused)}) {
+  for (const auto& [name, refused] : {std::pair("being_written", false), std::pair("refused", true)}) {
     STAGEFS_RETURN_IF_ERROR(write(",\n"));
     ListWriter list(name, write);
     for (const WorkingCopyPlace& place : places) {
-      if (place.workspace != workspace.id() || place.state != state) continue;
+      const bool is_refused = place.state == WorkingCopyState::kRefused;
+      if (place.workspace != workspace.id() || is_refused != refused) continue;
       STAGEFS_RETURN_IF_ERROR(list.Add(PathJson(place.path)));
       ++counts[name];
     }

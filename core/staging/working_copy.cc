@@ -38,15 +38,44 @@ bool TakeFields(std::string_view* line, std::string_view* fields, size_t count) 
   return true;
 }
 
+// std::nullopt: it is of no closed copy.
+std::optional<ClosedCopy> ParseClosed(std::string_view word) {
+  std::string_view fields[4];
+  for (std::string_view& field : fields) {
+    const size_t comma = word.find(',');
+    if (comma == std::string_view::npos) return std::nullopt;
+    field = word.substr(0, comma);
+    word.remove_prefix(comma + 1);
+  }
+  const auto content = HashRef::ParseFull(word);
+  if (fields[0] != "c" || !content || !content->sha256()) return std::nullopt;
+  return ClosedCopy{fields[1] == "1", ParseInt(fields[2]), ParseInt(fields[3]), *content->sha256()};
+}
+
+std::string TextOf(const ClosedCopy& closed) {
+  return std::string("c,") + (closed.executable ? "1," : "0,") + std::to_string(closed.mtime_ns) + ',' +
+         std::to_string(closed.over) + ',' + ToHex(closed.content);
+}
+
 WorkingCopyState StateOf(std::string_view word) {
+  if (ParseClosed(word)) return WorkingCopyState::kClosed;
   return word == "r" ? WorkingCopyState::kRefused : WorkingCopyState::kWriting;
+}
+
+std::string TextOf(const WorkingCopyPlace& place, WorkingCopyState state) {
+  switch (state) {
+    case WorkingCopyState::kWriting: return "w";
+    case WorkingCopyState::kRefused: return "r";
+    case WorkingCopyState::kClosed: return TextOf(place.closed);
+  }
+  return "w";
 }
 
 std::string NameOf(const std::string& file) { return file.substr(file.rfind('/') + 1); }
 
 std::string TextOf(const WorkingCopyPlace& place, int64_t changes) {
   std::string text = NameOf(place.file);
-  text += '\t' + std::to_string(changes) + (place.state == WorkingCopyState::kRefused ? "\tr\t" : "\tw\t");
+  text += '\t' + std::to_string(changes) + '\t' + TextOf(place, place.state) + '\t';
   text += std::to_string(place.workspace) + '\t' + std::to_string(place.slot.folder) + '\t';
   return text + std::to_string(place.path.size()) + '\n' + place.path;
 }
@@ -69,6 +98,7 @@ std::optional<ParsedPlace> ParsePlace(std::string_view text, const std::string& 
   parsed.changes = ParseInt(fields[1]);
   parsed.place.file = instance + '/' + std::string(fields[0]);
   parsed.place.state = StateOf(fields[2]);
+  parsed.place.closed = ParseClosed(fields[2]).value_or(ClosedCopy());
   parsed.place.workspace = ParseInt(fields[3]);
   parsed.place.path = path.substr(0, path_bytes);
   parsed.place.slot = SlotOf(ParseInt(fields[4]), parsed.place.path);
@@ -99,7 +129,7 @@ void ReadPlacesOf010(const std::string& instance, std::string_view text,
       continue;
     }
     const std::string path = Unescape(line);
-    (*places)[file] = {file, StateOf(fields[1]), ParseInt(fields[2]), SlotOf(ParseInt(fields[3]), path), path};
+    (*places)[file] = {file, StateOf(fields[1]), ParseInt(fields[2]), SlotOf(ParseInt(fields[3]), path), path, {}};
   }
 }
 
@@ -184,12 +214,29 @@ Status WorkingCopies::Note(const WorkingCopyPlace& place) {
   return noted;
 }
 
-Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version) {
+Status WorkingCopies::SyncNames() {
   STAGEFS_RETURN_IF_ERROR(SyncFolder(repository_.incoming()));
-  if (!folder_synced_) {
-    STAGEFS_RETURN_IF_ERROR(SyncFolder(repository_.folder() + "/incoming"));
-    folder_synced_ = true;
+  if (folder_synced_) return {};
+  STAGEFS_RETURN_IF_ERROR(SyncFolder(repository_.folder() + "/incoming"));
+  folder_synced_ = true;
+  return {};
+}
+
+Status WorkingCopies::SyncPlace(const WorkingCopyPlace& place) {
+  std::string path;
+  {
+    auto places = places_.Lock();
+    const auto known = places->uses.find(NameOf(place.file));
+    if (known == places->uses.end()) return Error(ErrorCode::kNotFound, "no working copy " + place.file);
+    path = PathOf(known->second.place);
   }
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_WRONLY));
+  STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), path));
+  return SyncNames();
+}
+
+Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version) {
+  STAGEFS_RETURN_IF_ERROR(SyncNames());
   // What was acknowledged earlier survives what survives this.
   STAGEFS_ASSIGN_OR_RETURN(const auto change, DurableChange::Begin(repository_, Durability::kPowerLoss,
                                                                    Turn::NothingElse(), Earlier::kSynced));

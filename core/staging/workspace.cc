@@ -45,6 +45,10 @@ std::optional<std::string> ResolveInside(std::string_view directory, std::string
   return path;
 }
 
+bool IsFileOf(const Entry& entry, VersionId version) {
+  return entry.kind == EntryKind::kFile && entry.version == version;
+}
+
 }  // namespace
 
 // Asks the workspace, or its base, as it is at each question.
@@ -148,7 +152,8 @@ Result<std::string> Workspace::StatusOf(const Slot& slot) {
 }
 
 Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, const StageHow& how) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
+  const Turn turn = Turn::Workspace(id_).Within(how.wait_max);
+  return Mutate(Durability::kProcessDeath, turn, [&](Overlay& overlay) -> Result<StagedFile> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, overlay.index().GetVersion(version));
     if (!info) return Error(ErrorCode::kNotFound, "the version is gone");
     return overlay.StageVersion(slot, *info, how);
@@ -158,11 +163,15 @@ Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, 
 Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& file, const ContentId& content,
                                         uint64_t size_bytes, const StageHow& how) {
   STAGEFS_RETURN_IF_ERROR(repository_.versions().Send(content.sha256, file));
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<StagedFile> {
+  const Turn turn = Turn::Workspace(id_).Within(how.wait_max);
+  return Mutate(Durability::kProcessDeath, turn, [&](Overlay& overlay) -> Result<StagedFile> {
     // The file moves last but one: every refusal that can come has come by then.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
     if (existing && existing->kind == EntryKind::kFolder) {
       return Error(ErrorCode::kIsDirectory, "'" + ToDisplayUtf8(slot.name) + "' is a folder");
+    }
+    if (how.only_over && (existing ? !IsFileOf(*existing, *how.only_over) : *how.only_over != 0)) {
+      return Error(ErrorCode::kExists, "'" + ToDisplayUtf8(slot.name) + "' was staged meanwhile");
     }
     STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version,
                              overlay.change().Take(file, content, size_bytes, /*synced=*/false));

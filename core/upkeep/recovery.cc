@@ -137,9 +137,26 @@ Status RecoverUnsyncedVersions(Repository& repository, RecoveryReport* report) {
   return {};
 }
 
-// Stages a copy that fsync() kept if its path still is what it was when it was opened; one that was staged
+// What is known of a copy that is to be staged.
+struct KeptCopy {
+  WorkspaceId workspace = 0;
+  Slot slot;
+  std::optional<VersionId> base_version;
+  std::optional<ClosedCopy> closed;
+};
+
+std::optional<KeptCopy> KeptCopyOf(const WorkingCopyRow* row, const std::optional<WorkingCopyPlace>& place) {
+  if (place && place->state == WorkingCopyState::kClosed) {
+    const VersionId over = place->closed.over;
+    return KeptCopy{place->workspace, place->slot, over != 0 ? std::optional(over) : std::nullopt, place->closed};
+  }
+  if (row == nullptr) return std::nullopt;
+  return KeptCopy{row->workspace, row->slot, row->base_version, std::nullopt};
+}
+
+// Stages a copy that fsync() kept, or that was closed, if its path still is what it was then; one that was staged
 // already, just before the crash, is done.
-Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const std::string& file) {
+Result<bool> Restage(Repository& repository, const KeptCopy& row, const std::string& file) {
   STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, reader->GetWorkspace(row.workspace));
   reader.reset();
@@ -148,6 +165,7 @@ Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const st
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, workspace->tree().LookUp(row.slot));
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
   STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
+  if (row.closed && hashed.id.sha256 != row.closed->content) return false;  // The power took some of it.
   if (now && now->version != 0) {
     STAGEFS_ASSIGN_OR_RETURN(reader, repository.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(now->version));
@@ -164,6 +182,11 @@ Result<bool> Restage(Repository& repository, const WorkingCopyRow& row, const st
   STAGEFS_RETURN_IF_ERROR(workspace->tree().PathOf(row.slot.folder).WithoutValue());
   StageHow how;
   how.origin = Origin::kWritten;
+  if (row.closed) {
+    how.mtime_ns = row.closed->mtime_ns;
+    how.executable = row.closed->executable;
+    how.keep_mtime = true;
+  }
   // It keeps its name until what is staged survives the next crash, too.
   const std::string taken = file + ".staged";
   unlink(taken.c_str());
@@ -205,8 +228,8 @@ Result<Destination> DestinationOf(Repository& repository, const WorkingCopyRow* 
 // An error leaves the copy as it is.
 Status RecoverCopy(Repository& repository, const WorkingCopyRow* row, const std::optional<WorkingCopyPlace>& place,
                    const std::string& file, RecoveryReport* report) {
-  if (row) {
-    const auto restaged = Restage(repository, *row, file);
+  if (const auto kept = KeptCopyOf(row, place)) {
+    const auto restaged = Restage(repository, *kept, file);
     if (!restaged && AskAgain(restaged.error())) return restaged.error();
     if (restaged && *restaged) {
       ++report->restaged;
@@ -216,7 +239,8 @@ Status RecoverCopy(Repository& repository, const WorkingCopyRow* row, const std:
   {
     STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
     STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
-    if (!row && size_bytes == 0) return RemoveFile(file);
+    const bool closed = place && place->state == WorkingCopyState::kClosed;
+    if (!row && !closed && size_bytes == 0) return RemoveFile(file);
     (void)SyncFile(fd.get(), file);  // So that another crash leaves what this one left.
   }
   STAGEFS_ASSIGN_OR_RETURN(const Destination to, DestinationOf(repository, row, place, file));

@@ -47,6 +47,7 @@ Result<ReadAnswer> OpenFileHandle::Read(size_t size_bytes, off_t) {
 Result<size_t> OpenFileHandle::Write(const char* data, size_t size_bytes, off_t offset) {
   MountCounters::Add(files_.counters().bytes_written, static_cast<int64_t>(size_bytes));
   std::lock_guard lock(file_->mutex());
+  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
   STAGEFS_RETURN_IF_ERROR(
       file_->Write(data, size_bytes, static_cast<uint64_t>(offset), files_.PlacerOf(node())));
   return size_bytes;
@@ -59,11 +60,13 @@ Status OpenFileHandle::Flush() {
 
 Status OpenFileHandle::Sync() {
   std::lock_guard lock(file_->mutex());
+  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
   return file_->Sync(files_.PlacerOf(node()));
 }
 
 Status OpenFileHandle::Allocate(int mode, off_t offset, off_t size_bytes) {
   std::lock_guard lock(file_->mutex());
+  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
   return file_->Allocate(mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(size_bytes),
                          files_.PlacerOf(node()));
 }
@@ -72,6 +75,7 @@ Result<uint64_t> OpenFileHandle::CopyFrom(FileHandle& in, off_t offset_in, off_t
   if (in.file() == file_) return Error(ErrorCode::kUnsupported, "within one file");
   STAGEFS_ASSIGN_OR_RETURN(const CopySource source, in.ForCopying());
   std::lock_guard lock(file_->mutex());
+  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
   return file_->CopyFrom(source, static_cast<uint64_t>(offset_in), static_cast<uint64_t>(offset_out), size_bytes,
                          files_.PlacerOf(node()));
 }

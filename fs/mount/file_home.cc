@@ -28,6 +28,13 @@ Result<Entry> TreeHome::StageVersion(const NodePlace& place, VersionId version, 
   return done.entry;
 }
 
+Result<std::optional<VersionId>> TreeHome::HeldAt(const NodePlace& place) {
+  if (IsManifest(place.slot.name)) return std::optional<VersionId>();
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_.tree().LookUp(place.slot));
+  if (!entry) return std::optional<VersionId>(0);
+  return entry->kind == EntryKind::kFile ? std::optional(entry->version) : std::nullopt;
+}
+
 bool TreeHome::IsManifest(const std::string& name) const {
   return IsInboxManifestName(name) && IsStageManifestName(name);
 }

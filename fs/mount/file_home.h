@@ -26,6 +26,8 @@ class FileHome {
   virtual Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
                                   uint64_t size_bytes, const StageHow& how) = 0;
   virtual Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) = 0;
+  // What the place holds now: a version, or 0 for nothing. std::nullopt: its close() has to wait until it is staged.
+  virtual Result<std::optional<VersionId>> HeldAt(const NodePlace&) { return std::optional<VersionId>(); }
   // Whether a file of this name is staged as a manifest once it is written, and doing so.
   virtual bool IsManifest(const std::string& name) const = 0;
   virtual Status StageManifest(const NodePlace& place) = 0;
@@ -40,6 +42,7 @@ class TreeHome : public FileHome {
   Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
                           uint64_t size_bytes, const StageHow& how) override;
   Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) override;
+  Result<std::optional<VersionId>> HeldAt(const NodePlace& place) override;
   bool IsManifest(const std::string& name) const override;
   Status StageManifest(const NodePlace& place) override;
 

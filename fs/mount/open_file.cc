@@ -9,6 +9,7 @@
 
 #include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/recovered.h"
 
 namespace stagefs {
 
@@ -39,7 +40,8 @@ void OpenFile::RemoveCopyName() {
   unlink(copy_.file.c_str());
   (void)env_.copies.Forget(copy_, kept_);
   copy_.file.clear();
-  kept_ = false;
+  if (closed_) (void)env_.copies.SyncNames();  // It must not come back when the power goes.
+  kept_ = closed_ = false;
 }
 
 void OpenFile::Detach() {
@@ -110,6 +112,7 @@ void OpenFile::Touched(uint64_t offset, uint64_t size_bytes) {
   mtime_ns_ = NowNs();
   dirty_ = true;
   fresh_ = false;
+  hashed_.reset();
 }
 
 // Half a file must not replace a good one: close() repeats the error until the file is written anew.
@@ -146,6 +149,7 @@ Status OpenFile::Empty() {
   fresh_ = true;
   hasher_.emplace();
   hashed_bytes_ = 0;
+  hashed_.reset();
   return {};
 }
 
@@ -205,10 +209,16 @@ Result<uint64_t> OpenFile::CopyFrom(const CopySource& source, uint64_t offset_in
 void OpenFile::SetTraits(std::optional<int64_t> mtime_ns, std::optional<bool> executable) {
   if (mtime_ns) mtime_ns_ = *mtime_ns;
   if (executable) executable_ = *executable;
+  if (!closed_) return;
+  copy_.closed.mtime_ns = mtime_ns_;
+  copy_.closed.executable = executable_;
+  closed_synced_ = false;
+  (void)env_.copies.Note(copy_);
 }
 
 Error OpenFile::Refuse(const Error& error) {
   refused_ = error;
+  closed_ = false;
   NoteCopy(WorkingCopyState::kRefused);
   return error;
 }
@@ -246,7 +256,42 @@ Status OpenFile::Sync(const Placer& placer) {
   return {};
 }
 
-Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer) {
+Status OpenFile::CloseUnstaged(VersionId over, const Placer& placer) {
+  if (closed_) return {};
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));  // A clone becomes a file of its own.
+  STAGEFS_RETURN_IF_ERROR(HashCopy());
+  WorkingCopyPlace place = copy_;
+  place.state = WorkingCopyState::kClosed;
+  place.closed = {executable_, mtime_ns_, over, hashed_->id.sha256};
+  STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place));
+  copy_ = place;
+  closed_ = true;
+  closed_synced_ = false;
+  return {};
+}
+
+Status OpenFile::SyncClosed() {
+  if (!closed_ || closed_synced_) return {};
+  STAGEFS_RETURN_IF_ERROR(SyncCopy());
+  STAGEFS_RETURN_IF_ERROR(env_.copies.SyncPlace(copy_));
+  closed_synced_ = true;
+  return {};
+}
+
+Status OpenFile::PutAside() {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, env_.repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto info, reader->GetWorkspace(copy_.workspace));
+  if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
+  STAGEFS_RETURN_IF_ERROR(SyncCopy());
+  STAGEFS_RETURN_IF_ERROR(AddRecovered(env_.repository, info->uid, copy_.path, copy_.file));
+  copy_fd_.reset();
+  RemoveCopyName();
+  detached_ = true;
+  return {};
+}
+
+Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer,
+                       std::chrono::milliseconds wait_max) {
   if (detached_) return {};
   if (refused_) return *refused_;
   if (!dirty_ && !fresh_) return {};
@@ -255,6 +300,8 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   how.mtime_ns = mtime_ns_;
   how.executable = executable_;
   how.keep_mtime = true;
+  how.wait_max = wait_max;
+  if (closed_) how.only_over = copy_.closed.over;
   Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
   if (fresh_ && !copy_fd_) {
     STAGEFS_ASSIGN_OR_RETURN(const VersionInfo empty, env_.repository.FindVersion(ToHex(EmptyContent().sha256)));
@@ -266,6 +313,10 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
     staged = StageCopy(sink, how);
   }
   if (!staged) {
+    const ErrorCode code = staged.error().code();
+    const bool another_time = (code == ErrorCode::kBusy && wait_max < Turn::kWaitMax) ||
+                              (closed_ && (code == ErrorCode::kBusy || code == ErrorCode::kExists));
+    if (another_time) return staged.error();
     // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
     if (!copy_fd_ && !fresh_) (void)MakeWritable(placer);
     return Refuse(staged.error());
@@ -281,31 +332,39 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   return {};
 }
 
-Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
-  HashedFile hashed;
+Status OpenFile::HashCopy() {
+  if (hashed_) return {};
   if (hasher_ && hashed_bytes_ == size_bytes_) {
-    hashed = {hasher_->Finish(), size_bytes_};
+    hashed_ = {hasher_->Finish(), size_bytes_};
   } else {
-    STAGEFS_ASSIGN_OR_RETURN(hashed, HashFile(copy_fd_->get()));
+    STAGEFS_ASSIGN_OR_RETURN(hashed_, HashFile(copy_fd_->get()));
   }
+  return {};
+}
+
+Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
+  STAGEFS_RETURN_IF_ERROR(HashCopy());
   // Nobody may hold it open for writing when it enters the store. Readers that got the descriptor a moment
   // ago only read.
   copy_fd_.reset();
-  // What fsync() kept stays until what replaces it is durable, too.
-  const std::string file = kept_ ? copy_.file + ".staged" : copy_.file;
+  // What fsync() kept, or what was closed a while ago, stays until what replaces it is durable, too.
+  const bool durable = kept_ || closed_;
+  const std::string file = durable ? copy_.file + ".staged" : copy_.file;
   Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
-  if (kept_ && link(copy_.file.c_str(), file.c_str()) != 0) staged = ErrnoError("link " + copy_.file);
-  else staged = sink(file, hashed.id, hashed.size_bytes, how);
+  if (durable && link(copy_.file.c_str(), file.c_str()) != 0) staged = ErrnoError("link " + copy_.file);
+  else staged = sink(file, hashed_->id, hashed_->size_bytes, how);
   if (!staged) {
-    if (kept_) unlink(file.c_str());
+    if (durable) unlink(file.c_str());
     const int fd = open(copy_.file.c_str(), O_RDWR | O_CLOEXEC);
     if (fd >= 0) copy_fd_ = std::make_shared<SharedFd>(fd);
     return staged;
   }
-  if (!kept_ || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
+  if (!durable || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
     (void)env_.copies.Forget(copy_, kept_);
+    if (closed_) (void)env_.copies.SyncNames();
   }
-  kept_ = false;
+  kept_ = closed_ = false;
+  hashed_.reset();
   return staged;
 }
 
@@ -320,6 +379,10 @@ void OpenFile::Moved(const Placer& placer) {
 
 void OpenFile::KeepForNextStart(const Placer& placer) {
   if (detached_ || !(dirty_ || refused_)) return;
+  if (closed_ && SyncClosed()) {
+    copy_fd_.reset();  // The next start stages it.
+    return;
+  }
   // From here on the file belongs to the next start: to be staged, or, where the disk does not take that, recovered.
   (void)Sync(placer);
   copy_fd_.reset();

@@ -75,6 +75,17 @@ class OpenFile {
   // The bytes survive power loss; nothing is hashed.
   Status Sync(const Placer& placer);
 
+  // What close() promised is kept by the copy and its place: it waits for the turn that stages it, and is staged before
+  // anything is written to it. See WorkingCopyState::kClosed.
+  bool closed() const { return closed_; }
+  // Makes that so, for a path that holds `over` now. An error changes nothing.
+  Status CloseUnstaged(VersionId over, const Placer& placer);
+  bool closed_unsynced() const { return closed_ && !closed_synced_; }
+  // What it promised survives power loss. On an error it is refused.
+  Status SyncClosed();
+  // Somebody staged something else at the path since: what was closed is recovered, and no path leads here any more.
+  Status PutAside();
+
   // Something waits to be staged. A file that was only created or emptied waits for its last close.
   bool dirty() const { return dirty_; }
   bool fresh() const { return fresh_; }
@@ -83,8 +94,10 @@ class OpenFile {
   // Something would be lost with this object.
   bool holds_bytes() const { return !detached_ && (copy_fd_ || clone_version_ != 0); }
   // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
-  // something is written again.
-  Status Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer);
+  // something is written again; except that kBusy after less than Turn::kWaitMax changes nothing, nor does kExists for
+  // one that is closed().
+  Status Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer,
+               std::chrono::milliseconds wait_max = Turn::kWaitMax);
   void ForgetRefusal() {
     refused_.reset();
     write_failed_ = false;
@@ -116,6 +129,7 @@ class OpenFile {
 
  private:
   Status MakeWritable(const Placer& placer);
+  Status HashCopy();
   Result<Entry> StageCopy(const Sink& sink, const StageHow& how);
   Status OpenCopy(const Placer& placer);
   void RemoveCopyName();
@@ -134,6 +148,7 @@ class OpenFile {
   std::shared_ptr<SharedFd> copy_fd_;
   WorkingCopyPlace copy_;
   bool kept_ = false;  // The index remembers the copy.
+  bool closed_ = false, closed_synced_ = false;
   VersionId clone_version_ = 0;
   std::shared_ptr<SharedFd> clone_fd_;
   uint64_t clone_version_bytes_ = 0;
@@ -149,6 +164,7 @@ class OpenFile {
   // The hash of what was written strictly forwards; std::nullopt once it was not.
   std::optional<ContentHasher> hasher_;
   uint64_t hashed_bytes_ = 0;
+  std::optional<HashedFile> hashed_;  // All of the copy.
 };
 
 }  // namespace stagefs

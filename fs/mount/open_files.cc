@@ -1,9 +1,27 @@
 #include "open_files.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <mutex>
 
+#include "stagefs/posix_env.h"
+#include "stagefs/text.h"
+
 namespace stagefs {
+namespace {
+
+// A close() waits so long for its turn.
+constexpr auto kCloseWaitMax = std::chrono::milliseconds(50);
+constexpr auto kTurnWait = std::chrono::milliseconds(200);
+// An unmount so long for all that were closed; then the next start stages them.
+constexpr auto kStopWaitMax = std::chrono::seconds(30);
+
+// Of what nobody can be told any more.
+void Complain(const Node& node, const Error& error) {
+  std::fprintf(stderr, "stagefs: %s was closed: %s\n", ToDisplayUtf8(node.slot.name).c_str(), error.message().c_str());
+}
+
+}  // namespace
 
 NodePlace OpenFiles::PlaceOf(const Node& node) {
   auto table = nodes_.Lock();
@@ -30,6 +48,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
   std::lock_guard lock(file->mutex());
   // Others may have changed them while it was only read.
   if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.executable);
+  if (empty) STAGEFS_RETURN_IF_ERROR(StageIfClosed(node, *file));
   if (empty) STAGEFS_RETURN_IF_ERROR(file->Empty());
   return file;
 }
@@ -70,7 +89,7 @@ Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
   return attributes;
 }
 
-Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file) {
+Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file, std::chrono::milliseconds wait_max) {
   FileHome& home = HomeOf(*node);
   const NodePlace place = PlaceOf(*node);
   const Status staged = file.Stage(
@@ -78,7 +97,12 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file) {
         return home.StageFile(place, path, content, size_bytes, how);
       },
       [&](VersionId version, const StageHow& how) { return home.StageVersion(place, version, how); },
-      PlacerOf(node));
+      PlacerOf(node), wait_max);
+  if (!staged && file.closed() && staged.error().code() == ErrorCode::kExists) {
+    STAGEFS_RETURN_IF_ERROR(file.PutAside());
+    notifier_.ShowStagedAgain(node);
+    return Error(ErrorCode::kStale, "others staged something here since it was closed: it was recovered");
+  }
   if (!staged) return staged;
   MountCounters::Add(counters_.staged);
   auto table = nodes_.Lock();
@@ -89,6 +113,58 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file) {
 Status OpenFiles::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file) {
   if (!file.waits()) return {};
   return Stage(node, file);
+}
+
+Status OpenFiles::StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file) {
+  return file.closed() ? Stage(node, file) : Status();
+}
+
+// Where the turn does not come in time the file's own copy keeps what close() promises.
+Status OpenFiles::StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file) {
+  const Status staged = Stage(node, file, kCloseWaitMax);
+  if (staged || staged.error().code() != ErrorCode::kBusy || file.refused()) return staged;
+  const auto held = HomeOf(*node).HeldAt(PlaceOf(*node));
+  if (!held || !*held || !file.CloseUnstaged(**held, PlacerOf(node))) return Stage(node, file);
+  closed_.Lock()->push_back(node);
+  closer_.Wake();
+  return {};
+}
+
+// One round of the thread that does. False: some are left.
+bool OpenFiles::StageClosed() {
+  const std::vector<std::shared_ptr<Node>> nodes = *closed_.Lock();
+  if (nodes.empty()) return true;
+  for (const auto& node : nodes) {
+    if (const auto file = FileOf(node)) SyncClosed(*node, *file);
+  }
+  // Waited for without the lock of any file.
+  const Turn any = Turn::NothingElse();
+  if (!env_.repository.index().Begin(Durability::kProcessDeath, any.Within(kTurnWait))) return false;
+  for (const auto& node : nodes) {
+    if (const auto file = FileOf(node)) {
+      std::lock_guard lock(file->mutex());
+      const Status staged = file->closed() ? Stage(node, *file, kCloseWaitMax) : Status();
+      if (!staged && file->closed()) return false;
+      if (!staged) Complain(*node, staged.error());
+      auto table = nodes_.Lock();
+      if (file->writers == 0 && !file->holds_bytes()) LetGo(*table, node, *file);
+      if (node->passed_over) notifier_.LookAtClosed(node);
+      table->DropIfUnused(node);
+    }
+    auto closed = closed_.Lock();
+    closed->erase(std::find(closed->begin(), closed->end(), node));
+  }
+  return closed_.Lock()->empty();
+}
+
+void OpenFiles::SyncClosed(const Node& node, OpenFile& file) {
+  std::unique_lock lock(file.mutex());
+  if (!file.closed_unsynced()) return;
+  const auto bytes = file.ForReading();
+  lock.unlock();
+  if (bytes && *bytes) (void)SyncFile((*bytes)->get(), "a closed file");  // Most of it while others can read it.
+  lock.lock();
+  if (const Status synced = file.SyncClosed(); !synced) Complain(node, synced.error());
 }
 
 bool OpenFiles::IsManifest(const Node& node) {
@@ -112,8 +188,8 @@ Status OpenFiles::Flush(const std::shared_ptr<Node>& node, OpenFile& file) {
   {
     std::lock_guard lock(file.mutex());
     // Created or emptied and not written yet: the last close decides.
-    if (!file.dirty() && !file.refused()) return file.manifest_outcome;
-    STAGEFS_RETURN_IF_ERROR(Stage(node, file));
+    if ((!file.dirty() && !file.refused()) || file.closed()) return file.manifest_outcome;
+    STAGEFS_RETURN_IF_ERROR(StageOrClose(node, file));
   }
   file.manifest_outcome = IsManifest(*node) ? StageManifest(*node) : Status();
   return file.manifest_outcome;
@@ -138,14 +214,15 @@ void OpenFiles::Release(const std::shared_ptr<Node>& node, const std::shared_ptr
   {
     std::lock_guard lock(file->mutex());
     // What came after the last FLUSH (mmap), and files that nobody wrote to.
-    late = (file->dirty() || file->fresh()) && Stage(node, *file);
+    late = !file->closed() && (file->dirty() || file->fresh()) && Stage(node, *file);
   }
   if (late && IsManifest(*node)) (void)StageManifest(*node);
   std::lock_guard lock(file->mutex());
   const bool lost = !file->holds_bytes() && (file->dirty() || file->fresh());
   if (lost && node->kind == NodeKind::kFile) notifier_.ShowStagedAgain(node);
   auto table = nodes_.Lock();
-  if (file->writers > 0 || file->holds_bytes()) return;  // Refused: it stays until it is written again, retried or dismissed.
+  // Refused: it stays until it is written again, retried or dismissed. Closed: until it is staged.
+  if (file->writers > 0 || file->holds_bytes()) return;
   LetGo(*table, node, *file);
   if (node->passed_over) notifier_.LookAtClosed(node);
   table->DropIfUnused(node);
@@ -155,7 +232,8 @@ Result<bool> OpenFiles::SetOn(const std::shared_ptr<Node>& node, OpenFile& file,
                               bool staged_at_once) {
   std::lock_guard lock(file.mutex());
   Status status;
-  if (set.size_bytes) status = file.Truncate(*set.size_bytes, PlacerOf(node));
+  if (set.size_bytes) status = StageIfClosed(node, file);
+  if (status && set.size_bytes) status = file.Truncate(*set.size_bytes, PlacerOf(node));
   file.SetTraits(set.mtime_ns, set.executable());
   const bool waits = file.dirty() || file.fresh() || file.shown().detached;
   if (status && set.size_bytes && staged_at_once) status = Stage(node, file);
@@ -226,6 +304,7 @@ Result<OpenFiles::Refused> OpenFiles::Dismiss(const std::string& path) {
 }
 
 void OpenFiles::KeepUnstaged() {
+  const auto deadline = std::chrono::steady_clock::now() + kStopWaitMax;
   for (const auto& node : AllOpen()) {
     const auto file = FileOf(node);
     if (!file) continue;
@@ -233,7 +312,9 @@ void OpenFiles::KeepUnstaged() {
     // The kernel drops the RELEASE of a last close that ends a lazy unmount: new files wait for it.
     const bool created = file->fresh() && file->version() == 0;
     if (!file->dirty() && !file->refused() && !created) continue;
-    if (!file->refused() && Stage(node, *file)) continue;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto wait_max = file->closed() ? std::max(left, std::chrono::milliseconds(0)) : Turn::kWaitMax;
+    if (!file->refused() && Stage(node, *file, wait_max)) continue;
     file->KeepForNextStart(PlacerOf(node));
   }
 }

@@ -14,6 +14,7 @@
 #include "file_home.h"
 #include "nodes.h"
 #include "open_file.h"
+#include "staging_worker.h"
 
 namespace stagefs {
 
@@ -45,7 +46,10 @@ class OpenFiles {
   // One handle less.
   void Release(const std::shared_ptr<Node>& node, const std::shared_ptr<OpenFile>& file, bool writes);
   // REQUIRES of both: the file's mutex is held.
-  Status Stage(const std::shared_ptr<Node>& node, OpenFile& file);
+  Status Stage(const std::shared_ptr<Node>& node, OpenFile& file,
+               std::chrono::milliseconds wait_max = Turn::kWaitMax);
+  // Before anything changes a file that was closed and is not staged yet.
+  Status StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file);
   // Renames and links move staged content: what is not staged yet is staged first.
   Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
   // Returns whether all that was set is staged with the file. truncate() by path has no close that could stage it, so
@@ -65,10 +69,14 @@ class OpenFiles {
   Result<Refused> Dismiss(const std::string& path);
   // Before the process ends: what is not staged is kept for the next start.
   void KeepUnstaged();
+  void Stop() { closer_.Stop(); }
 
  private:
   FileHome& HomeOf(const Node& node) const { return node.kind == NodeKind::kInboxFile ? *inbox_ : *tree_; }
   NodePlace PlaceOf(const Node& node);
+  Status StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file);
+  bool StageClosed();
+  void SyncClosed(const Node& node, OpenFile& file);
   bool IsManifest(const Node& node);
   Status StageManifest(const Node& node);
   std::vector<std::shared_ptr<Node>> AllOpen();
@@ -83,6 +91,9 @@ class OpenFiles {
   MountCounters& counters_;
   FileHome* const tree_;
   FileHome* const inbox_;
+  // Synchronize themselves.
+  Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Files that were closed and are not staged yet.
+  StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(100)};
 };
 
 }  // namespace stagefs

@@ -59,6 +59,7 @@ void StageFs::AssemblePlaces() {
 void StageFs::Stop() {
   notifier_->Stop();
   if (worker_) worker_->Stop();
+  if (files_) files_->Stop();
 }
 
 Place& StageFs::PlaceOf(const Node& node) {

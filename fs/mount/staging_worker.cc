@@ -1,17 +1,11 @@
 #include "staging_worker.h"
 
-#include <chrono>
 #include <utility>
 
 namespace stagefs {
-namespace {
 
-constexpr auto kAgainAfter = std::chrono::seconds(1);
-
-}  // namespace
-
-StagingWorker::StagingWorker(std::function<bool()> stage_queued)
-    : stage_queued_(std::move(stage_queued)), thread_([this] { Run(); }) {}
+StagingWorker::StagingWorker(std::function<bool()> stage_queued, std::chrono::milliseconds again_after)
+    : stage_queued_(std::move(stage_queued)), again_after_(again_after), thread_([this] { Run(); }) {}
 
 StagingWorker::~StagingWorker() {
   Stop();
@@ -40,7 +34,7 @@ void StagingWorker::Run() {
     const bool all = stage_queued_();
     lock.lock();
     if (all) continue;
-    wake_.wait_for(lock, kAgainAfter, [this] { return stopped_; });
+    wake_.wait_for(lock, again_after_, [this] { return stopped_; });
     queued_ = true;
   }
 }

@@ -1,6 +1,7 @@
-// The thread that stages manifests which were renamed into place, so that no rename waits for it.
+// A thread that stages what must wait for nobody: manifests that were renamed into place, and files that were closed.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -11,8 +12,9 @@ namespace stagefs {
 class StagingWorker {
  public:
   // `stage_queued` stages all that is queued. It is called from one thread: at the start, for what a crash kept
-  // waiting, after each Wake(), and a second after it said false: something could not be staged and waits.
-  explicit StagingWorker(std::function<bool()> stage_queued);
+  // waiting, after each Wake(), and `again_after` it said false: something could not be staged and waits.
+  explicit StagingWorker(std::function<bool()> stage_queued,
+                         std::chrono::milliseconds again_after = std::chrono::seconds(1));
   // What is being staged is finished first.
   ~StagingWorker();
 
@@ -25,6 +27,7 @@ class StagingWorker {
   void Run();
 
   const std::function<bool()> stage_queued_;
+  const std::chrono::milliseconds again_after_;
   // Guarded by mutex_, which is not held while anything is staged.
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,4 +1,6 @@
 // What a crash, a power cut and damage leave, and what gc and fsck make of it.
+#include <thread>
+#include <atomic>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,6 +20,7 @@
 #include "stagefs/recovered.h"
 #include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"
+#include "stagefs/commit.h"
 #include "stagefs/inbox.h"
 #include "stagefs/repositories.h"
 #include "stagefs/status.h"
@@ -97,7 +100,8 @@ void LeaveUnsynced(const std::string& folder, const std::function<void(Repositor
 }
 
 // A working copy of another process, which then dies.
-void LeaveWorkingCopy(const std::string& root, const std::string& path, const std::string& text, bool kept) {
+void LeaveWorkingCopy(const std::string& root, const std::string& path, const std::string& text, bool kept,
+                      const std::optional<std::string>& closed = std::nullopt) {
   InKilledProcess([&] {
     auto repository = OpenRepository(root, {"t", "r"});
     if (!repository) _exit(1);
@@ -113,6 +117,11 @@ void LeaveWorkingCopy(const std::string& root, const std::string& path, const st
     const auto fd = OpenFd(place.file, O_WRONLY);
     if (!fd || !WriteAll(fd->get(), text.data(), text.size())) _exit(4);
     if (kept && !(*copies)->Keep(place, *base ? std::optional((*base)->version) : std::nullopt)) _exit(5);
+    if (closed) {
+      place.state = WorkingCopyState::kClosed;
+      place.closed = {true, 12'345'000'000'000, *base ? (*base)->version : 0, HashOf(*closed).sha256};
+      if (!(*copies)->Note(place) || !(*copies)->SyncPlace(place)) _exit(6);
+    }
     _exit(0);
   });
 }
@@ -156,6 +165,62 @@ TEST_CASE("Recovery: a copy that was not fsynced goes to recovered, until retrie
   }
   CHECK(DismissRecovered(scene.repository(), info, "../../secret").error().code() ==
         ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("Recovery: a closed copy is staged as it was closed, if its path did not change meanwhile",
+          "[core][recovery]") {
+  Scene scene;
+  const bool fsynced = GENERATE(false, true), empty = GENERATE(false, true);
+  const std::string text = empty ? "" : "closed";
+  if (GENERATE(false, true)) scene.Stage("a", "old");
+  SECTION("unchanged") {
+    LeaveWorkingCopy(scene.root(), "a", text, fsynced, text);
+    scene.Reopen();
+    CHECK(scene.repository().recovery().restaged == 1);
+    CHECK(scene.Read("a") == text);
+    const Entry entry = *Value(scene.workspace().tree().LookUp({kRootFolder, "a"}));
+    CHECK(entry.executable);
+    CHECK(entry.mtime_ns == 12'345'000'000'000);
+    CHECK(scene.StatusLines() == Lines{"A  a"});
+  }
+  SECTION("changed") {
+    LeaveWorkingCopy(scene.root(), "a", text, fsynced, text);
+    scene.Stage("a", "newer");
+    scene.Reopen();
+    CHECK(scene.Read("a") == "newer");
+    CHECK(RecoveredPaths(scene) == Lines{"a"});
+  }
+  SECTION("the power took some of it") {
+    LeaveWorkingCopy(scene.root(), "a", text, fsynced, text + "more");
+    scene.Reopen();
+    CHECK(RecoveredPaths(scene) == Lines{"a"});
+  }
+}
+
+TEST_CASE("Commit: it waits for what was closed before it", "[core][recovery]") {
+  Scene scene;
+  scene.Stage("b", "b");
+  const auto copies = Value(WorkingCopies::Open(scene.repository()));
+  WorkingCopyPlace place;
+  place.workspace = scene.workspace().id();
+  place.slot = {kRootFolder, "a"};
+  place.path = "a";
+  Ok(copies->Create(&place).WithoutValue());
+  place.state = WorkingCopyState::kClosed;
+  Ok(copies->Note(place));
+  CHECK(scene.StatusLines() == Lines{"A  b", "W  a (closed, being staged)"});
+  std::atomic<bool> committed = false;
+  std::thread commit([&] {
+    Ok(CommitStaged(scene.workspace(), "both", {"me", "me@here"}, std::nullopt).WithoutValue());
+    committed = true;
+  });
+  scene.Stage("a", "a");
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK_FALSE(committed);
+  std::filesystem::remove(place.file);
+  Ok(copies->Forget(place, false));
+  commit.join();
+  CHECK(scene.StatusLines().empty());
 }
 
 TEST_CASE("WorkingCopies: a place is found after moves and refusals, and is used again", "[core][recovery]") {

@@ -40,12 +40,20 @@ class OpenFileScene : public Scene {
             -> Result<Entry> {
           if (broken_) return Error(ErrorCode::kNoSpace, "full");
           ++moved_;
-          return Value(workspace().StageFile(slot, path, content, size_bytes, how)).entry;
+          STAGEFS_ASSIGN_OR_RETURN(const auto staged, workspace().StageFile(slot, path, content, size_bytes, how));
+          return staged.entry;
         },
         [&](VersionId version, const StageHow& how) -> Result<Entry> {
           return Value(workspace().StageVersion(slot, version, how)).entry;
         },
         placer());
+  }
+  // Others have the turn.
+  Status StageBusy(OpenFile& file) {
+    const Error busy(ErrorCode::kBusy, "others write");
+    return file.Stage([&](const auto&, const auto&, uint64_t, const auto&) -> Result<Entry> { return busy; },
+                      [&](VersionId, const auto&) -> Result<Entry> { return busy; }, placer(),
+                      std::chrono::milliseconds(5));
   }
   CopySource Source(const std::string& text) {
     const VersionId version = VersionOf(text);
@@ -106,6 +114,49 @@ TEST_CASE("OpenFile: a version that is written to stays what it is", "[fs][open_
   Ok(scene.Write(*file, "new", 0));
   CHECK(BytesOf(*file) == "new text");
   CHECK(BytesOf(*scene.OfVersion("old text")) == "old text");
+}
+
+TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged then", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  if (GENERATE(false, true)) {
+    Ok(scene.Write(*file, "hello"));
+  } else {
+    const CopySource source = scene.Source("hello");
+    CHECK(Value(file->CopyFrom(source, 0, 0, 5, scene.placer())) == 5);
+  }
+  CHECK(scene.StageBusy(*file).error().code() == ErrorCode::kBusy);
+  CHECK(!file->refused());
+  Ok(file->CloseUnstaged(0, scene.placer()));
+  CHECK(file->closed());
+  CHECK(file->holds_bytes());
+  file->SetTraits(77, true);
+  Ok(file->SyncClosed());
+  CHECK(BytesOf(*file) == "hello");
+  const WorkingCopyPlace place = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
+  CHECK(place.state == WorkingCopyState::kClosed);
+  CHECK(place.closed.content == HashOf("hello").sha256);
+  CHECK(place.closed.executable);
+  CHECK(place.closed.mtime_ns == 77);
+  SECTION("nobody staged anything there") {
+    CHECK(scene.StageBusy(*file).error().code() == ErrorCode::kBusy);
+    CHECK(file->closed());
+    Ok(scene.StageIt(*file));
+    CHECK(scene.Read("f") == "hello");
+    CHECK(!file->closed());
+    CHECK(!file->holds_bytes());
+    CHECK(scene.Copies() == 0);
+  }
+  SECTION("somebody did") {
+    scene.Stage("f", "newer");
+    CHECK(scene.StageIt(*file).error().code() == ErrorCode::kExists);
+    CHECK(file->closed());
+    Ok(file->PutAside());
+    CHECK(!file->holds_bytes());
+    CHECK(scene.Read("f") == "newer");
+    CHECK(scene.StatusLines() == Lines{"A  f", "!  f (recovered after a crash: retry or dismiss)"});
+    CHECK(scene.Copies() == 0);
+  }
 }
 
 TEST_CASE("OpenFile: a file that is emptied shows nothing of what it was", "[fs][open_file]") {

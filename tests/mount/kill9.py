@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills the daemon with SIGKILL at random moments of a mixed load and checks that what was acknowledged is there.
 
-Usage: kill9.py STAGEFS_BINARY ROUNDS [SEED]. Prints the seed; the same seed plays the same operations.
+Usage: kill9.py STAGEFS_BINARY ROUNDS [SEED]. HOLD=1: another process has long turns to write meanwhile. Prints the seed; the same seed plays the same operations.
 Each worker has a folder of its own and knows what it should hold: what the last acknowledged operation left,
 or what the one in flight would have made of it.
 """
@@ -10,12 +10,14 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 
 binary, rounds = sys.argv[1], int(sys.argv[2])
+hold = os.environ.get("HOLD") == "1"
 seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.SystemRandom().randrange(1 << 30)
 print(f"kill9: seed {seed}", flush=True)
 work = tempfile.mkdtemp(prefix="stagefs-test-")
@@ -121,6 +123,22 @@ class Worker(threading.Thread):
         return wrong
 
 
+class Holder(threading.Thread):
+    """Has the index's turn to write, longer than a close() waits for it."""
+
+    def __init__(self, rng):
+        super().__init__()
+        self.rng, self.stop = rng, threading.Event()
+
+    def run(self):
+        index = sqlite3.connect(f"{root}/t/r/stagefs.db", isolation_level=None, timeout=60)
+        while not self.stop.wait(self.rng.uniform(0, 0.1)):
+            index.execute("BEGIN IMMEDIATE")
+            self.stop.wait(self.rng.uniform(0, 0.5))
+            index.execute("ROLLBACK")
+        index.close()
+
+
 def daemon():
     pids = subprocess.run(["pgrep", "-f", f"^{binary} --root {root} mount t/r:w {mnt}"], capture_output=True, text=True)
     return [int(pid) for pid in pids.stdout.split()]
@@ -135,13 +153,17 @@ try:
         stagefs("mount", "t/r:w", mnt, "--create")
         rng = random.Random(seed * 1000003 + number)
         workers = [Worker(i, states[i], random.Random(rng.random()), histories[i], number) for i in range(4)]
-        for worker in workers:
-            worker.start()
-        threading.Event().wait(rng.uniform(0.02, 0.3))
+        holder = Holder(random.Random(rng.random())) if hold else None
+        for thread in workers + ([holder] if hold else []):
+            thread.start()
+        threading.Event().wait(rng.uniform(0.02, 2 if hold else 0.3))
         for pid in daemon():
             os.kill(pid, signal.SIGKILL)
         for worker in workers:
             worker.join(60)
+        if hold:
+            holder.stop.set()
+            holder.join()
         operations += sum(worker.operations for worker in workers)
         stagefs("mount", "t/r:w", mnt)  # One command brings it back.
         wrong = [line for worker in workers for line in worker.check()]

@@ -5,3 +5,9 @@
 rounds=${KILL_ROUNDS:-$([ "${BUILD:-release}" = release ] && echo 200 || echo 20)}
 shows "everything acknowledged survives $rounds kills" \
   python3 -B "$TOP/tests/mount/kill9.py" "$STAGEFS_BINARY" "$rounds" ${KILL_SEED:+"$KILL_SEED"}
+if [ -z "${STAGEFS_INDEX:-}" ]; then
+  shows "also while another process has long turns" \
+    env HOLD=1 python3 -B "$TOP/tests/mount/kill9.py" "$STAGEFS_BINARY" $((rounds / 10)) ${KILL_SEED:+"$KILL_SEED"}
+else
+  skip "also while another process has long turns" "the turns are SQLite's"
+fi

@@ -21,6 +21,9 @@ struct StageHow {
   std::optional<bool> executable;   // Default: as the path has it.
   bool exclusive = false;           // kExists if there is something at the path already.
   bool keep_mtime = false;          // Content unchanged: keep `mtime_ns` in the workspace all the same.
+  // Staging a file: kExists unless the path holds this version; 0: nothing.
+  std::optional<VersionId> only_over;
+  std::chrono::milliseconds wait_max = Turn::kWaitMax;  // For a turn; then kBusy.
 };
 
 enum class StageOutcome { kAdded, kModified, kUnchanged, kScratch };

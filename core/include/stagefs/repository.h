@@ -3,6 +3,8 @@
 // What is done with it has headers of its own: history.h, workspaces.h, workspace.h, upkeep.h; repositories.h opens it.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -104,6 +106,8 @@ class Repository {
   // Of a version that another boot may have lost, and whose bytes cannot be read now. It stays unsynced until they can
   // be, or are stored again; SyncVersions() looks again and passes it over.
   void NoteDoubtful(const VersionInfo& version);
+  // Whether SyncVersions() left marks to a later one since this was asked: others had a long turn.
+  bool MarksWait() { return marks_wait_.exchange(false); }
   // Wakes the flusher; called after a transaction that added an unsynced version.
   void NoteUnsynced();
 
@@ -135,7 +139,8 @@ class Repository {
   // Those that are doubtful still.
   std::set<Sha256> LookAgain();
   // Syncs them, and marks those where that worked. The first error of the others.
-  Status SyncThese(const std::vector<VersionInfo>& versions);
+  // kBusy where the turn to mark them did not come in time.
+  Status SyncThese(const std::vector<VersionInfo>& versions, std::chrono::milliseconds wait_max);
   // kConflict where they were moved since this was opened.
   Status CheckVersionsAreHere(IndexReader& index) const;
   // Of bytes that a row names and the store has not.
@@ -154,6 +159,7 @@ class Repository {
   RecoveryReport recovery_;
   int64_t clock_ahead_ns_ = 0;  // Of a shared index's clock before the time since this boot.
   // Synchronize themselves.
+  std::atomic<bool> marks_wait_ = false;
   std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
   std::unique_ptr<Listeners> listeners_;
   Guarded<std::unordered_map<VersionId, Known>> hashes_;  // Some of an index that is far away.

@@ -24,6 +24,7 @@ struct StatusStyle {
 //   E  empty/ (empty folder, not in commits)
 // and then
 //   W  train/b.jpg (being written)
+//   W  train/e.jpg (closed, being staged)
 //   X  train/c.jpg (refused, not staged: retry or dismiss)
 //   !  train/d.jpg (recovered after a crash: retry or dismiss)
 Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const TextSink& write);

@@ -6,7 +6,11 @@
 // its larger SEQ:
 //
 //   wc-N TAB SEQ TAB STATE TAB WORKSPACE TAB FOLDER TAB PATH-BYTES LF PATH, then anything
-//   STATE: w writing, r refused
+//   STATE: w writing, r refused, c,X,MTIME,OVER,SHA-256 closed
+//
+// Closed: its close() returned before the turn came that stages it. That is done, with X (0 or 1: executable) and
+// MTIME, once the turn comes, or by the next start, if its content is that and its path still holds the version OVER
+// (0: nothing); else it is recovered.
 //
 // The first byte is written last where the copy is there already, so a killed process leaves whole ones. Some are made
 // beforehand, so that what a full disk refuses can still be named. Other processes read them for `status`; a start
@@ -36,7 +40,15 @@
 
 namespace stagefs {
 
-enum class WorkingCopyState { kWriting, kRefused };
+enum class WorkingCopyState { kWriting, kRefused, kClosed };
+
+// What close() promised.
+struct ClosedCopy {
+  bool executable = false;
+  int64_t mtime_ns = 0;
+  VersionId over = 0;
+  Sha256 content{};
+};
 
 struct WorkingCopyPlace {
   std::string file;  // Full path.
@@ -44,6 +56,7 @@ struct WorkingCopyPlace {
   WorkspaceId workspace = 0;
   Slot slot;
   std::string path;  // In the workspace's tree, when it was noted.
+  ClosedCopy closed;  // kClosed.
 };
 
 // This process's working copies. Safe for concurrent use. Outlived by the repository.
@@ -56,6 +69,10 @@ class WorkingCopies {
   Result<UniqueFd> Create(WorkingCopyPlace* place);
   // Notes a move or a change of state.
   Status Note(const WorkingCopyPlace& place);
+  // What was noted survives power loss.
+  Status SyncPlace(const WorkingCopyPlace& place);
+  // And that copies are gone.
+  Status SyncNames();
   // After an fsync(): from now on a crash stages it, if its path still holds `base_version` then.
   Status Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version);
   // The copy was staged, or thrown away; `kept`: Keep() was called for it.

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# A close() waits for nobody's long turn to write, and what it promised holds.
+# shellcheck source=tests/mount/scene.sh
+. "$(dirname "$0")/scene.sh"
+
+# ends_well WHAT PID: of a child of this shell.
+ends_well() {
+  wait "$2"
+  equals "$1" 0 $?
+}
+# Another process takes the index's turn to write until let_go.
+take_turn() {
+  mkfifo taken release
+  python3 - "$STAGEFS_ROOT/t/r/stagefs.db" << 'PYTHON' &
+import sqlite3, sys
+index = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
+index.execute("BEGIN IMMEDIATE")
+open("taken", "w").close()
+statement = open("release").read()
+if statement:
+    index.execute(statement)
+index.execute("COMMIT")
+PYTHON
+  holder=$!
+  cat taken
+}
+# let_go [SQL]: after it did that.
+let_go() {
+  printf '%s' "${1:-}" > release
+  ends_well "the other process" "$holder"
+  rm taken release
+}
+kill_daemon() {
+  local pid
+  pid=$(daemon_pid)
+  kill -9 "$pid" && ended "$pid"
+}
+
+test_a_closed_file_survives_kill_9() {
+  mounted
+  cp data/cat "$MNT/old"
+  take_turn
+  check "a copy is closed while another process writes" timeout 20 cp data/dog "$MNT/new"
+  check "a big one" timeout 20 cp data/big "$MNT/big"
+  check "one over another" timeout 20 sh -c "cat data/dog > $MNT/mode"
+  check "a copy within the mount" timeout 20 cp "$MNT/.stagefs/versions/$CAT" "$MNT/clone"
+  check "it can be read" cmp data/dog "$MNT/new"
+  equals "and is listed" "big clone mode new old" "$(cd "$MNT" && echo *)"
+  check "its mode is changed" chmod +x "$MNT/mode"
+  check "status says what becomes of it" grep -qx 'W  new (closed, being staged)' <(status)
+  kill_daemon
+  let_go
+  check "the next mount" mount_w
+  check "has its bytes" cmp data/dog "$MNT/new"
+  check "and those of the others" cmp data/big "$MNT/big"
+  check "of the copy, too" cmp data/cat "$MNT/clone"
+  check "and the mode" test -x "$MNT/mode"
+  equals "all is staged, nothing was merely recovered" "A  big A  clone A  mode A  new A  old" "$(status | xargs -d'\n')"
+}
+test_a_closed_file_is_staged_once_the_turn_comes() {
+  mounted
+  cp data/cat "$MNT/f"
+  take_turn
+  check "a file is closed" timeout 20 cp data/dog "$MNT/f"
+  stagefs commit t/r:w -m both > committed 2>&1 &
+  local commit=$!
+  let_go
+  ends_well "a commit that began since" "$commit"
+  equals "has it" "$DOG" "$(sha256sum < "$MNT/.stagefs/base/f" | cut -d' ' -f1)"
+  equals "nothing waits" "" "$(status)"
+}
+test_a_closed_file_is_changed() {
+  mounted
+  take_turn
+  for name in renamed removed linked written; do
+    check "$name: closed" timeout 20 cp data/dog "$MNT/$name"
+  done
+  mv "$MNT/renamed" "$MNT/moved" & jobs=$!
+  rm "$MNT/removed" & jobs="$jobs $!"
+  ln "$MNT/linked" "$MNT/link" & jobs="$jobs $!"
+  cp data/cat "$MNT/written" & jobs="$jobs $!"
+  let_go
+  for job in $jobs; do ends_well "a change of it" "$job"; done
+  equals "each is what came last" "$(printf 'A  link\nA  linked\nA  moved\nA  written')" "$(status)"
+  check "renamed" cmp data/dog "$MNT/moved"
+  check "linked" cmp data/dog "$MNT/link"
+  check "written" cmp data/cat "$MNT/written"
+}
+test_others_stage_something_after_it_was_closed() {
+  mounted
+  cp data/cat "$MNT/f" && cp data/dog "$MNT/other"
+  take_turn
+  check "a file is closed" timeout 20 cp data/big "$MNT/f"
+  let_go "UPDATE staged_entry SET version = (SELECT version FROM staged_entry WHERE CAST(name AS TEXT) = 'other') WHERE CAST(name AS TEXT) = 'f'"
+  check "what the others staged last is there" eventually cmp data/dog "$MNT/f"
+  check "and what was closed before" eventually grep -q '^!  f (recovered' <(status)
+  equals "with all its bytes" "$BIG" "$(sha256sum < "$(find "$STAGEFS_ROOT"/t/r/recovered -name '*-f')" | cut -d' ' -f1)"
+}
+test_an_unmount_stages_it() {
+  mounted
+  take_turn
+  check "a file is closed" timeout 20 cp data/dog "$MNT/f"
+  stagefs unmount "$MNT" & local unmount=$!
+  let_go
+  ends_well "it is unmounted" "$unmount"
+  check "it is staged" eventually grep -qx 'A  f' <(status)
+}
+if [ -n "${STAGEFS_INDEX:-}" ]; then
+  skip "closes beside long turns" "the turns are SQLite's"
+else
+  run_cases
+fi
