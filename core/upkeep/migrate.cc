@@ -7,6 +7,7 @@
 #include <set>
 
 #include "durable/repository_places.h"
+#include "durable/version_bytes.h"
 #include "index/sqlite/sqlite_alone.h"
 #include "stagefs/byte_source.h"
 #include "stagefs/index_move.h"
@@ -213,6 +214,23 @@ Status Switch(const std::string& folder, const RepositoryPlaces& to, const std::
   return to.Write(folder);
 }
 
+// Contents that were closed just now: what their entries would fall back to does not move. One that cannot be read and
+// synced moves as it is.
+Status SyncRest(VersionStore& versions, IndexTransaction& old) {
+  STAGEFS_ASSIGN_OR_RETURN(auto rest, old.ListUnsynced(SIZE_MAX >> 1));
+  std::erase_if(rest, [&](const VersionInfo& version) {
+    const auto whole = AreWhole(versions, version);
+    return !whole || !*whole;
+  });
+  std::vector<Sha256> hashes;
+  for (const VersionInfo& version : rest) hashes.push_back(version.content.sha256);
+  const bool all = hashes.empty() || versions.Sync(hashes);
+  for (const VersionInfo& version : rest) {
+    if (all || versions.Sync({version.content.sha256})) STAGEFS_RETURN_IF_ERROR(old.SetSynced(version.id));
+  }
+  return {};
+}
+
 // The rows of `old`, which nobody changes meanwhile, into `index`; `old` is frozen.
 Status MoveRows(const Repository& source, IndexTransaction& old, StagingIndex& index, const RepositoryPlaces& to,
                 const std::string& move, MigrateReport* report) {
@@ -263,6 +281,7 @@ Status MoveIndex(Repository& source, const RepositoryPlaces& at, const Repositor
     if (!same_store) {
       STAGEFS_RETURN_IF_ERROR(CopyVersions(source, *old, *versions, &copied, report, progress));
     }
+    STAGEFS_RETURN_IF_ERROR(SyncRest(source.versions(), *old));
     STAGEFS_RETURN_IF_ERROR(MoveRows(source, *old, *index, to, move, report));
     STAGEFS_RETURN_IF_ERROR(old->Commit());
   }

@@ -1,6 +1,9 @@
 // What a repository that moved leaves behind takes no change, and loses nothing of what the new place has.
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "tests/servers.h"
@@ -10,6 +13,7 @@
 #include "stagefs/repositories.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/version_store.h"
+#include "stagefs/workspace.h"
 #include "stagefs/workspaces.h"
 
 namespace stagefs::test {
@@ -98,6 +102,30 @@ TEST_CASE("Migrate: it comes back while nobody reads by the file that moved away
     CHECK(access((path + left).c_str(), F_OK) != 0);
   }
   CHECK(Value(scene.Open()->FindVersion(ToHex(since.content.sha256))).id == since.id);
+}
+
+TEST_CASE("Migrate: what is closed while it moves is durable at the new place, where there is nothing to fall back to",
+          "[core][migrate]") {
+  MovingScene scene(false);
+  const auto workspace = Value(Workspace::Open(*scene.before, "w"));
+  std::atomic<int> written = 0;
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    for (bool taken = true; taken && !stop; ++written) {
+      const std::string text = std::to_string(written), file = scene.before->incoming() + "/written";
+      WriteFile(file, text);
+      StageHow how;
+      how.origin = Origin::kWritten;
+      taken = bool(workspace->StageFile({kRootFolder, text}, file, HashOf(text), text.size(), how));
+    }
+  });
+  while (written < 10) std::this_thread::yield();
+  const auto moved = scene.Move();
+  if (!moved) stop = true;
+  writer.join();
+  Ok(moved.WithoutValue());
+  const auto index = Value(OpenStagingIndex({scene.url, "t/r", "", WhereMissing::kRefuse}));  // Nobody's flusher.
+  CHECK(Value(Value(index->Read())->ListUnsynced(10)).empty());
 }
 
 }  // namespace stagefs::test
