@@ -3,8 +3,8 @@
 
 Usage: moves.py STAGEFS_BINARY DISK_SO POSTGRES_URL SHARE [SEED]. SHARE of the moments (1: all) are tried. Before it moves back the
 folder has the index that moved away, with the log that a daemon left which was killed. After each kill somebody stages something,
-which is refused or kept; the next migrate ends the move, and everything is there that ever was acknowledged. A daemon that
-still has the old index open is named, and nothing happens.
+and a daemon that was there before writes something, which is refused or kept; the next migrate ends the move, and everything
+is there that ever was acknowledged. A daemon that still has an old index open where it would come back is named, and nothing happens.
 """
 import os
 import shutil
@@ -18,8 +18,9 @@ import scene
 binary, disk_so, server, share = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
 rng = scene.seeded("moves", 5)
 work = tempfile.mkdtemp(prefix="stagefs-test-")
-there, back, root, mnt, reached = (f"{work}/{name}" for name in ("there", "back", "root", "mnt", "reached"))
+there, back, root, mnt, older, reached = (f"{work}/{name}" for name in ("there", "back", "root", "mnt", "older", "reached"))
 os.mkdir(mnt)
+os.mkdir(older)
 failed = tried = 0
 AWAY = {"committed": "committed\n", "staged": "staged\n"}
 BACK = dict(AWAY, later="staged later\n")
@@ -44,15 +45,15 @@ def done(*args, **kwargs):
     return ended.stdout
 
 
-def mounted(at):
-    daemon = subprocess.Popen([binary, "--root", at, "mount", "t/r:w", mnt, "--foreground"], stderr=subprocess.DEVNULL)
-    while not os.path.ismount(mnt) and daemon.poll() is None:
+def mounted(at, mountpoint=mnt):
+    daemon = subprocess.Popen([binary, "--root", at, "mount", "t/r:w", mountpoint, "--foreground"], stderr=subprocess.DEVNULL)
+    while not os.path.ismount(mountpoint) and daemon.poll() is None:
         time.sleep(0.005)
     return daemon
 
 
-def unmounted(daemon):
-    subprocess.run([binary, "--root", root, "unmount", mnt], check=True, capture_output=True, timeout=120)
+def unmounted(daemon, mountpoint=mnt):
+    subprocess.run([binary, "--root", root, "unmount", mountpoint], check=True, capture_output=True, timeout=120)
     daemon.wait(60)
 
 
@@ -144,19 +145,31 @@ def try_all(what, template, database, expected, commits, arguments):
             if rng.random() > share and number % 40 != 0:
                 continue
             start(template, database)
+            daemon = mounted(root, older)
             env = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_REACHED=reached, FAULT_KILL="1",
                        **{variable: str(number)})
             stagefs("migrate", "t/r", *arguments, env=env)
             if not os.path.exists(reached):
+                unmounted(daemon, older)
                 break
             tried += 1
             now = dict(expected)
             if stage(root, "meanwhile", f"{number}\n"):
                 now["meanwhile"] = f"{number}\n"
+            try:
+                with open(f"{older}/daemon", "w", encoding="ascii") as file:
+                    file.write("of a daemon\n")
+                now["daemon"] = "of a daemon\n"
+            except OSError:
+                pass
             again = stagefs("migrate", "t/r", *arguments)
             wrong = []
             if again.returncode != 0 and "there already" not in again.stderr:
                 wrong.append(f"migrate: {again.stderr}")
+            with open(f"{older}/staged", encoding="ascii") as file:
+                if file.read() != expected["staged"]:
+                    wrong.append("who had it mounted does not read on")
+            unmounted(daemon, older)
             wrong += wrong_with(now, commits)
             if wrong:
                 failed += 1
@@ -192,6 +205,7 @@ try:
     try_all("away", there, "template0", AWAY, 2, ["--index", url_of("run")])
     try_all("back", back, "used", BACK, 3, ["--embedded"])
 finally:
+    subprocess.run(["umount", "-l", older], check=False, stderr=subprocess.DEVNULL)
     scene.clean_up(work, mnt)
 print(f"moves: {tried} kills, {failed} times something was wrong")
 sys.exit(1 if failed else 0)
