@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from pieces import hash_of, remove
+from pieces import daemon_of, hash_of, remove
 
 STAGEFS, CHOSEN = os.path.realpath(sys.argv[1]), sys.argv[2:]
 N = int(os.environ.get("ROWS_EACH", 1_000_000))
@@ -172,6 +172,9 @@ try:
     for row in (nothing, gc, fsck, batch, http, commit, rebase, writers):
         if not CHOSEN or row.__name__ in CHOSEN:
             row()
+    daemon = daemon_of(MNT)
     stagefs("unmount", MNT)
+    while os.path.exists(f"/proc/{daemon}"):
+        time.sleep(0.01)
 finally:
     remove(WORK)
