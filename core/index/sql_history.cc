@@ -20,6 +20,11 @@ const std::string kFindCommit = Select(kCommitTable) + " WHERE id = ?1";
 const std::string kAddCommit = InsertNew(kCommitTable) + " RETURNING seq";
 const std::string kAddLineage = InsertNew(kLineageTable) + " RETURNING id";
 
+constexpr const char* kViewOf =
+    "WITH RECURSIVE line (id, last) AS (SELECT lineage, seq FROM commit_log WHERE seq = ?1 UNION ALL"
+    " SELECT lineage.parent, lineage.fork_seq FROM line JOIN lineage ON lineage.id = line.id"
+    " WHERE lineage.parent IS NOT NULL) SELECT id, last FROM line ORDER BY id DESC";
+
 // Rows of one name, newest first; `more` comes after lineage and seq.
 std::string NewestFirst(const std::string& more) {
   return "SELECT lineage, seq" + more +
@@ -132,18 +137,13 @@ Result<std::optional<CommitInfo>> SqlHistoryQuestions<I, C>::FindCommit(const st
 
 template <class I, class C>
 Result<TreeView> SqlHistoryQuestions<I, C>::ViewOf(CommitSeq seq) {
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, this->GetCommit(seq));
-  if (!commit) return Error(ErrorCode::kNotFound, "no commit number " + std::to_string(seq));
-  TreeView view;
-  view.lines.push_back({commit->lineage, seq});
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(
-        auto query, Prepared(connection(), "SELECT parent, fork_seq FROM lineage WHERE id = ?1 AND parent IS NOT NULL",
-                             view.lines.back().lineage));
-    STAGEFS_ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) return view;
-    view.lines.push_back({query.Int(0), query.Int(1)});
-  }
+  const auto read = [](auto in) -> TreeView::Line {
+    const int64_t lineage = in.Number();
+    return {lineage, in.Number()};
+  };
+  STAGEFS_ASSIGN_OR_RETURN(std::vector<TreeView::Line> lines, AskAll(connection(), read, kViewOf, seq));
+  if (lines.empty()) return Error(ErrorCode::kNotFound, "no commit number " + std::to_string(seq));
+  return TreeView(std::move(lines));
 }
 
 template <class I, class C>

@@ -127,10 +127,9 @@ class MemoryQuestions : public Interface {
   Result<TreeView> ViewOf(CommitSeq seq) override {
     const auto commit = Find(now().commits, seq);
     if (!commit) return Error(ErrorCode::kNotFound, "no commit number " + std::to_string(seq));
-    TreeView view;
-    view.lines.push_back({commit->lineage, seq});
-    while (const auto fork = Find(now().forks, view.lines.back().lineage)) view.lines.push_back(*fork);
-    return view;
+    std::vector<TreeView::Line> lines{{commit->lineage, seq}};
+    while (const auto fork = Find(now().forks, lines.back().lineage)) lines.push_back(*fork);
+    return TreeView(std::move(lines));
   }
 
   Result<std::optional<Entry>> LookUpBase(const TreeView& view, FolderId folder, std::string_view name) override {

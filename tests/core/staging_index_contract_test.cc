@@ -1,6 +1,8 @@
 // What every StagingIndex promises.
 #include <atomic>
+#include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "memory_staging_index.h"
@@ -395,6 +397,27 @@ TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contrac
   CHECK(at(after_fork) == 0);
   CHECK(Value(t->ListBase(Value(t->ViewOf(second.seq)), kRootFolder, "", 10)).size() == 1);
   CHECK(Value(t->ListBase(Value(t->ViewOf(after_fork.seq)), kRootFolder, "", 10)).empty());
+}
+
+TEST_CASE("StagingIndex: a view of many lineages shows what a walk along the parents finds", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  std::vector<CommitInfo> commits{scene.Commit(*t, 0)};
+  std::map<CommitSeq, CommitSeq> parents;
+  for (int i = 0; i < 300; ++i) {
+    // The second child of a commit begins a lineage.
+    const CommitInfo parent = commits[commits.size() - 1 - static_cast<size_t>(i % 3) % commits.size()];
+    commits.push_back(scene.Commit(*t, parent.seq));
+    parents[commits.back().seq] = parent.seq;
+  }
+  const TreeView view = Value(t->ViewOf(commits.back().seq));
+  CHECK(view.lines().size() > 50);
+  std::set<CommitSeq> shown;
+  for (CommitSeq seq = commits.back().seq; seq != 0; seq = parents[seq]) shown.insert(seq);
+  for (const CommitInfo& commit : commits) CHECK(view.Shows(commit.lineage, commit.seq) == shown.contains(commit.seq));
+  CHECK_FALSE(view.Shows(commits.back().lineage + 1, commits.back().seq));
+  CHECK_FALSE(TreeView().Shows(1, 1));
+  CHECK(t->ViewOf(commits.back().seq + 1).error().code() == ErrorCode::kNotFound);
 }
 
 TEST_CASE("StagingIndex: a listing is what look-ups say, however often names changed", "[contract][staging_index]") {

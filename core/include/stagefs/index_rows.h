@@ -4,7 +4,9 @@
 // core/history/commit.cc).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -87,20 +89,29 @@ struct Named {
   T value;
 };
 
-// A tree as one commit shows it: which rows of which lineages are visible. Newest lineage first.
-struct TreeView {
+// A tree as one commit shows it: which rows of which lineages are visible. Copies share the lines that do not change.
+class TreeView {
+ public:
   struct Line {
     int64_t lineage = 0;
     CommitSeq last = 0;
   };
-  std::vector<Line> lines;
 
+  // Shows nothing.
+  TreeView() = default;
+  // `lines` begin with the commit's own lineage. A lineage's number is larger than its parent's, so they descend.
+  explicit TreeView(std::vector<Line> lines) : lines_(std::make_shared<const std::vector<Line>>(std::move(lines))) {}
+
+  const std::vector<Line>& lines() const { return *lines_; }
+  // In time that grows with the logarithm of the number of lines.
   bool Shows(int64_t lineage, CommitSeq seq) const {
-    for (const Line& line : lines) {
-      if (line.lineage == lineage) return seq <= line.last;
-    }
-    return false;
+    const auto line = std::lower_bound(lines_->begin(), lines_->end(), lineage,
+                                       [](const Line& a, int64_t b) { return a.lineage > b; });
+    return line != lines_->end() && line->lineage == lineage && seq <= line->last;
   }
+
+ private:
+  std::shared_ptr<const std::vector<Line>> lines_ = std::make_shared<const std::vector<Line>>();
 };
 
 struct CommitInfo {

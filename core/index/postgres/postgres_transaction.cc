@@ -97,7 +97,7 @@ Status PostgresTransaction::LookAtFolders(WorkspaceId workspace, const std::vect
 
 // Most often the names are new, and their folders too: then there is nothing to ask.
 Status PostgresTransaction::Expect(WorkspaceId workspace, const TreeView& base, const std::vector<Slot>& slots) {
-  const TreeView::Line& newest = base.lines.front();
+  const TreeView::Line& newest = base.lines().front();
   if (workspace != expected_workspace_ || newest.lineage != expected_lineage_ || newest.last != expected_seq_ ||
       expected_.size() + slots.size() > kExpectedMax) {
     STAGEFS_RETURN_IF_ERROR(WriteExpected());
@@ -135,7 +135,7 @@ Status PostgresTransaction::LookAtStaged(WorkspaceId workspace, const std::vecto
 Status PostgresTransaction::LookAtBase(const TreeView& view, const std::vector<const Slot*>& slots) {
   if (slots.empty()) return {};
   std::vector<int64_t> lineages, lasts;
-  for (const TreeView::Line& line : view.lines) {
+  for (const TreeView::Line& line : view.lines()) {
     lineages.push_back(line.lineage);
     lasts.push_back(line.last);
   }
@@ -192,7 +192,8 @@ Result<std::optional<StagedEntry>> PostgresTransaction::LookUpStaged(WorkspaceId
 
 Result<std::optional<Entry>> PostgresTransaction::LookUpBase(const TreeView& view, FolderId folder,
                                                              std::string_view name) {
-  if (view.lines.front().lineage == expected_lineage_ && view.lines.front().last == expected_seq_) {
+  const auto& lines = view.lines();
+  if (!lines.empty() && lines.front().lineage == expected_lineage_ && lines.front().last == expected_seq_) {
     if (const Expected* known = FindExpected(expected_workspace_, folder, name)) return known->base;
   }
   return Base::LookUpBase(view, folder, name);
