@@ -22,7 +22,7 @@ Status History::CreateBranch(const std::string& name, const std::string& from) {
   IndexTransaction& transaction = change->index();
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction.FindBranch(name));
   if (existing) return Error(ErrorCode::kExists, "branch " + name + " exists");
-  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, commit.seq}));
+  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, commit.seq, 0}));
   return change->Commit();
 }
 
@@ -33,7 +33,7 @@ Result<CommitInfo> History::MoveBranch(const std::string& name, const std::strin
   IndexTransaction& transaction = change->index();
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction.FindBranch(name));
   if (!existing) return Error(ErrorCode::kNotFound, "Branch '" + name + "' not found");
-  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, commit.seq}));
+  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, commit.seq, existing->line}));
   STAGEFS_RETURN_IF_ERROR(change->Commit());
   return commit;
 }

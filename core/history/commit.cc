@@ -151,10 +151,10 @@ Result<CommitResult> CommitOnto(Overlay& overlay, const std::string& name, const
     overlay.NoteChange(kEverything);
   }
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, NewCommit(branch->head, message, author));
-  STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit));
+  STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit, name));
   STAGEFS_ASSIGN_OR_RETURN(result.entries, Committer(onto, result.commit).Run(&result.left_out));
   if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
-  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, result.commit.seq}));
+  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, result.commit.seq, result.commit.lineage}));
   result.workspace_deleted = !info.name && !mounted;
   if (result.workspace_deleted) {
     STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(info.id));

@@ -34,12 +34,12 @@ Result<std::optional<CommitInfo>> History::CommitPaths(const std::string& branch
   STAGEFS_ASSIGN_OR_RETURN(Overlay overlay, AddHiddenWorkspace(*change, branch, found->head));
   for (const PathChange& path : changes) STAGEFS_RETURN_IF_ERROR(Apply(overlay, path));
   STAGEFS_ASSIGN_OR_RETURN(CommitInfo commit, NewCommit(found->head, message, author));
-  STAGEFS_ASSIGN_OR_RETURN(commit, transaction.AddCommit(commit));
+  STAGEFS_ASSIGN_OR_RETURN(commit, transaction.AddCommit(commit, branch));
   std::vector<std::string> left_out;
   STAGEFS_ASSIGN_OR_RETURN(const int64_t entries, Committer(overlay, commit).Run(&left_out));
   if (entries == 0) return std::optional<CommitInfo>();
   STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(overlay.workspace().id));
-  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({branch, commit.seq}));
+  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({branch, commit.seq, commit.lineage}));
   STAGEFS_RETURN_IF_ERROR(change->Commit());
   return std::optional<CommitInfo>(std::move(commit));
 }

@@ -83,20 +83,27 @@ Result<MergeResult> History::Merge(const std::string& base, const std::string& h
   STAGEFS_ASSIGN_OR_RETURN(const Sides sides, FindSides(transaction, base, from));
   MergeResult result{sides.base_head, sides.head, sides.base_head};
   if (sides.ancestor == sides.head.seq) return result;
+  BranchInfo moved = sides.base;
   if (sides.ancestor == sides.base_head.seq) {
     result.merge = sides.head;
+    // Who moved forward once will again: what comes on top of it goes on with the line it moved to.
+    STAGEFS_ASSIGN_OR_RETURN(std::optional<BranchInfo> other, transaction.FindBranch(head));
+    if (other) other->line = 0;
+    if (other) STAGEFS_RETURN_IF_ERROR(transaction.PutBranch(*other));
   } else {
     STAGEFS_ASSIGN_OR_RETURN(Overlay theirs, StageHead(*change, sides));
     STAGEFS_ASSIGN_OR_RETURN(Overlay onto, OnTopOf(theirs, sides.base_head.seq));
     STAGEFS_RETURN_IF_ERROR(Rebaser(theirs, onto).Run());
     STAGEFS_ASSIGN_OR_RETURN(CommitInfo commit, NewCommit(sides.base_head.seq, message, author));
     commit.merged = sides.head.seq;
-    STAGEFS_ASSIGN_OR_RETURN(result.merge, transaction.AddCommit(commit));
+    STAGEFS_ASSIGN_OR_RETURN(result.merge, transaction.AddCommit(commit, base));
+    moved.line = result.merge.lineage;
     std::vector<std::string> left_out;
     STAGEFS_RETURN_IF_ERROR(Committer(onto, result.merge).Run(&left_out).WithoutValue());
     STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(theirs.workspace().id));
   }
-  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({base, result.merge.seq}));
+  moved.head = result.merge.seq;
+  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch(moved));
   STAGEFS_RETURN_IF_ERROR(change->Commit());
   return result;
 }

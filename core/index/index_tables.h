@@ -93,7 +93,9 @@ inline constexpr IndexColumn kCommit[] = {
     Since(2, OrNull(Number("merged", "seq: the second parent of a merge")))};
 inline constexpr IndexTable::Ordered kCommitOrders[] = {{"commit_by_lineage", "lineage, seq"}};
 
-inline constexpr IndexColumn kBranch[] = {Text("name"), Number("head", "commit seq")};
+inline constexpr IndexColumn kBranch[] = {
+    Text("name"), Number("head", "commit seq"),
+    Since(5, OrNull(Number("line", "the lineage that its own commits go on with")))};
 
 inline constexpr IndexColumn kFolder[] = {Number("id")};
 

@@ -24,7 +24,7 @@ class SqlHistoryChanges : public SqlVersionChanges<Connection> {
  public:
   Status PutBranch(const BranchInfo& branch) override;
   Status EraseBranch(const std::string& name) override;
-  Result<CommitInfo> AddCommit(CommitInfo commit) override;
+  Result<CommitInfo> AddCommit(CommitInfo commit, const std::string& branch) override;
   Result<FolderId> NewFolder() override;
   Status PutTreeEntry(const CommitInfo& commit, const Slot& slot, const Entry& entry) override;
   Result<int64_t> MoveStagedTo(const CommitInfo& commit, WorkspaceId workspace) override;
@@ -33,8 +33,8 @@ class SqlHistoryChanges : public SqlVersionChanges<Connection> {
   using SqlQuestions<IndexTransaction, Connection>::connection;
 
  private:
-  // The lineage of a child of `parent`, which may be a new one.
-  Result<int64_t> LineageOn(CommitSeq parent);
+  // The lineage of a child of `parent` on `branch`, which may be a new one.
+  Result<int64_t> LineageOn(CommitSeq parent, const std::string& branch);
 };
 
 template <class Connection>

@@ -214,7 +214,7 @@ Result<std::vector<Slot>> SqlHistoryQuestions<I, C>::ListCommitted(CommitSeq seq
 
 template <class C>
 Status SqlHistoryChanges<C>::PutBranch(const BranchInfo& branch) {
-  return Run(connection(), kPutBranch.c_str(), AsText{branch.name}, branch.head);
+  return Run(connection(), kPutBranch.c_str(), branch);
 }
 
 template <class C>
@@ -223,14 +223,16 @@ Status SqlHistoryChanges<C>::EraseBranch(const std::string& name) {
 }
 
 template <class C>
-Result<int64_t> SqlHistoryChanges<C>::LineageOn(CommitSeq parent) {
+Result<int64_t> SqlHistoryChanges<C>::LineageOn(CommitSeq parent, const std::string& branch) {
   std::optional<int64_t> line, fork;
   if (parent != 0) {
     STAGEFS_ASSIGN_OR_RETURN(const auto info, this->GetCommit(parent));
     if (!info) return Error(ErrorCode::kNotFound, "the parent commit is gone");
     STAGEFS_ASSIGN_OR_RETURN(
-        const bool forks, AskWhether(connection(), "SELECT 1 FROM commit_log WHERE lineage = ?1 AND seq > ?2 LIMIT 1",
-                                     info->lineage, info->seq));
+        const bool forks,
+        AskWhether(connection(), "SELECT 1 FROM commit_log WHERE lineage = ?1 AND seq > ?2 UNION ALL"
+                                 " SELECT 1 FROM branch WHERE line = ?1 AND head = ?2 AND name <> ?3 LIMIT 1",
+                   info->lineage, info->seq, AsText{branch}));
     if (!forks) return info->lineage;
     line = info->lineage;
     fork = info->seq;
@@ -240,8 +242,8 @@ Result<int64_t> SqlHistoryChanges<C>::LineageOn(CommitSeq parent) {
 }
 
 template <class C>
-Result<CommitInfo> SqlHistoryChanges<C>::AddCommit(CommitInfo commit) {
-  STAGEFS_ASSIGN_OR_RETURN(commit.lineage, LineageOn(commit.parent));
+Result<CommitInfo> SqlHistoryChanges<C>::AddCommit(CommitInfo commit, const std::string& branch) {
+  STAGEFS_ASSIGN_OR_RETURN(commit.lineage, LineageOn(commit.parent, branch));
   STAGEFS_ASSIGN_OR_RETURN(const auto added, RunAndNumber(connection(), kAddCommit.c_str(), commit));
   commit.seq = *added;
   return commit;

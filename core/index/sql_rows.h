@@ -83,6 +83,7 @@ constexpr auto ReadBranch = [](auto in) -> BranchInfo {
   BranchInfo branch;
   branch.name = in.Text();
   branch.head = in.Number();
+  branch.line = in.Number();
   return branch;
 };
 
@@ -250,6 +251,12 @@ void Add(Out& out, const CommitInfo& commit) {
   out.AddText(commit.email);
   out.AddInt(commit.time_ns);
   AddReference(out, commit.merged);
+}
+template <class Out>
+void Add(Out& out, const BranchInfo& branch) {
+  out.AddText(branch.name);
+  out.AddInt(branch.head);
+  AddReference(out, branch.line);
 }
 // Without the number of the row.
 template <class Out>

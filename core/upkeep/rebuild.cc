@@ -239,7 +239,7 @@ Status MakeConsistent(IndexTransaction& fresh, Lines* lines) {
   }
   STAGEFS_ASSIGN_OR_RETURN(auto main, fresh.FindBranch(std::string(kDefaultBranch)));
   if (!main && newest != 0) {
-    main = BranchInfo{std::string(kDefaultBranch), newest};
+    main = BranchInfo{std::string(kDefaultBranch), newest, 0};
     STAGEFS_RETURN_IF_ERROR(fresh.PutBranch(*main));
     lines->push_back("made   branch main at the newest commit that was saved");
   }

@@ -97,8 +97,8 @@ Status LayOut(Repository& repository) {
   commit.author = "stagefs";
   commit.email = "stagefs@localhost";
   commit.time_ns = NowNs();
-  STAGEFS_ASSIGN_OR_RETURN(commit, transaction.AddCommit(commit));
-  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({std::string(kDefaultBranch), commit.seq}));
+  STAGEFS_ASSIGN_OR_RETURN(commit, transaction.AddCommit(commit, std::string(kDefaultBranch)));
+  STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({std::string(kDefaultBranch), commit.seq, commit.lineage}));
   STAGEFS_RETURN_IF_ERROR(transaction.PutMeta(BootKey(repository), BootId()));
   return change->Commit();
 }

@@ -331,11 +331,13 @@ class MemoryTransaction : public MemoryQuestions<IndexTransaction> {
 
   Status PutBranch(const BranchInfo& branch) override { return Put(mine_->branches, branch.name, branch); }
   Status EraseBranch(const std::string& name) override { return Erased(mine_->branches, name); }
-  Result<CommitInfo> AddCommit(CommitInfo commit) override {
+  Result<CommitInfo> AddCommit(CommitInfo commit, const std::string& branch) override {
     const auto parent = Find(mine_->commits, commit.parent);
     if (commit.parent != 0 && !parent) return Error(ErrorCode::kNotFound, "the parent commit is gone");
     const bool forks = !parent || std::any_of(mine_->commits.begin(), mine_->commits.end(), [&](const auto& row) {
       return row.second.lineage == parent->lineage && row.first > parent->seq;
+    }) || std::any_of(mine_->branches.begin(), mine_->branches.end(), [&](const auto& row) {
+      return row.first != branch && row.second.head == parent->seq && row.second.line == parent->lineage;
     });
     commit.lineage = forks ? ++mine_->lineages : parent->lineage;
     if (forks && parent) mine_->forks[commit.lineage] = {parent->lineage, parent->seq};

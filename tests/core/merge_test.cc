@@ -97,6 +97,25 @@ TEST_CASE("Merge: after a merge only what came since is merged", "[core][merge]"
   CHECK(scene.TreeOf("side")["ours"] == "2");
 }
 
+TEST_CASE("Merge: a branch stays a line or two, however many others are merged into it", "[core][merge]") {
+  Branches scene;
+  History history(scene.repository());
+  const bool forward = GENERATE(false, true);
+  for (int i = 0; i < 30; ++i) {
+    const std::string name = "topic" + std::to_string(i);
+    Ok(history.CreateBranch(name, "main"));
+    const auto version = Value(scene.repository().PutBytes(name)).id;
+    Value(history.CommitPaths(name, {{Value(RepoPath::Parse("theirs")), version, std::nullopt}}, name, {"Bob", "b"}));
+    if (!forward) {
+      Value(history.CommitPaths("main", {{Value(RepoPath::Parse("ours")), version, std::nullopt}}, "ours", {"A", "a"}));
+    }
+    Value(scene.Merge("main", name));
+  }
+  const auto reader = Value(scene.repository().index().Read());
+  CHECK(Value(reader->ViewOf(Value(history.Resolve("main")).seq)).lines().size() <= 2);
+  CHECK(scene.TreeOf("main")["theirs"] == "topic29");
+}
+
 TEST_CASE("Merge: a renamed folder takes what the other side put into it", "[core][merge]") {
   Branches scene;
   Ok(scene.side->MovePath(Value(RepoPath::Parse("d")), Value(RepoPath::Parse("e"))));

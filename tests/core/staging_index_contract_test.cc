@@ -53,7 +53,7 @@ struct IndexScene {
     CommitInfo commit;
     commit.id = RandomHex();
     commit.parent = parent;
-    return Value(transaction.AddCommit(commit));
+    return Value(transaction.AddCommit(commit, "main"));
   }
   WorkspaceId AddWorkspace(IndexTransaction& transaction) {
     WorkspaceInfo workspace;
@@ -309,7 +309,7 @@ TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract]
     const FolderId folder = Value(t->NewFolder());
     Ok(t->PutTreeEntry(commit, {kRootFolder, std::string("\xff\0'", 3)}, IndexScene::File(one)));
     Ok(t->PutTreeEntry(commit, {kRootFolder, "folder"}, Entry::OfFolder(folder)));
-    Ok(t->PutBranch({"main", commit.seq}));
+    Ok(t->PutBranch({"main", commit.seq, 0}));
     Ok(t->PutStaged(w, {folder, "a"}, {IndexScene::File(one), StagedState::kAdded}));
     Ok(t->PutInbox(w, {"", "m.json", one, 1, 1}));
     Ok(t->PutMeta("key", "value"));
@@ -418,6 +418,28 @@ TEST_CASE("StagingIndex: a view of many lineages shows what a walk along the par
   CHECK_FALSE(view.Shows(commits.back().lineage + 1, commits.back().seq));
   CHECK_FALSE(TreeView().Shows(1, 1));
   CHECK(t->ViewOf(commits.back().seq + 1).error().code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("StagingIndex: a branch's line is its own, until it leaves it", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const auto commit = [&](const std::string& branch, CommitSeq parent) {
+    CommitInfo info;
+    info.id = RandomHex();
+    info.parent = parent;
+    return Value(t->AddCommit(info, branch));
+  };
+  const CommitInfo first = commit("main", 0);
+  Ok(t->PutBranch({"main", first.seq, first.lineage}));
+  CHECK(Value(t->FindBranch("main"))->line == first.lineage);
+  const CommitInfo side = commit("side", first.seq);
+  CHECK(side.lineage != first.lineage);
+  CHECK(Value(t->ViewOf(side.seq)).lines().size() == 2);
+  const CommitInfo second = commit("main", first.seq);
+  CHECK(second.lineage == first.lineage);
+  Ok(t->PutBranch({"main", second.seq, 0}));
+  CHECK(commit("other", second.seq).lineage == first.lineage);
+  CHECK(commit("main", second.seq).lineage != first.lineage);
 }
 
 TEST_CASE("StagingIndex: a listing is what look-ups say, however often names changed", "[contract][staging_index]") {
@@ -646,14 +668,15 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
     const auto transaction = Value(index->Begin(Durability::kPowerLoss));
     CommitInfo commit;
     commit.id = "old";
-    Value(transaction->AddCommit(commit));
+    Value(transaction->AddCommit(commit, "main"));
     Ok(transaction->Commit());
   }
   // What each of them had not yet.
   const int version = GENERATE(1, 2, 3, 4);
   std::string command = "sqlite3 " + path + " \"DELETE FROM sqlite_sequence WHERE name = 'version'; PRAGMA"
                         " writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, ' AUTOINCREMENT', '')"
-                        " WHERE name = 'version'; PRAGMA writable_schema = OFF;";
+                        " WHERE name = 'version'; PRAGMA writable_schema = OFF;"
+                        "ALTER TABLE branch DROP COLUMN line;";
   if (version < 4) {
     command += "DROP TABLE mount; CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL,"
                " pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -671,7 +694,7 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
   CommitInfo merge;
   merge.id = "merge";
   merge.parent = merge.merged = old.seq;
-  CHECK(Value(transaction->GetCommit(Value(transaction->AddCommit(merge)).seq))->merged == old.seq);
+  CHECK(Value(transaction->GetCommit(Value(transaction->AddCommit(merge, "main")).seq))->merged == old.seq);
   CHECK(Value(transaction->IsMounted(1, 77)));  // A mount of that time.
   CHECK(Value(transaction->ListMounts()).at(0).started == 3);
   const VersionId held = IndexScene::AddVersion(*transaction, "one");

@@ -39,8 +39,9 @@ class HistoryChanges {
 
   virtual Status PutBranch(const BranchInfo& branch) = 0;
   virtual Status EraseBranch(const std::string& name) = 0;
-  // Appends a commit on `parent` (0: none), opening a new lineage where the parent has a child already.
-  virtual Result<CommitInfo> AddCommit(CommitInfo commit) = 0;
+  // Appends a commit of `branch` on `parent` (0: none). It goes on with the parent's lineage, unless another commit does,
+  // or the parent is the head of another branch whose line that is: then a new lineage begins.
+  virtual Result<CommitInfo> AddCommit(CommitInfo commit, const std::string& branch) = 0;
   // A number for a folder of a tree or a workspace; none is given twice.
   virtual Result<FolderId> NewFolder() = 0;
   virtual Status PutTreeEntry(const CommitInfo& commit, const Slot& slot, const Entry& entry) = 0;

@@ -127,6 +127,9 @@ struct CommitInfo {
 struct BranchInfo {
   std::string name;
   CommitSeq head = 0;
+  // The lineage that its own commits go on with: other branches that begin at its head leave it to them, so that a
+  // branch into which others are merged stays one line. 0: none yet.
+  int64_t line = 0;
 };
 
 struct WorkspaceInfo {
