@@ -1,23 +1,48 @@
 #include "ancestry.h"
 
+#include <algorithm>
 #include <map>
 
 namespace stagefs {
 
+namespace {
+
+// Everything that two commits descend from, newest first.
+class Descent {
+ public:
+  Descent(IndexReader& index, CommitSeq left, CommitSeq right) : index_(index) {
+    waiting_[left] |= kLeft;
+    waiting_[right] |= kRight;
+  }
+
+  bool HasMore() const { return !waiting_.empty(); }
+  // Whether what is to come may be of `side` alone.
+  bool HasMoreOnlyOf(Side side) const {
+    return std::any_of(waiting_.begin(), waiting_.end(), [side](const auto& one) { return one.second == side; });
+  }
+  Result<std::pair<CommitInfo, int>> Next() {
+    const auto [seq, sides] = *waiting_.begin();
+    waiting_.erase(waiting_.begin());
+    STAGEFS_ASSIGN_OR_RETURN(std::optional<CommitInfo> commit, index_.GetCommit(seq));
+    if (!commit) return Error(ErrorCode::kCorrupt, "a commit's parent is gone");
+    for (const CommitSeq parent : {commit->parent, commit->merged}) {
+      if (parent != 0) waiting_[parent] |= sides;
+    }
+    return std::pair(std::move(*commit), sides);
+  }
+
+ private:
+  IndexReader& index_;
+  std::map<CommitSeq, int, std::greater<>> waiting_;
+};
+
+}  // namespace
+
 Status WalkBoth(IndexReader& index, CommitSeq left, CommitSeq right,
                 const std::function<bool(const CommitInfo&, int sides)>& visit) {
-  std::map<CommitSeq, int, std::greater<>> waiting;
-  waiting[left] |= kLeft;
-  waiting[right] |= kRight;
-  while (!waiting.empty()) {
-    const auto [seq, sides] = *waiting.begin();
-    waiting.erase(waiting.begin());
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, index.GetCommit(seq));
-    if (!commit) return Error(ErrorCode::kCorrupt, "a commit's parent is gone");
-    if (!visit(*commit, sides)) return {};
-    for (const CommitSeq parent : {commit->parent, commit->merged}) {
-      if (parent != 0) waiting[parent] |= sides;
-    }
+  for (Descent descent(index, left, right); descent.HasMore();) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto next, descent.Next());
+    if (!visit(next.first, next.second)) return {};
   }
   return {};
 }
@@ -33,10 +58,10 @@ Result<CommitSeq> CommonAncestor(IndexReader& index, CommitSeq left, CommitSeq r
 
 Result<std::vector<CommitInfo>> CommitsOnlyIn(IndexReader& index, CommitSeq head, CommitSeq base) {
   std::vector<CommitInfo> commits;
-  STAGEFS_RETURN_IF_ERROR(WalkBoth(index, base, head, [&](const CommitInfo& commit, int sides) {
-    if (sides == kRight) commits.push_back(commit);
-    return true;
-  }));
+  for (Descent descent(index, base, head); descent.HasMoreOnlyOf(kRight);) {
+    STAGEFS_ASSIGN_OR_RETURN(auto next, descent.Next());
+    if (next.second == kRight) commits.push_back(std::move(next.first));
+  }
   return commits;
 }
 

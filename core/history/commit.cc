@@ -31,7 +31,7 @@ constexpr int64_t kJustTouchedNs = 1'000'000'000;
 
 Result<int64_t> CountCommits(IndexReader& index, CommitSeq head, CommitSeq base) {
   int64_t count = 0;
-  for (CommitSeq seq = head; seq != base && seq != 0; ++count) {
+  for (CommitSeq seq = head; seq > base; ++count) {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, index.GetCommit(seq));
     if (!commit) break;
     seq = commit->parent;

@@ -5,7 +5,7 @@
 
 namespace stagefs {
 
-Result<int64_t> Committer::Run(std::vector<std::string>* left_out) {
+Result<int64_t> Committer::Run(LeftOut* left_out) {
   STAGEFS_RETURN_IF_ERROR(Survey(left_out));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
                            tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
@@ -15,13 +15,16 @@ Result<int64_t> Committer::Run(std::vector<std::string>* left_out) {
   return count;
 }
 
-Status Committer::Survey(std::vector<std::string>* left_out) {
+Status Committer::Survey(LeftOut* left_out) {
   return WalkStaged(tree_, [&](const StagedAt& at) -> Status {
     const Entry& entry = at.staged.entry;
     if (entry.kind == EntryKind::kFolder && at.staged.state != StagedState::kModified) {
       kept_[entry.child] = {at.slot, entry};
     }
-    if (entry.scratch || entry.kind == EntryKind::kSymlink) left_out->push_back(at.path);
+    if (entry.scratch || entry.kind == EntryKind::kSymlink) {
+      if (left_out->paths.size() < kLeftOutListed) left_out->paths.push_back(at.path);
+      ++left_out->total;
+    }
     if (at.staged.state == StagedState::kKept) return {};
     (at.staged.state == StagedState::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
     return {};

@@ -4,8 +4,8 @@
 #include <map>
 #include <set>
 #include <string>
-#include <vector>
 
+#include "stagefs/commit.h"
 #include "stagefs/history.h"
 #include "tree/overlay.h"
 
@@ -16,11 +16,11 @@ class Committer {
  public:
   Committer(Overlay& tree, const CommitInfo& commit) : tree_(tree), commit_(commit) {}
 
-  // Returns how many entries that was; paths that are never staged are added to `left_out`.
-  Result<int64_t> Run(std::vector<std::string>* left_out);
+  // Returns how many entries that was; paths that are never staged are noted in `left_out`.
+  Result<int64_t> Run(LeftOut* left_out);
 
  private:
-  Status Survey(std::vector<std::string>* left_out);
+  Status Survey(LeftOut* left_out);
   Status Settle(FolderId folder);
   Status DropIfEmpty(FolderId folder);
 

@@ -35,7 +35,7 @@ Result<std::optional<CommitInfo>> History::CommitPaths(const std::string& branch
   for (const PathChange& path : changes) STAGEFS_RETURN_IF_ERROR(Apply(overlay, path));
   STAGEFS_ASSIGN_OR_RETURN(CommitInfo commit, NewCommit(found->head, message, author));
   STAGEFS_ASSIGN_OR_RETURN(commit, transaction.AddCommit(commit, branch));
-  std::vector<std::string> left_out;
+  LeftOut left_out;
   STAGEFS_ASSIGN_OR_RETURN(const int64_t entries, Committer(overlay, commit).Run(&left_out));
   if (entries == 0) return std::optional<CommitInfo>();
   STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(overlay.workspace().id));
@@ -58,7 +58,7 @@ Result<CommitInfo> History::Seed(const std::vector<std::pair<RepoPath, VersionId
   for (const auto& [path, version] : files) {
     STAGEFS_RETURN_IF_ERROR(StageAt(overlay, path, version));
   }
-  std::vector<std::string> left_out;
+  LeftOut left_out;
   STAGEFS_RETURN_IF_ERROR(Committer(overlay, *first).Run(&left_out).WithoutValue());
   STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(overlay.workspace().id));
   STAGEFS_RETURN_IF_ERROR(change->Commit());

@@ -2,8 +2,6 @@
 //
 // A merge is a commit of a workspace that nobody sees: its base is the common ancestor, its rows are what the
 // other side changed since, and they are laid over the branch as any workspace's are.
-#include <set>
-
 #include "ancestry.h"
 #include "committer.h"
 #include "rebaser.h"
@@ -33,23 +31,30 @@ Result<Sides> FindSides(IndexReader& index, const std::string& base, const Commi
   return sides;
 }
 
+// Makes `slots` of the overlay show what `view` shows there.
+Status StageAll(Overlay& overlay, const TreeView& view, const std::vector<Slot>& slots) {
+  for (const Slot& slot : slots) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto before, overlay.LookUpBase(slot));
+    STAGEFS_ASSIGN_OR_RETURN(const auto after, overlay.index().LookUpBase(view, slot.folder, slot.name));
+    if (before == after) continue;
+    if (after) STAGEFS_RETURN_IF_ERROR(overlay.Place(slot, *after).WithoutValue());
+    else STAGEFS_RETURN_IF_ERROR(overlay.Vacate(slot));
+  }
+  return {};
+}
+
 // The hidden workspace whose tree is that of `sides.head` on top of the common ancestor.
 Result<Overlay> StageHead(DurableChange& change, const Sides& sides) {
   IndexTransaction& transaction = change.index();
   STAGEFS_ASSIGN_OR_RETURN(Overlay overlay, AddHiddenWorkspace(change, sides.base.name, sides.ancestor));
   STAGEFS_ASSIGN_OR_RETURN(const TreeView head, transaction.ViewOf(sides.head.seq));
-  std::set<Slot> slots;
-  STAGEFS_RETURN_IF_ERROR(VisitSlotsBetween(transaction, sides.ancestor, sides.head.seq, [&](const Slot& slot) {
-                            slots.insert(slot);
-                            return true;
-                          }).WithoutValue());
-  for (const Slot& slot : slots) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto before, overlay.LookUpBase(slot));
-    STAGEFS_ASSIGN_OR_RETURN(const auto after, transaction.LookUpBase(head, slot.folder, slot.name));
-    if (before == after) continue;
-    if (after) STAGEFS_RETURN_IF_ERROR(overlay.Place(slot, *after).WithoutValue());
-    else STAGEFS_RETURN_IF_ERROR(overlay.Vacate(slot));
-  }
+  // A slot that comes twice gets the same again.
+  STAGEFS_RETURN_IF_ERROR(VisitSlotsBetween(transaction, sides.ancestor, sides.head.seq,
+                                            [&](const std::vector<Slot>& slots) -> Result<bool> {
+                                              STAGEFS_RETURN_IF_ERROR(StageAll(overlay, head, slots));
+                                              return true;
+                                            })
+                              .WithoutValue());
   return overlay;
 }
 
@@ -98,7 +103,7 @@ Result<MergeResult> History::Merge(const std::string& base, const std::string& h
     commit.merged = sides.head.seq;
     STAGEFS_ASSIGN_OR_RETURN(result.merge, transaction.AddCommit(commit, base));
     moved.line = result.merge.lineage;
-    std::vector<std::string> left_out;
+    LeftOut left_out;
     STAGEFS_RETURN_IF_ERROR(Committer(onto, result.merge).Run(&left_out).WithoutValue());
     STAGEFS_RETURN_IF_ERROR(transaction.EraseWorkspace(theirs.workspace().id));
   }

@@ -8,7 +8,6 @@ namespace stagefs {
 namespace {
 
 constexpr size_t kConflictPathsShown = 20;
-constexpr size_t kExpectTogether = 4'096;
 // Where the other side changed much more than this one, its changes are not all read: each row is looked at instead.
 constexpr size_t kTheirsForEachOfOurs = 8, kTheirsMin = 1'024;
 
@@ -32,71 +31,126 @@ bool IsRenamedFolder(const StagedAt& at) {
   return at.staged.entry.kind == EntryKind::kFolder && at.staged.state == StagedState::kModified;
 }
 
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 }  // namespace
 
-Result<bool> Rebaser::AreApart() {
-  std::vector<const Slot*> ours;
-  std::vector<Slot> removed;
-  for (const StagedAt& at : rows_) {
-    ours.push_back(&at.slot);
-    if (at.staged.state == StagedState::kRemoved) removed.push_back(at.slot);
-  }
-  for (size_t i = 0; i < removed.size(); ++i) {
-    if (i % kExpectTogether == 0) {
-      const auto begin = removed.begin() + static_cast<ptrdiff_t>(i);
-      STAGEFS_RETURN_IF_ERROR(
-          from_.Expect({begin, begin + static_cast<ptrdiff_t>(std::min(kExpectTogether, removed.size() - i))}));
+Result<std::optional<Entry>> Rebaser::Finder::Find(const std::string& path) {
+  std::string parent = ParentOf(path);
+  if (parent_ != parent) {
+    parent_.reset();
+    folder_ = kRootFolder;
+    if (!parent.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(const auto there, FindIn(tree_, parent));
+      folder_.reset();
+      if (there && there->kind == EntryKind::kFolder) folder_ = there->child;
     }
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, from_.LookUpBase(removed[i]));
-    if (base && base->kind == EntryKind::kFolder) return false;  // What they put into it stays.
+    parent_ = std::move(parent);
   }
-  for (const Slot& place : places_) ours.push_back(&place);
-  const auto before = [](const Slot* a, const Slot* b) { return *a < *b; };
-  std::sort(ours.begin(), ours.end(), before);
-  size_t left = kTheirsForEachOfOurs * ours.size() + kTheirsMin;
-  return VisitSlotsBetween(from_.index(), from_.workspace().base, to_.workspace().base, [&](const Slot& slot) {
-    return left-- > 0 && !std::binary_search(ours.begin(), ours.end(), &slot, before);
+  if (!folder_) return std::optional<Entry>();
+  return tree_.LookUp({*folder_, NameOf(path)});
+}
+
+// What they put into a folder that is removed here stays, so its row means something else there.
+Status Rebaser::LookAt(const std::vector<StagedRow>& page) {
+  rows_ += page.size();
+  std::vector<Slot> removed;
+  for (const StagedRow& row : page) {
+    if (row.staged.state == StagedState::kRemoved) removed.push_back(row.slot);
+  }
+  if (removed.empty()) return {};
+  removes_ = true;
+  if (removes_folders_) return {};
+  STAGEFS_RETURN_IF_ERROR(from_.Expect(removed));
+  for (const Slot& slot : removed) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, from_.LookUpBase(slot));
+    removes_folders_ = removes_folders_ || (base && base->kind == EntryKind::kFolder);
+  }
+  return {};
+}
+
+Result<bool> Rebaser::AreApart() {
+  rows_ = 0;
+  STAGEFS_ASSIGN_OR_RETURN(
+      folders_, CollectStagedFolders(from_, [this](const std::vector<StagedRow>& page) { return LookAt(page); }));
+  if (rows_ == 0) return true;
+  if (removes_folders_) return false;
+  std::vector<Slot> places;  // Of the folders that hold rows, and of those above them.
+  for (const auto& [folder, children] : folders_) {
+    for (const auto& [name, child] : children) places.push_back({folder, name});
+  }
+  std::sort(places.begin(), places.end());
+  size_t left = kTheirsForEachOfOurs * (rows_ + places.size()) + kTheirsMin;
+  return VisitSlotsBetween(from_.index(), from_.workspace().base, to_.workspace().base,
+                           [&](const std::vector<Slot>& page) -> Result<bool> {
+                             if (left < page.size()) return false;
+                             left -= page.size();
+                             STAGEFS_RETURN_IF_ERROR(from_.Expect(page));
+                             for (const Slot& slot : page) {
+                               if (std::binary_search(places.begin(), places.end(), slot)) return false;
+                               STAGEFS_ASSIGN_OR_RETURN(const auto ours, from_.LookUpStaged(slot));
+                               if (ours) return false;
+                             }
+                             return true;
+                           });
+}
+
+Status Rebaser::Check(size_t listed, bool count_all) {
+  // An Error only to end the walk.
+  const auto enough = [&] { return !count_all && conflicts_.size() == listed; };
+  const Status walked = WalkStaged(from_, folders_, [&](const StagedAt& at) -> Status {
+    if (IsRenamedFolder(at)) renamed_.push_back(at);
+    STAGEFS_ASSIGN_OR_RETURN(const bool conflict, IsConflict(at));
+    if (!conflict) return {};
+    ++conflicts_total_;
+    if (conflicts_.size() < listed) conflicts_.push_back(at.path);
+    return enough() ? Status(Error(ErrorCode::kConflict, "")) : Status();
   });
+  if (!walked && !enough()) return walked;
+  return {};
 }
 
 Result<std::vector<std::string>> Rebaser::Conflicts() {
-  STAGEFS_ASSIGN_OR_RETURN(StagedFolders folders, CollectStagedFolders(from_));
-  places_.clear();
-  for (const auto& [folder, children] : folders) {
-    for (const auto& [name, child] : children) places_.push_back({folder, name});
-  }
-  rows_.clear();
-  STAGEFS_RETURN_IF_ERROR(WalkStaged(from_, std::move(folders), [&](const StagedAt& at) -> Status {
-    rows_.push_back(at);
-    return {};
-  }));
-  conflicts_.clear();
-  STAGEFS_ASSIGN_OR_RETURN(apart_, AreApart());
-  if (apart_) return conflicts_;
-  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Check(at));
-  return conflicts_;
+  STAGEFS_ASSIGN_OR_RETURN(const bool apart, AreApart());
+  if (!apart) STAGEFS_RETURN_IF_ERROR(Check(kConflictsListed, /*count_all=*/false));
+  return std::move(conflicts_);
 }
 
 Status Rebaser::Run() {
-  STAGEFS_RETURN_IF_ERROR(Conflicts().WithoutValue());
-  if (!conflicts_.empty()) return Conflict();
-  if (apart_) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const bool apart, AreApart());
+  if (apart) return {};
+  STAGEFS_RETURN_IF_ERROR(Check(kConflictPathsShown, /*count_all=*/true));
+  if (conflicts_total_ > 0) return Conflict();
+  return LayAll();
+}
+
+// What is staged is read from beside the workspace, while it is laid into it anew.
+Status Rebaser::LayAll() {
+  WorkspaceInfo beside = from_.workspace();
+  beside.id = -beside.id;
+  STAGEFS_RETURN_IF_ERROR(to_.transaction().MoveStaged(to_.workspace().id, beside.id));
   STAGEFS_RETURN_IF_ERROR(to_.transaction().EraseAllStaged(to_.workspace().id));
+  WorkspaceTree staged(from_.index(), beside, from_.base().view());
   // A name may be wanted that is free only after something else went: renamed folders step aside first, then
   // everything removed goes, the deepest folders first, and only then does anything arrive.
-  for (const StagedAt& at : rows_) {
-    if (IsRenamedFolder(at)) STAGEFS_RETURN_IF_ERROR(StepAside(at));
-  }
+  for (const StagedAt& at : renamed_) STAGEFS_RETURN_IF_ERROR(StepAside(at));
   std::vector<Slot> emptied;
-  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Clear(at, &emptied));
+  if (removes_ || !renamed_.empty()) {
+    STAGEFS_RETURN_IF_ERROR(WalkStaged(staged, folders_, [&](const StagedAt& at) { return Clear(at, &emptied); }));
+  }
   for (auto slot = emptied.rbegin(); slot != emptied.rend(); ++slot) {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> folder, to_.LookUp(*slot));
     if (!folder || folder->kind != EntryKind::kFolder) continue;
     STAGEFS_ASSIGN_OR_RETURN(const bool empty, to_.IsEmpty(folder->child));
     if (empty) STAGEFS_RETURN_IF_ERROR(to_.RemoveFolder(*slot));
   }
-  for (const StagedAt& at : rows_) STAGEFS_RETURN_IF_ERROR(Lay(at));
-  return {};
+  STAGEFS_RETURN_IF_ERROR(WalkStaged(staged, folders_, [&](const StagedAt& at) { return Lay(at); }));
+  return to_.transaction().EraseAllStaged(beside.id);
 }
 
 Status Rebaser::StepAside(const StagedAt& at) {
@@ -125,70 +179,77 @@ Status Rebaser::Clear(const StagedAt& at, std::vector<Slot>* emptied) {
   return {};
 }
 
-// Whether the other side made something of another kind where this row is, or a file of a folder above it.
-Result<bool> Rebaser::IsInTheWay(const StagedAt& at) {
-  const Entry& entry = at.staged.entry;
-  if (entry.kind == EntryKind::kRemoved) return false;
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(at.path));
-  for (RepoPath above = path.parent(); !above.is_root(); above = above.parent()) {
+// Whether the other side made a file of a folder above; one that was there before is out of the way by what is staged.
+Result<bool> Rebaser::IsAboveInTheWay(const RepoPath& parent) {
+  if (above_ == parent.str()) return above_in_the_way_;
+  bool in_the_way = false;
+  for (RepoPath above = parent; !above.is_root(); above = above.parent()) {
     STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), above.str()));
     if (!theirs) continue;
     if (theirs->kind == EntryKind::kFolder) break;
-    // A file that was there before is out of the way by what is staged here.
     STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_.base(), above.str()));
-    return !SameFile(before, theirs);
+    in_the_way = !SameFile(before, theirs);
+    break;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), at.path));
+  above_ = parent.str();
+  above_in_the_way_ = in_the_way;
+  return in_the_way;
+}
+
+// Whether the other side made something of another kind where this row is, or a file of a folder above it.
+Result<bool> Rebaser::IsInTheWay(const StagedAt& at, const std::optional<Entry>& before,
+                                 const std::optional<Entry>& theirs) {
+  const Entry& entry = at.staged.entry;
+  if (entry.kind == EntryKind::kRemoved) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(at.path));
+  STAGEFS_ASSIGN_OR_RETURN(const bool above, IsAboveInTheWay(path.parent()));
+  if (above) return true;
   if (!theirs) return false;
-  STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_.base(), at.path));
   if (entry.kind == EntryKind::kSymlink) return !SameFile(before, theirs);
   if (entry.kind != EntryKind::kFolder || theirs->kind == EntryKind::kFolder) return false;
   STAGEFS_ASSIGN_OR_RETURN(const bool empty, from_.IsEmpty(entry.child));
   return !empty && !SameFile(before, theirs);
 }
 
-Status Rebaser::Check(const StagedAt& at) {
+Result<bool> Rebaser::IsConflict(const StagedAt& at) {
   const Entry& entry = at.staged.entry;
-  STAGEFS_ASSIGN_OR_RETURN(const bool in_the_way, IsInTheWay(at));
-  if (in_the_way) {
-    conflicts_.push_back(at.path);
-    return {};
-  }
-  if (at.staged.state == StagedState::kKept) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const auto before, before_.Find(at.path));
+  STAGEFS_ASSIGN_OR_RETURN(const auto theirs, theirs_.Find(at.path));
+  STAGEFS_ASSIGN_OR_RETURN(const bool in_the_way, IsInTheWay(at, before, theirs));
+  if (in_the_way) return true;
+  if (at.staged.state == StagedState::kKept) return false;
   if (IsRenamedFolder(at)) {
     // A renamed folder: where it was it must still be, and its new place must be free.
     STAGEFS_ASSIGN_OR_RETURN(const std::string home, from_.base().PathOf(entry.child));
-    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), home));
-    STAGEFS_ASSIGN_OR_RETURN(const auto target, FindIn(to_.base(), at.path));
-    STAGEFS_ASSIGN_OR_RETURN(const auto before, FindIn(from_.base(), at.path));
-    const bool taken = target && (!before || (before->kind == EntryKind::kFile && !SameFile(before, target)));
-    if (!theirs || theirs->child != entry.child || taken) conflicts_.push_back(at.path);
-    return {};
+    STAGEFS_ASSIGN_OR_RETURN(const auto at_home, FindIn(to_.base(), home));
+    const bool taken = theirs && (!before || (before->kind == EntryKind::kFile && !SameFile(before, theirs)));
+    return !at_home || at_home->child != entry.child || taken;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto base, FindIn(from_.base(), at.path));
-  STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), at.path));
-  if (base && base->kind == EntryKind::kFolder) return {};  // A folder removed or renamed away.
+  if (before && before->kind == EntryKind::kFolder) return false;  // A folder removed or renamed away.
   std::optional<Entry> ours;
   if (at.staged.state != StagedState::kRemoved) ours = entry;
-  if (!SameFile(base, theirs) && !SameFile(theirs, ours)) conflicts_.push_back(at.path);
-  return {};
+  return !SameFile(before, theirs) && !SameFile(theirs, ours);
 }
 
 Error Rebaser::Conflict() const {
   std::string message = "changed here and on the branch:";
-  for (size_t i = 0; i < conflicts_.size() && i < kConflictPathsShown; ++i) {
-    message += (i == 0 ? " " : ", ") + ToDisplayUtf8(conflicts_[i]);
-  }
-  if (conflicts_.size() > kConflictPathsShown) {
-    message += " and " + std::to_string(conflicts_.size() - kConflictPathsShown) + " more";
+  for (size_t i = 0; i < conflicts_.size(); ++i) message += (i == 0 ? " " : ", ") + ToDisplayUtf8(conflicts_[i]);
+  if (conflicts_total_ > conflicts_.size()) {
+    message += " and " + std::to_string(conflicts_total_ - conflicts_.size()) + " more";
   }
   return Error(ErrorCode::kConflict, message + ": unstage them or stage what you want on top of the head");
 }
 
+// What is laid into a folder does not change which folder it is.
 Result<Slot> Rebaser::SlotAt(const std::string& path) {
-  STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
-  STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, to_.EnsureFolders(parsed.parent()));
-  return Slot{folder, std::string(parsed.name())};
+  std::string parent = ParentOf(path);
+  if (laid_in_ != parent) {
+    laid_in_.reset();
+    STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
+    STAGEFS_ASSIGN_OR_RETURN(laid_folder_, to_.EnsureFolders(parsed.parent()));
+    laid_in_ = std::move(parent);
+  }
+  return Slot{laid_folder_, NameOf(path)};
 }
 
 Status Rebaser::Lay(const StagedAt& at) {
@@ -212,7 +273,7 @@ Status Rebaser::Lay(const StagedAt& at) {
   }
   if (entry.kind == EntryKind::kFile && at.staged.state == StagedState::kKept && !entry.scratch) {
     // Only a time of its own: it goes with the content it belongs to.
-    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, FindIn(to_.base(), at.path));
+    STAGEFS_ASSIGN_OR_RETURN(const auto theirs, theirs_.Find(at.path));
     if (!SameFile(theirs, entry)) return {};
   }
   STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));

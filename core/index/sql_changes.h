@@ -48,6 +48,7 @@ class SqlWorkspaceChanges : public SqlHistoryChanges<Connection> {
   Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) override;
   Status EraseStaged(WorkspaceId workspace, const Slot& slot) override;
   Status EraseAllStaged(WorkspaceId workspace) override;
+  Status MoveStaged(WorkspaceId from, WorkspaceId to) override;
   Status PutUnsyncedEntry(const UnsyncedEntry& entry) override;
   Result<int64_t> EraseEntriesOf(VersionId version) override;
   Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) override;

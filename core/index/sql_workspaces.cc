@@ -165,6 +165,24 @@ Status SqlWorkspaceChanges<C>::EraseAllStaged(WorkspaceId workspace) {
 }
 
 template <class C>
+Status SqlWorkspaceChanges<C>::MoveStaged(WorkspaceId from, WorkspaceId to) {
+  // SQLite keeps the keys of all rows that one statement moves in memory.
+  constexpr int64_t kTogether = 16'384;
+  for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto last,
+                             AskFirst(connection(), ReadOneSlot,
+                                      "SELECT folder, name FROM staged_entry WHERE workspace = ?1"
+                                      " ORDER BY folder, name LIMIT 1 OFFSET CAST(?2 AS BIGINT)",
+                                      from, kTogether - 1));
+    if (!last) return Run(connection(), "UPDATE staged_entry SET workspace = ?2 WHERE workspace = ?1", from, to);
+    STAGEFS_RETURN_IF_ERROR(Run(connection(),
+                                "UPDATE staged_entry SET workspace = ?2"
+                                " WHERE workspace = ?1 AND (folder, name) <= (?3, ?4)",
+                                from, to, *last));
+  }
+}
+
+template <class C>
 Status SqlWorkspaceChanges<C>::PutUnsyncedEntry(const UnsyncedEntry& entry) {
   if (!entry.previous) {
     return Run(connection(), "DELETE FROM unsynced_entry WHERE workspace = ?1 AND folder = ?2 AND name = ?3",

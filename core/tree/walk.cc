@@ -1,6 +1,5 @@
 #include "walk.h"
 
-#include <algorithm>
 #include <set>
 
 namespace stagefs {
@@ -10,7 +9,8 @@ constexpr size_t kPage = 1024;
 
 }  // namespace
 
-Result<StagedFolders> CollectStagedFolders(WorkspaceTree& tree) {
+Result<StagedFolders> CollectStagedFolders(WorkspaceTree& tree,
+                                           const std::function<Status(const std::vector<StagedRow>&)>& visit) {
   std::set<FolderId> with_rows;
   std::map<FolderId, Slot> staged;  // The folders that are staged themselves.
   std::optional<Slot> after;
@@ -20,6 +20,7 @@ Result<StagedFolders> CollectStagedFolders(WorkspaceTree& tree) {
       with_rows.insert(row.slot.folder);
       if (row.staged.entry.child != 0) staged[row.staged.entry.child] = row.slot;
     }
+    if (visit) STAGEFS_RETURN_IF_ERROR(visit(page));
     if (page.size() < kPage) break;
     after = page.back().slot;
   }
@@ -45,8 +46,8 @@ namespace {
 
 class Walker {
  public:
-  Walker(WorkspaceTree& tree, StagedFolders children, const std::function<Status(const StagedAt&)>& visit)
-      : tree_(tree), children_(std::move(children)), visit_(visit) {}
+  Walker(WorkspaceTree& tree, const StagedFolders& children, const std::function<Status(const StagedAt&)>& visit)
+      : tree_(tree), children_(children), visit_(visit) {}
 
   Status Run() {
     Open(kRootFolder, "");
@@ -68,7 +69,9 @@ class Walker {
   };
 
   void Open(FolderId folder, std::string path) {
-    const Children& below = children_[folder];
+    static const Children none;
+    const auto at = children_.find(folder);
+    const Children& below = at == children_.end() ? none : at->second;
     open_.push_back({folder, std::move(path), below.begin(), below.end(), {}, 0, false});
   }
 
@@ -96,7 +99,7 @@ class Walker {
   }
 
   WorkspaceTree& tree_;
-  StagedFolders children_;
+  const StagedFolders& children_;
   const std::function<Status(const StagedAt&)>& visit_;
   std::vector<Folder> open_;
 };
@@ -104,22 +107,24 @@ class Walker {
 }  // namespace
 
 Status WalkStaged(WorkspaceTree& tree, const std::function<Status(const StagedAt&)>& visit) {
-  STAGEFS_ASSIGN_OR_RETURN(StagedFolders folders, CollectStagedFolders(tree));
-  return WalkStaged(tree, std::move(folders), visit);
+  STAGEFS_ASSIGN_OR_RETURN(const StagedFolders folders, CollectStagedFolders(tree));
+  return WalkStaged(tree, folders, visit);
 }
 
-Status WalkStaged(WorkspaceTree& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit) {
-  return Walker(tree, std::move(folders), visit).Run();
+Status WalkStaged(WorkspaceTree& tree, const StagedFolders& folders,
+                  const std::function<Status(const StagedAt&)>& visit) {
+  return Walker(tree, folders, visit).Run();
 }
 
 Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,
-                               const std::function<bool(const Slot&)>& visit) {
+                               const std::function<Result<bool>(const std::vector<Slot>&)>& visit) {
   while (a != b) {
     CommitSeq& newer = a > b ? a : b;
     std::optional<Slot> after;
     for (;;) {
       STAGEFS_ASSIGN_OR_RETURN(const auto page, index.ListCommitted(newer, after, kPage));
-      if (!std::all_of(page.begin(), page.end(), visit)) return false;
+      STAGEFS_ASSIGN_OR_RETURN(const bool goes_on, visit(page));
+      if (!goes_on) return false;
       if (page.size() < kPage) break;
       after = page.back();
     }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "workspace_tree.h"
 
@@ -19,16 +20,19 @@ struct StagedAt {
 // A folder that was removed is at its path in the base.
 // Another folder may be there by now.
 using StagedFolders = std::map<FolderId, std::multimap<std::string, FolderId>>;
-Result<StagedFolders> CollectStagedFolders(WorkspaceTree& tree);
+// Calls `visit` for each page of the rows that it reads, which are in order of (folder, name).
+Result<StagedFolders> CollectStagedFolders(
+    WorkspaceTree& tree, const std::function<Status(const std::vector<StagedRow>&)>& visit = nullptr);
 
 // Rows below a folder that was removed are visited at their path in the base.
 Status WalkStaged(WorkspaceTree& tree, const std::function<Status(const StagedAt&)>& visit);
 // The same where the folders were collected already.
-Status WalkStaged(WorkspaceTree& tree, StagedFolders folders, const std::function<Status(const StagedAt&)>& visit);
+Status WalkStaged(WorkspaceTree& tree, const StagedFolders& folders,
+                  const std::function<Status(const StagedAt&)>& visit);
 
-// The slots in which the trees of two commits may differ, some of them twice: what either line of first parents changed
-// since they met. False as soon as `visit` returned false.
+// The slots in which the trees of two commits may differ, by pages, some of them twice: what either line of first
+// parents changed since they met. False as soon as `visit` returned false.
 Result<bool> VisitSlotsBetween(IndexReader& index, CommitSeq a, CommitSeq b,
-                               const std::function<bool(const Slot&)>& visit);
+                               const std::function<Result<bool>(const std::vector<Slot>&)>& visit);
 
 }  // namespace stagefs

@@ -48,9 +48,11 @@ class CommitCommand : public Command {
     if (result.others > 0) {
       (void)PrintOut("on top of " + std::to_string(result.others) + " commits of others, which are shown now\n");
     }
-    for (const std::string& path : result.left_out) {
+    for (const std::string& path : result.left_out.paths) {
       (void)PrintOut("left out: " + ToDisplayUtf8(path) + " (scratch or a symbolic link)\n");
     }
+    const int64_t more = result.left_out.total - static_cast<int64_t>(result.left_out.paths.size());
+    if (more > 0) (void)PrintOut("left out: " + std::to_string(more) + " more\n");
   }
 
   static void PrintUnfinished(Workspace& workspace) {

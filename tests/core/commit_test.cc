@@ -99,7 +99,7 @@ TEST_CASE("Commit: what is left out is named", "[core][commit]") {
   Ok(scene.workspace().Link({kRootFolder, "link"}, "elsewhere", "/mnt").WithoutValue());
   const auto result = Value(CommitOf(scene.workspace()));
   CHECK(result.entries == 1);
-  CHECK(result.left_out == std::vector<std::string>{".a.swp", "link"});
+  CHECK(result.left_out.paths == std::vector<std::string>{".a.swp", "link"});
 }
 
 TEST_CASE("Commit: an unnamed workspace goes with its commit, a named one continues", "[core][commit]") {

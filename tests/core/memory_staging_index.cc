@@ -397,6 +397,10 @@ class MemoryTransaction : public MemoryQuestions<IndexTransaction> {
   Status EraseStaged(WorkspaceId workspace, const Slot& slot) override {
     return Erased(mine_->staged[workspace], slot);
   }
+  Status MoveStaged(WorkspaceId from, WorkspaceId to) override {
+    mine_->staged[to] = std::exchange(mine_->staged[from], {});
+    return {};
+  }
   Status EraseAllStaged(WorkspaceId workspace) override {
     std::erase_if(mine_->unsynced, [&](const auto& row) { return row.first.first == workspace; });
     return Erased(mine_->staged, workspace);

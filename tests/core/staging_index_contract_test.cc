@@ -594,6 +594,22 @@ TEST_CASE("StagingIndex: a mount sees others' changes and not its own", "[contra
   CHECK(std::abs(Value(t->ClockNs()) - NowNs()) < 60'000'000'000);
 }
 
+TEST_CASE("StagingIndex: staged rows are given to another number, however many", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId mine = scene.AddWorkspace(*t), other = scene.AddWorkspace(*t);
+  const StagedEntry file{IndexScene::File(scene.AddVersion(*t, "file")), StagedState::kAdded};
+  constexpr int kRows = 20'000;
+  for (int i = 0; i < kRows; ++i) Value(t->AddStaged(mine, {1 + i % 3, "f" + std::to_string(i)}, file));
+  Value(t->AddStaged(other, {1, "kept"}, file));
+  Ok(t->MoveStaged(mine, -mine));
+  CHECK(Value(t->CountStaged(mine)) == 0);
+  CHECK(Value(t->CountStaged(-mine)) == kRows);
+  CHECK(Value(t->CountStaged(other)) == 1);
+  CHECK(Value(t->ListStaged(-mine, 2, "", 10)).size() == 10);
+  CHECK_FALSE(Value(t->LookUpStaged(mine, 1, "f0")));
+}
+
 TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][staging_index]") {
   IndexScene scene(INDEXES);
   const auto t = scene.Begin();

@@ -58,6 +58,8 @@ class WorkspaceChanges {
   virtual Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) = 0;
   virtual Status EraseStaged(WorkspaceId workspace, const Slot& slot) = 0;
   virtual Status EraseAllStaged(WorkspaceId workspace) = 0;
+  // Gives the staged rows of one number to another, which has none and need not be that of a workspace.
+  virtual Status MoveStaged(WorkspaceId from, WorkspaceId to) = 0;
   // What was there before the first unsynced content of the slot stays what to fall back to. Without `previous` nothing
   // is kept of the slot: there was nothing, as where no row was ever put.
   virtual Status PutUnsyncedEntry(const UnsyncedEntry& entry) = 0;

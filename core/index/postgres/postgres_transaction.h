@@ -102,6 +102,10 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
     STAGEFS_RETURN_IF_ERROR(WriteExpected());
     return Base::EraseAllStaged(workspace);
   }
+  Status MoveStaged(WorkspaceId from, WorkspaceId to) override {
+    STAGEFS_RETURN_IF_ERROR(WriteExpected());
+    return Base::MoveStaged(from, to);
+  }
   Status EraseWorkspace(WorkspaceId id) override {
     STAGEFS_RETURN_IF_ERROR(WriteExpected());
     return Base::EraseWorkspace(id);
