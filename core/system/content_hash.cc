@@ -124,6 +124,10 @@ struct ContentHasher::State {
   State& operator=(const State&) = delete;
 };
 
+uint64_t HashOfName(std::string_view name, uint64_t seed) {
+  return XXH3_64bits_withSeed(name.data(), name.size(), seed);
+}
+
 ContentHasher::ContentHasher() : state_(std::make_unique<State>()) {}
 ContentHasher::~ContentHasher() = default;
 ContentHasher::ContentHasher(ContentHasher&&) noexcept = default;

@@ -22,6 +22,7 @@ struct MountOptions {
 
 struct Attributes {
   NodeId id = 0;
+  uint64_t number = 0;  // The inode that programs see.
   mode_t type = 0;  // S_IFREG, S_IFDIR, S_IFLNK
   mode_t permissions = 0;
   uint64_t size_bytes = 0;

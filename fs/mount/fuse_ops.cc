@@ -23,7 +23,6 @@ constexpr double kTimeoutSeconds = 600;
 constexpr double kGhostTimeoutSeconds = 1;
 // Below this a plain copy is quicker than a splice.
 constexpr size_t kSpliceBytesMin = 128 << 10;
-constexpr ino_t kUnknownInode = 0xffffffff;
 constexpr unsigned kRenameNoReplace = 1;  // RENAME_NOREPLACE and RENAME_EXCHANGE of linux/fs.h.
 constexpr unsigned kRenameExchange = 2;
 
@@ -49,8 +48,7 @@ void Reply(fuse_req_t request, const char* operation, const Status& status) {
 
 struct stat StatOf(const Attributes& attributes, const MountOptions& options) {
   struct stat stat {};
-  // A name in a listing whose inode is not known yet: readdir(3) passes over names with inode 0.
-  stat.st_ino = attributes.id != 0 ? attributes.id : kUnknownInode;
+  stat.st_ino = attributes.number;
   stat.st_mode = attributes.type | attributes.permissions;
   stat.st_nlink = attributes.links;
   stat.st_uid = options.uid;
@@ -284,34 +282,38 @@ void OpenDir(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   if (fuse_reply_open(request, info) == -ENOENT) context.folders.Lock()->erase(key);
 }
 
+// Adds a name at `at`, if there is room, and returns how much it takes.
+size_t AddName(fuse_req_t request, char* at, size_t left, const DirectoryStream::Name& name, bool plus,
+               bool cacheable) {
+  const MountOptions& options = FsOf(request).options();
+  fuse_entry_param entry{};
+  if (name.looked_up) entry = EntryOf({name.attributes, cacheable}, options);
+  else entry.attr = StatOf(name.attributes, options);  // ino 0: the kernel looks it up when it needs it.
+  if (plus) return fuse_add_direntry_plus(request, at, left, name.name.c_str(), &entry, name.next);
+  return fuse_add_direntry(request, at, left, name.name.c_str(), &entry.attr, name.next);
+}
+
 void ReadDirBoth(fuse_req_t request, size_t size, off_t offset, fuse_file_info* info, bool plus) {
-  StageFs& fs = FsOf(request);
-  std::vector<char> buffer(size);
+  Nodes& nodes = FsOf(request).nodes();
+  const int64_t generation = nodes.generation();
+  std::vector<DirectoryStream::Name> names;
   size_t used = 0;
   const Status status = FolderOf(info).List(offset, plus, [&](const DirectoryStream::Name& name) {
-    size_t needed = 0;
-    char* const at = buffer.data() + used;
-    const size_t left = size - used;
-    if (plus) {
-      fuse_entry_param entry{};
-      LookedUp found{name.attributes, true};
-      if (name.looked_up) {
-        entry = EntryOf(found, fs.options());
-      } else {
-        entry.attr =
-            StatOf(name.attributes, fs.options());  // ino 0: the kernel looks it up when it needs it.
-      }
-      needed = fuse_add_direntry_plus(request, at, left, name.name.c_str(), &entry, name.next);
-    } else {
-      const struct stat stat = StatOf(name.attributes, fs.options());
-      needed = fuse_add_direntry(request, at, left, name.name.c_str(), &stat, name.next);
-    }
-    if (needed > left) return false;
+    const size_t needed = AddName(request, nullptr, 0, name, plus, false);
+    if (needed > size - used) return false;
     used += needed;
+    names.push_back(name);
     return true;
   });
-  if (!status && used == 0) return Fail(request, "readdir", status.error());
-  fuse_reply_buf(request, buffer.data(), used);
+  if (!status && names.empty()) return Fail(request, "readdir", status.error());
+  // What others changed meanwhile the kernel was told of already: this answer comes after that.
+  const bool cacheable = generation == nodes.generation();
+  std::vector<char> buffer(used);
+  size_t filled = 0;
+  for (const auto& name : names) {
+    filled += AddName(request, buffer.data() + filled, used - filled, name, plus, cacheable);
+  }
+  fuse_reply_buf(request, buffer.data(), filled);
 }
 
 void ReadDir(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {

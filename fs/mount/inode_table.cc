@@ -3,11 +3,18 @@
 #include <algorithm>
 #include <cassert>
 
+#include "stagefs/content_hash.h"
+
 namespace stagefs {
 namespace {
 
 // Folder F has the node id 2F - 1, so the root folder 1 is the root node 1. Others get even ids.
 NodeId IdOfFolder(FolderId folder) { return 2 * static_cast<NodeId>(folder) - 1; }
+
+// The first numbers have meanings: of the root, of none, of unknown ones in 32 bits.
+constexpr uint64_t kNumberMin = uint64_t{1} << 32;
+
+uint64_t NumberOf(uint64_t folder, std::string_view name) { return HashOfName(name, folder) >> 1 | kNumberMin; }
 
 }  // namespace
 
@@ -123,6 +130,7 @@ InodeTable::InodeTable() : next_(2) {
   const auto root = AddFolder(kRootFolder);
   root->lookups = 1;  // The kernel never looks the root up and never forgets it.
   root->attached = true;
+  root->number = kRootNode;
 }
 
 std::shared_ptr<Node> InodeTable::Find(NodeId id) const {
@@ -137,6 +145,19 @@ std::shared_ptr<Node> InodeTable::FindSlot(const Slot& slot) const {
 }
 
 std::shared_ptr<Node> InodeTable::FindFolder(FolderId folder) const { return Find(IdOfFolder(folder)); }
+
+uint64_t InodeTable::NumberAt(const Node& folder, std::string_view name) const {
+  uint64_t number = NumberOf(folder.number, name);
+  while (kept_numbers_.contains(number)) number = NumberOf(number, name);
+  return number;
+}
+
+void InodeTable::KeepNumber(const Node& node) { kept_numbers_[node.number] = node.id; }
+
+void InodeTable::LetNumberGo(const Node& node) {
+  const auto kept = kept_numbers_.find(node.number);
+  if (kept != kept_numbers_.end() && kept->second == node.id) kept_numbers_.erase(kept);
+}
 
 std::shared_ptr<Node> InodeTable::Add(NodeKind kind) {
   auto node = std::make_shared<Node>();
@@ -170,10 +191,11 @@ void InodeTable::Rekey(const std::shared_ptr<Node>& node, const ControlKey& key)
   keys_[node->id] = key;
 }
 
-std::shared_ptr<Node> InodeTable::FindOrAddControl(const ControlKey& key, NodeKind kind) {
+std::shared_ptr<Node> InodeTable::FindOrAddControl(const ControlKey& key, NodeKind kind, uint64_t number) {
   auto& node = by_key_[key];
   if (!node) {
     node = Add(kind);
+    node->number = number;
     keys_[node->id] = key;
   }
   return node;
@@ -185,6 +207,11 @@ void InodeTable::Attach(const std::shared_ptr<Node>& node, const Slot& slot) {
   node->slot = slot;
   node->attached = true;
   by_slot_.insert(node.get());
+  if (const auto folder = FindFolder(slot.folder)) {
+    LetNumberGo(*node);
+    if (node->number == 0) node->number = NumberAt(*folder, slot.name);
+    if (node->number != NumberOf(folder->number, slot.name)) KeepNumber(*node);
+  }
   if (node->written) written_.insert(node.get());
 }
 
@@ -198,11 +225,13 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
     by_key_.erase(key->second);
     keys_.erase(key);
   }
+  if (node->attached && node->open()) KeepNumber(*node);
   node->attached = false;
 }
 
 void InodeTable::SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file) {
   if (!file) SetWritten(node, false);
+  if (!file && !node->attached) LetNumberGo(*node);
   node->MakeExtra().open = std::move(file);
   node->TrimExtra();
 }
@@ -261,6 +290,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
 void InodeTable::DropIfUnused(const std::shared_ptr<Node>& node) {
   if (node->lookups > 0 || node->open() || node->id == kRootNode) return;
   Detach(node);
+  LetNumberGo(*node);
   if (node->id % 2 == 0) files_.Erase(node->id);
   else folders_.erase(node->id);
 }

@@ -25,6 +25,11 @@ std::optional<NodeId> Nodes::NodeOf(FolderId folder) {
   return node ? std::optional(node->id) : std::nullopt;
 }
 
+uint64_t Nodes::NumberOf(FolderId folder) {
+  const auto node = Lock()->FindFolder(folder);
+  return node ? node->number : 0;
+}
+
 std::shared_ptr<Node> Nodes::Remember(const Slot& slot, const Entry& entry, bool count_lookup) {
   auto table = Lock();
   if (const auto folder = table->FindFolder(slot.folder)) folder->MakeExtra().absent.erase(slot.name);
@@ -34,12 +39,27 @@ std::shared_ptr<Node> Nodes::Remember(const Slot& slot, const Entry& entry, bool
   } else if (node && SameContent(node->entry(), entry)) {
     node->SetEntry(entry);
   } else {
-    node = entry.kind == EntryKind::kFolder ? table->AddFolder(entry.child) : table->Add(KindOf(entry.kind));
-    node->SetEntry(entry);
-    node->found_ns = NowNs();
-    table->Attach(node, slot);
+    node = Add(*table, slot, entry);
   }
   if (count_lookup) ++node->lookups;
+  return node;
+}
+
+std::shared_ptr<Node> Nodes::Add(InodeTable& table, const Slot& slot, const Entry& entry) {
+  const auto node = entry.kind == EntryKind::kFolder ? table.AddFolder(entry.child) : table.Add(KindOf(entry.kind));
+  node->SetEntry(entry);
+  node->found_ns = NowNs();
+  table.Attach(node, slot);
+  return node;
+}
+
+std::shared_ptr<Node> Nodes::RememberListed(const Slot& slot, const Entry& entry,
+                                            const std::function<bool()>& is_current) {
+  auto table = Lock();
+  if (!is_current()) return nullptr;
+  std::shared_ptr<Node> node = table->FindSlot(slot);
+  if (!node) node = Add(*table, slot, entry);
+  ++node->lookups;
   return node;
 }
 
@@ -61,6 +81,7 @@ Attributes Nodes::AttributesOf(const Node& node) const {
   const Entry entry = node.entry();
   Attributes attributes;
   attributes.id = node.id;
+  attributes.number = node.number;
   attributes.type = S_IFREG;
   attributes.size_bytes = entry.size_bytes;
   attributes.mtime_ns = entry.mtime_ns;
@@ -83,6 +104,7 @@ Attributes Nodes::AttributesOf(const Node& node) const {
 Attributes Nodes::AttributesOfFolder(const Node& node) const {
   Attributes attributes;
   attributes.id = node.id;
+  attributes.number = node.number;
   attributes.type = S_IFDIR;
   attributes.permissions = 0755 & ~options_.umask;
   attributes.links = 1;  // Says nothing of sub-folders, so that no tool counts on it.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,9 +28,14 @@ class Nodes {
   Result<std::shared_ptr<Node>> Get(NodeId id);
   // The node of a folder of the tree that the kernel knows.
   std::optional<NodeId> NodeOf(FolderId folder);
+  // Its number; 0 if the kernel does not know it.
+  uint64_t NumberOf(FolderId folder);
 
   // The node for what `slot` holds: the known one while the content is the same, a new one otherwise.
   std::shared_ptr<Node> Remember(const Slot& slot, const Entry& entry, bool count_lookup);
+  // The same for a name of a listing, whose node is made only if it is still there: `is_current` is asked with the lock
+  // held. A node that is there knows better than the listing. nullptr: the name may have gone. Looked up once more.
+  std::shared_ptr<Node> RememberListed(const Slot& slot, const Entry& entry, const std::function<bool()>& is_current);
   // There is nothing at `name`, as an answer that was asked for at `generation` says.
   LookedUp RememberAbsent(Node& folder, const std::string& name, int64_t generation);
   void Forget(NodeId id, uint64_t count) { Lock()->Forget(id, count); }
@@ -46,6 +52,7 @@ class Nodes {
   void BeginGeneration() { generation_.fetch_add(1); }
 
  private:
+  static std::shared_ptr<Node> Add(InodeTable& table, const Slot& slot, const Entry& entry);
   Attributes AttributesOfFolder(const Node& node) const;
 
   // Constant after construction.

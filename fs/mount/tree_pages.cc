@@ -34,7 +34,7 @@ std::optional<ListedPage> TreePages::AllKnownAfter(const std::string& name) {
   if (!mark || folder_->extra().all_known_at != *mark) return std::nullopt;
   ListedPage page;
   table->VisitChildren(folder_->folder(), name, [&](const Node& child) {
-    page.names.push_back({child.slot.name, child.kind, child.entry(), child.id});
+    page.names.push_back({child.slot.name, child.kind, child.entry(), child.id, child.number});
     return page.names.size() < kKnownPage;
   });
   page.is_last = page.names.size() < kKnownPage;
@@ -50,7 +50,29 @@ std::vector<Listed> TreePages::WrittenHere() {
   return written;
 }
 
+Attributes TreePages::OfParent() {
+  std::shared_ptr<Node> parent;
+  {
+    auto table = nodes_.Lock();
+    parent = folder_->id == kRootNode ? folder_ : table->FindFolder(folder_->slot.folder);
+  }
+  return files_.AttributesOf(parent ? parent : folder_);
+}
+
+bool TreePages::IsCurrent() {
+  auto table = nodes_.Lock();
+  return Now() == page_from_;
+}
+
 Result<ListedPage> TreePages::After(const std::string& name) {
+  {
+    auto table = nodes_.Lock();
+    page_from_ = Now();
+  }
+  return ListAfter(name);
+}
+
+Result<ListedPage> TreePages::ListAfter(const std::string& name) {
   if (auto known = AllKnownAfter(name)) return std::move(*known);
   // First those: one that is staged and closed meanwhile is among the tree's then.
   std::vector<Listed> written = WrittenHere();
@@ -67,31 +89,27 @@ Result<ListedPage> TreePages::After(const std::string& name) {
   std::vector<std::string_view> names;
   names.reserve(page.names.size());
   for (const Listed& listed : page.names) names.push_back(listed.name);
-  nodes_.Lock()->FindSorted(folder_->folder(), names,
-                            [&](size_t i, const Node& known) { page.names[i].id = known.id; });
+  auto table = nodes_.Lock();
+  table->FindSorted(folder_->folder(), names, [&](size_t i, const Node& known) {
+    page.names[i].id = known.id;
+    page.names[i].number = known.number;
+  });
+  for (Listed& listed : page.names) {
+    if (listed.id == 0) listed.number = table->NumberAt(*folder_, listed.name);
+  }
   return page;
 }
 
-// The node of a name in a listing, looked up once more.
-std::shared_ptr<Node> TreePages::Recall(const Listed& listed) {
-  const FolderId folder = folder_->folder();
-  if (listed.id != 0) {
-    auto table = nodes_.Lock();
-    auto node = table->Find(listed.id);
-    if (node && node->attached && node->slot.folder == folder && node->slot.name == listed.name &&
-        node->entry() == listed.entry) {
-      ++node->lookups;
-      return node;
-    }
-  }
-  return nodes_.Remember({folder, listed.name}, listed.entry, true);
-}
-
 FolderPages::Shown TreePages::Show(const Listed& listed, bool plus) {
-  if (plus && listed.kind != NodeKind::kControlFolder) return {files_.AttributesOf(Recall(listed)), true};
+  if (plus && listed.kind != NodeKind::kControlFolder) {
+    const Slot slot{folder_->folder(), listed.name};
+    const auto node = nodes_.RememberListed(slot, listed.entry, [&] { return Now() == page_from_; });
+    if (node) return {files_.AttributesOf(node), true};
+  }
   all_known_ = all_known_ && listed.id != 0;
   Node unknown;
   unknown.id = listed.id;
+  unknown.number = listed.number;
   unknown.kind = listed.kind;
   unknown.attached = true;
   unknown.SetEntry(listed.entry);

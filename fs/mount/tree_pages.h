@@ -7,8 +7,8 @@
 
 namespace stagefs {
 
-// Merged from the tree and from files that are being written, which may be nowhere else. While neither the index nor what the kernel knows
-// of the folder changed since a listing in which the kernel knew each name, they come from memory.
+// Merged from the tree and from files that are being written, which may be nowhere else. While neither the index nor
+// what the kernel knows of the folder changed since a listing in which the kernel knew each name, they come from memory.
 class TreePages : public FolderPages {
  public:
   // All must outlive it. `with_control`: the control folder is one of the names.
@@ -18,18 +18,28 @@ class TreePages : public FolderPages {
         with_control_(with_control) {}
 
   Attributes OfFolder() override { return files_.AttributesOf(folder_); }
+  Attributes OfParent() override;
   void Begin() override;
   Result<ListedPage> After(const std::string& name) override;
+  bool IsCurrent() override;
   Shown Show(const Listed& listed, bool plus) override;
   void TakeBack(NodeId id) override { nodes_.Forget(id, 1); }
   void End(off_t names) override;
 
  private:
+  // What would be another if a name had gone.
+  struct Moment {
+    int64_t generation = 0;
+    uint64_t detached = 0;
+    bool operator==(const Moment&) const = default;
+  };
+  // REQUIRES: the nodes' lock is held.
+  Moment Now() const { return {nodes_.generation(), folder_->extra().detached}; }
   std::optional<ListedPage> AllKnownAfter(const std::string& name);
   std::vector<Listed> WrittenHere();
   int64_t AllKnownAt();
   off_t CountNodes();
-  std::shared_ptr<Node> Recall(const Listed& listed);
+  Result<ListedPage> ListAfter(const std::string& name);
 
   Repository& repository_;
   Tree& tree_;
@@ -41,6 +51,7 @@ class TreePages : public FolderPages {
   bool all_known_ = false;
   int64_t mark_ = -1;
   uint64_t detached_ = 0;
+  Moment page_from_;  // When the page that was taken last was asked for.
 };
 
 }  // namespace stagefs

@@ -89,8 +89,7 @@ void WindowPoker::Poke(std::map<FolderId, Names> folders) {
   if (!device) return;
   const std::set<uint64_t> watched = WatchedInodes(*device);
   for (const auto& [folder, names] : folders) {
-    const auto id = nodes_.NodeOf(folder);
-    if (id && watched.contains(*id)) PokeFolder(folder, names);
+    if (watched.contains(nodes_.NumberOf(folder))) PokeFolder(folder, names);
   }
 }
 

@@ -12,7 +12,8 @@ namespace {
 struct FakeFolder {
   std::set<std::string> names;
   size_t page_names = 3;
-  int begun = 0;
+  int begun = 0, pages = 0;
+  bool is_current = true;
   off_t ended_after = -1;
   std::multiset<NodeId> looked_up;
 };
@@ -23,6 +24,8 @@ class FakePages : public FolderPages {
   Attributes OfFolder() override { return {}; }
   void Begin() override { ++folder_.begun; }
   Result<ListedPage> After(const std::string& name) override {
+    ++folder_.pages;
+    folder_.is_current = true;
     ListedPage page;
     for (auto it = folder_.names.upper_bound(name); it != folder_.names.end(); ++it) {
       if (page.names.size() == folder_.page_names) return page;
@@ -31,6 +34,7 @@ class FakePages : public FolderPages {
     page.is_last = true;
     return page;
   }
+  bool IsCurrent() override { return folder_.is_current; }
   Shown Show(const Listed& listed, bool plus) override {
     if (plus) folder_.looked_up.insert(listed.id);
     Attributes attributes;
@@ -51,7 +55,7 @@ class StreamScene {
   // The next names, at most `room`, as a readdir() that goes on where the last one ended.
   Lines Next(size_t room, bool plus = false) {
     Lines names;
-    Ok(stream_.List(offset_, plus, [&](const DirectoryStream::Name& name) {
+    Ok(stream_->List(offset_, plus, [&](const DirectoryStream::Name& name) {
       if (names.size() == room) return false;
       names.push_back(name.name);
       offset_ = name.next;
@@ -59,12 +63,14 @@ class StreamScene {
     }));
     return names;
   }
+  off_t offset() const { return offset_; }
   void SeekTo(off_t offset) { offset_ = offset; }
+  void OpenAgain() { stream_ = std::make_unique<DirectoryStream>(std::make_unique<FakePages>(folder)); }
 
   FakeFolder folder;
 
  private:
-  DirectoryStream stream_{std::make_unique<FakePages>(folder)};
+  std::unique_ptr<DirectoryStream> stream_ = std::make_unique<DirectoryStream>(std::make_unique<FakePages>(folder));
   off_t offset_ = 0;
 };
 
@@ -100,9 +106,68 @@ TEST_CASE("DirectoryStream: offset 0 starts anew and sees what is new", "[fs][di
 
 TEST_CASE("DirectoryStream: an offset that was passed is found again", "[fs][directory_stream]") {
   StreamScene scene({"a", "b", "c", "d", "e"});
-  scene.Next(7);
-  scene.SeekTo(4);
+  scene.Next(4);
+  const off_t after_b = scene.offset();
+  scene.Next(3);
+  scene.SeekTo(after_b);
   CHECK(scene.Next(2) == Lines{"c", "d"});
+  CHECK(scene.folder.begun == 1);
+}
+
+TEST_CASE("DirectoryStream: an offset leads to its place after a rewind and elsewhere", "[fs][directory_stream]") {
+  StreamScene scene({"a", "b", "c", "d", "e"});
+  scene.Next(4);
+  const off_t after_b = scene.offset();
+  scene.folder.names.insert("aa");
+  SECTION("rewound") {
+    scene.SeekTo(0);
+    scene.Next(2);
+  }
+  SECTION("opened again") { scene.OpenAgain(); }
+  scene.SeekTo(after_b);
+  CHECK(scene.Next(100) == Lines{"c", "d", "e"});
+  CHECK(scene.folder.ended_after != 5);
+}
+
+TEST_CASE("DirectoryStream: a listing goes on after a name that was removed", "[fs][directory_stream]") {
+  StreamScene scene({"a", "b", "c", "d", "e", "f"});
+  scene.Next(4);
+  const off_t after_b = scene.offset();
+  scene.Next(3);  // Had no room with whoever asked.
+  for (const char* name : {"a", "b"}) scene.folder.names.erase(name);
+  scene.SeekTo(after_b);
+  CHECK(scene.Next(100) == Lines{"c", "d", "e", "f"});
+}
+
+TEST_CASE("DirectoryStream: an offset that leads nowhere ends the listing", "[fs][directory_stream]") {
+  StreamScene scene({"a", "b"});
+  scene.SeekTo(12345);
+  CHECK(scene.Next(100).empty());
+  CHECK(scene.Next(100).empty());
+  scene.SeekTo(0);
+  CHECK(scene.Next(100) == Lines{".", "..", "a", "b"});
+}
+
+TEST_CASE("DirectoryStream: whoever comes back for names of a page has it still", "[fs][directory_stream]") {
+  StreamScene scene({});
+  for (char name = 'a'; name <= 'z'; ++name) scene.folder.names.insert(std::string(1, name));
+  scene.folder.page_names = 50;
+  scene.Next(3);
+  for (int i = 0; i < 10; ++i) {
+    scene.Next(2);
+    const off_t taken = scene.offset();
+    scene.Next(2);
+    scene.SeekTo(taken);
+  }
+  CHECK(scene.folder.pages == 1);
+}
+
+TEST_CASE("DirectoryStream: a page from which names may have gone is asked for again", "[fs][directory_stream]") {
+  StreamScene scene({"a", "b", "c"});
+  CHECK(scene.Next(3) == Lines{".", "..", "a"});
+  scene.folder.names.erase("b");
+  scene.folder.is_current = false;
+  CHECK(scene.Next(100) == Lines{"c"});
 }
 
 TEST_CASE("DirectoryStream: names removed while listing hide and repeat no other", "[fs][directory_stream]") {

@@ -46,6 +46,52 @@ TEST_CASE("InodeTable: a file has an inode that no other one had", "[fs][inode_t
   CHECK(table.Find(first) == nullptr);
 }
 
+TEST_CASE("InodeTable: a path has the same number each time and in each table", "[fs][inode_table]") {
+  InodeTable table, other;
+  const auto number_in = [](InodeTable& in, const std::string& name) { return AddFile(in, name)->number; };
+  const uint64_t number = number_in(table, "a");
+  CHECK(number_in(other, "b") != number);
+  CHECK(number_in(other, "a") == number);
+  CHECK(table.NumberAt(*table.Find(kRootNode), "a") == number);
+  CHECK(number >> 63 == 0);
+}
+
+TEST_CASE("InodeTable: a renamed file keeps its number, and nobody else gets it", "[fs][inode_table]") {
+  InodeTable table;
+  const auto node = AddFile(table, "a");
+  const uint64_t number = node->number;
+  table.Attach(node, {kRootFolder, "b"});
+  CHECK(node->number == number);
+  const auto next = AddFile(table, "a");
+  CHECK(next->number != number);
+  CHECK(next->number != AddFile(table, "c")->number);
+  table.Forget(node->id, 1);
+  table.Forget(next->id, 1);
+  CHECK(AddFile(table, "a")->number == number);
+}
+
+TEST_CASE("InodeTable: a file that is open without a path shares its number with nobody", "[fs][inode_table]") {
+  InodeTable table;
+  const auto removed = AddFile(table, "a");
+  table.SetOpen(removed, SomeFile());
+  table.Detach(removed);
+  CHECK(AddFile(table, "a")->number != removed->number);
+  table.SetOpen(removed, nullptr);
+  CHECK(table.NumberAt(*table.Find(kRootNode), "a") == removed->number);
+}
+
+TEST_CASE("InodeTable: what is made where a renamed folder was has numbers of its own", "[fs][inode_table]") {
+  InodeTable table;
+  const auto renamed = table.AddFolder(7);
+  table.Attach(renamed, {kRootFolder, "a"});
+  const uint64_t inside = AddFile(table, "x", 7)->number;
+  table.Attach(renamed, {kRootFolder, "b"});
+  const auto made = table.AddFolder(8);
+  table.Attach(made, {kRootFolder, "a"});
+  CHECK(made->number != renamed->number);
+  CHECK(AddFile(table, "x", 8)->number != inside);
+}
+
 TEST_CASE("InodeTable: a node goes with the kernel's last reference", "[fs][inode_table]") {
   InodeTable table;
   const auto node = AddFile(table, "a");
@@ -128,8 +174,8 @@ TEST_CASE("InodeTable: of sorted names those that are known are found", "[fs][in
 
 TEST_CASE("InodeTable: a control node is found by its key until it gets another", "[fs][inode_table]") {
   InodeTable table;
-  const auto node = table.FindOrAddControl("i:a", NodeKind::kInboxFile);
-  CHECK(table.FindOrAddControl("i:a", NodeKind::kInboxFile) == node);
+  const auto node = table.FindOrAddControl("i:a", NodeKind::kInboxFile, 5);
+  CHECK(table.FindOrAddControl("i:a", NodeKind::kInboxFile, 5) == node);
   table.Rekey(node, "i:b");
   CHECK(table.FindControl("i:a") == nullptr);
   CHECK(table.FindControl("i:b") == node);

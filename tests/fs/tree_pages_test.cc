@@ -96,18 +96,76 @@ TEST_CASE("TreePages: a name removed between two pages hides no other", "[fs][tr
   StageAll(scene.workspace(), scene.Put("text"), names);
   const auto stream = Value(scene.fs().OpenFolder(kRootNode));
   Lines listed;
+  off_t next = 0;
   Ok(stream->List(0, false, [&](const DirectoryStream::Name& name) {
+    if (listed.size() == 299) return false;
     if (name.next > 2) listed.push_back(name.name);
-    return listed.size() < 300;
+    next = name.next;
+    return true;
   }));
-  listed.pop_back();  // It had no room.
   Ok(scene.fs().Remove(kRootNode, "n0100"));
   Ok(scene.fs().Remove(kRootNode, "n0599"));
-  Ok(stream->List(301, false, [&](const DirectoryStream::Name& name) {
+  Ok(stream->List(next, false, [&](const DirectoryStream::Name& name) {
     listed.push_back(name.name);
     return true;
   }));
   CHECK(listed == Lines(names.begin(), names.end() - 1));
+}
+
+TEST_CASE("TreePages: a name that others removed after it was read gets no node", "[fs][tree_pages]") {
+  FsScene scene;
+  const Lines names = ManyNames(100);
+  StageAll(scene.workspace(), scene.Put("text"), names);
+  const auto stream = Value(scene.fs().OpenFolder(kRootNode));
+  Lines listed;
+  off_t next = 0;
+  const auto list = [&](size_t most) {
+    Ok(stream->List(next, true, [&](const DirectoryStream::Name& name) {
+      if (listed.size() == most) return false;
+      if (name.next > 2) listed.push_back(name.name);
+      next = name.next;
+      return true;
+    }));
+  };
+  list(50);
+  OtherProcess(scene).Remove("n0070");
+  scene.Refresh();
+  list(1000);
+  CHECK(listed.size() == 99);
+  CHECK(scene.fs().nodes().Lock()->FindSlot({kRootFolder, "n0070"}) == nullptr);
+}
+
+TEST_CASE("TreePages: a listing from before does not undo what was written meanwhile", "[fs][tree_pages]") {
+  FsScene scene;
+  for (const char* name : {"a", "b"}) scene.Save(name, "one");
+  const auto stream = Value(scene.fs().OpenFolder(kRootNode));
+  off_t next = 0;
+  Ok(stream->List(0, true, [&](const DirectoryStream::Name& name) {
+    if (name.name == "b") return false;
+    next = name.next;
+    return true;
+  }));
+  scene.Save("b", "longer");
+  Ok(stream->List(next, true, [&](const DirectoryStream::Name& name) {
+    CHECK(name.attributes.size_bytes == 6);
+    return true;
+  }));
+  CHECK(scene.Load("b") == "longer");
+}
+
+TEST_CASE("TreePages: a listing tells the numbers that the files have", "[fs][tree_pages]") {
+  FsScene scene;
+  for (const char* path : {"a", "b/c", "b/d"}) scene.Stage(path, path);
+  scene.Find("a");
+  for (const std::string folder : {"", "b/"}) {
+    const auto stream = Value(scene.fs().OpenFolder(scene.Find(folder)));
+    Ok(stream->List(0, false, [&](const DirectoryStream::Name& name) {
+      if (name.name == ".") CHECK(name.attributes.number == scene.AttributesOf(folder).number);
+      if (name.name == "..") CHECK(name.attributes.number == kRootNode);
+      if (name.next > 2) CHECK(name.attributes.number == scene.AttributesOf(folder + name.name).number);
+      return true;
+    }));
+  }
 }
 
 TEST_CASE("TreePages: the control folder is listed where it was asked for", "[fs][tree_pages]") {

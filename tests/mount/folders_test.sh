@@ -61,4 +61,45 @@ test_a_file_that_is_being_written_is_listed() {
   check "and no longer when it is removed" sh -c "! ls $MNT/many | grep -qx open"
   exec 8>&-
 }
+test_a_small_buffer_and_names_that_go() {
+  mounted
+  check "a listing of 2 KiB at a time, whose names are removed, goes on right after them" python3 - "$MNT" <<'PY'
+import ctypes, os, struct, sys
+os.chdir(sys.argv[1]); os.mkdir('d'); libc = ctypes.CDLL(None, use_errno=True)
+for i in range(300): open('d/' + 'x' * 130 + str(i), 'w').close()
+def listed(fd):  # As musl's readdir() does it.
+    buffer = ctypes.create_string_buffer(2048)
+    while (size := libc.syscall(217, fd, buffer, len(buffer))) > 0:
+        at, names = 0, []
+        while at < size:
+            inode, offset, length = struct.unpack_from('QQH', buffer, at)
+            names.append((buffer.raw[at + 19:at + length].split(b'\0')[0].decode(), offset, inode)); at += length
+        yield [name for name in names if name[0] not in ('.', '..')]
+    assert size == 0, ctypes.get_errno()
+fd = os.open('d', os.O_RDONLY)
+names = [name for page in listed(fd) for name in page]
+assert len(names) == len(set(name for name, _, _ in names)) == 300, len(names)
+assert all(os.stat('d/' + name).st_ino == inode for name, _, inode in names)
+os.remove('d/' + names[50][0])
+for descriptor in fd, os.open('d', os.O_RDONLY):
+    os.lseek(descriptor, names[119][1], os.SEEK_SET)
+    assert [name for page in listed(descriptor) for name, _, _ in page] == [name for name, _, _ in names[120:]]
+for page in listed(os.open('d', os.O_RDONLY)):
+    for name, _, _ in page: os.remove('d/' + name)
+os.rmdir('d')
+PY
+}
+test_inodes_are_the_same_after_a_remount() {
+  with_folder
+  mkdir -p "$MNT/a/b" && echo 1 > "$MNT/a/b/c"
+  stagefs commit t/r:w -m all > /dev/null
+  inodes() { (cd "$MNT" && find . -printf '%i %p\n' | LC_ALL=C sort -k 2); }
+  inodes > before
+  unmount_w && mount_w
+  cat "$MNT/drop/dog" > /dev/null
+  equals "inodes are the same" "$(cat before)" "$(inodes)"
+  inode=$(stat -c %i "$MNT/drop/cat") && mv "$MNT/drop/cat" "$MNT/drop/renamed" && echo new > "$MNT/drop/cat"
+  equals "a renamed file keeps its own" "$inode" "$(stat -c %i "$MNT/drop/renamed")"
+  check "another file at the old name has another" test "$inode" != "$(stat -c %i "$MNT/drop/cat")"
+}
 run_cases

@@ -40,6 +40,9 @@ std::string ToHex(const Sha256& hash);
 // Lower-case hex without leading zeros (1–32 digits), as Oxen prints it.
 std::string ToHex(const Xxh3& hash);
 
+// 64 bits of a name or of other text, the same on every machine: no content is known by it.
+uint64_t HashOfName(std::string_view name, uint64_t seed = 0);
+
 // A hash as a person or a client names it: either kind.
 //
 // Accepted, in either case: 64 hex digits = SHA-256; 1–32 hex digits = XXH3-128, with or without leading

@@ -16,7 +16,8 @@ Result<std::shared_ptr<Node>> BaseFolder::Child(const Node& folder, const std::s
   const ControlKey key = is_folder ? "b:" + std::to_string(entry->child)
                                    : "b:" + std::to_string(folder.folder()) + '/' + name + '/' +
                                          std::to_string(entry->version);
-  auto node = table->FindOrAddControl(key, is_folder ? NodeKind::kBaseFolder : NodeKind::kBaseFile);
+  auto node = table->FindOrAddControl(key, is_folder ? NodeKind::kBaseFolder : NodeKind::kBaseFile,
+                                      table->NumberAt(folder, name));
   node->SetEntry(*entry);
   return node;
 }

@@ -38,16 +38,21 @@ Place& ControlFolder::PlaceOf(NodeKind kind) {
 }
 
 LookedUp ControlFolder::LookUpItself() {
-  const auto node = env_.nodes.Lock()->FindOrAddControl("c", NodeKind::kControlFolder);
+  std::shared_ptr<Node> node;
+  {
+    auto table = env_.nodes.Lock();
+    const uint64_t number = table->NumberAt(*table->Find(kRootNode), kControlFolder);
+    node = table->FindOrAddControl("c", NodeKind::kControlFolder, number);
+  }
   return CountLookup(node, /*fixed=*/true);
 }
 
-Result<std::shared_ptr<Node>> ControlFolder::Child(const Node&, const std::string& name) {
+Result<std::shared_ptr<Node>> ControlFolder::Child(const Node& folder, const std::string& name) {
   const auto known =
       std::find_if(names_.begin(), names_.end(), [&](const Name& entry) { return entry.name == name; });
   if (known == names_.end()) return NoSuchName(name);
   auto table = env_.nodes.Lock();
-  auto node = table->FindOrAddControl("c:" + name, known->kind);
+  auto node = table->FindOrAddControl("c:" + name, known->kind, table->NumberAt(folder, name));
   if (known->kind == NodeKind::kText) node->MakeExtra().path = name;
   if (known->kind == NodeKind::kBaseFolder) node->SetEntry(Entry::OfFolder(kRootFolder));
   return node;

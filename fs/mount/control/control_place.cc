@@ -13,6 +13,7 @@ class ControlPages : public FolderPages {
   Shown Show(const Listed& listed, bool) override {
     Node unknown;
     unknown.kind = listed.kind;
+    unknown.number = env_.nodes.Lock()->NumberAt(*folder_, listed.name);
     unknown.SetEntry(listed.entry);
     return {env_.nodes.AttributesOf(unknown), false};
   }

@@ -20,8 +20,9 @@ bool LooksLikeManifest(const std::string& name) {
 ControlKey KeyOfFile(const std::string& directory, const std::string& name) { return "i:" + directory + '\0' + name; }
 
 // REQUIRES: the table's lock is held.
-std::shared_ptr<Node> FileNode(InodeTable& table, const std::string& directory, const std::string& name) {
-  auto node = table.FindOrAddControl(KeyOfFile(directory, name), NodeKind::kInboxFile);
+std::shared_ptr<Node> FileNode(InodeTable& table, const Node& folder, const std::string& name) {
+  const std::string& directory = folder.extra().path;
+  auto node = table.FindOrAddControl(KeyOfFile(directory, name), NodeKind::kInboxFile, table.NumberAt(folder, name));
   node->MakeExtra().path = directory;
   node->slot = {0, name};
   node->attached = true;
@@ -41,7 +42,7 @@ Result<std::shared_ptr<Node>> InboxFolder::Child(const Node& folder, const std::
     if (writing && writing->written) return writing;
     if (writing && file && writing->entry().version != file->version) table->Detach(writing);  // Others replaced it.
     if (file) {
-      auto node = FileNode(*table, directory, name);
+      auto node = FileNode(*table, folder, name);
       node->SetEntry(Entry::OfFile(file->version, file->size_bytes, file->mtime_ns));
       return node;
     }
@@ -51,7 +52,7 @@ Result<std::shared_ptr<Node>> InboxFolder::Child(const Node& folder, const std::
   const bool is_folder = in_tree ? in_tree->entry.kind == EntryKind::kFolder : !LooksLikeManifest(name);
   if (!is_folder && !made_folders_.Lock()->contains(path.str())) return NoSuchName(name);
   auto table = env_.nodes.Lock();
-  auto node = table->FindOrAddControl("f:" + path.str(), NodeKind::kInboxFolder);
+  auto node = table->FindOrAddControl("f:" + path.str(), NodeKind::kInboxFolder, table->NumberAt(folder, name));
   node->MakeExtra().path = path.str();
   return node;
 }
@@ -89,7 +90,7 @@ Status InboxFolder::RemoveFolder(const std::shared_ptr<Node>& folder, const std:
 Result<Created> InboxFolder::MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, bool executable) {
   if (folder->kind != NodeKind::kInboxFolder) return ControlPlace::MakeFile(folder, name, executable);
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(name));
-  const auto node = FileNode(*env_.nodes.Lock(), folder->extra().path, name);
+  const auto node = FileNode(*env_.nodes.Lock(), *folder, name);
   return OpenCreated(env_.files, node, executable);
 }
 

@@ -18,7 +18,7 @@ Result<std::shared_ptr<Node>> RecoveredFiles::Child(const Node& folder, const st
   if (lstat((RecoveredFolder(env_.repository, info) + '/' + path).c_str(), &found) != 0) return NoSuchName(name);
   auto table = env_.nodes.Lock();
   const NodeKind kind = S_ISDIR(found.st_mode) ? NodeKind::kRecoveredFolder : NodeKind::kRecoveredFile;
-  auto node = table->FindOrAddControl("r:" + path, kind);
+  auto node = table->FindOrAddControl("r:" + path, kind, table->NumberAt(folder, name));
   node->MakeExtra().path = path;
   node->SetEntry(Entry::OfFile(0, static_cast<uint64_t>(found.st_size), ToNs(found.st_mtim)));
   return node;

@@ -12,7 +12,8 @@ Result<std::shared_ptr<Node>> VersionsFolder::Child(const Node& folder, const st
   const auto version = env_.repository.FindVersion(name);
   if (!version) return NoSuchName(name);
   auto table = env_.nodes.Lock();
-  auto node = table->FindOrAddControl("v:" + std::to_string(version->id), NodeKind::kVersion);
+  auto node = table->FindOrAddControl("v:" + std::to_string(version->id), NodeKind::kVersion,
+                                      table->NumberAt(folder, ToHex(version->content.sha256)));
   node->SetEntry(Entry::OfFile(version->id, version->size_bytes, version->stored_ns));
   return node;
 }
