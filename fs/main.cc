@@ -38,7 +38,7 @@ class HttpServerHooks final : public ServerHooks {
 #endif
 
 int Main(int argc, char** argv) {
-  RaiseOpenFilesLimit();
+  RaiseLimits();
 #if STAGEFS_HTTP
   HttpServerHooks server;
   return RunCommandLine(argc, argv, &server);

@@ -1,5 +1,7 @@
 #include "stagefs/workspace.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "stagefs/posix_env.h"
@@ -47,6 +49,37 @@ std::optional<std::string> ResolveInside(std::string_view directory, std::string
 
 bool IsFileOf(const Entry& entry, VersionId version) {
   return entry.kind == EntryKind::kFile && entry.version == version;
+}
+
+// Whether a program that follows the link finds something.
+Result<bool> IsThere(Overlay& overlay, const std::optional<std::string>& inside, const std::string& target) {
+  if (!inside) return target.starts_with('/') && access(target.c_str(), F_OK) == 0;
+  const auto path = RepoPath::Parse(*inside);
+  if (!path) return false;
+  const auto located = overlay.Find(*path);
+  if (!located && located.error().code() != ErrorCode::kNotFound) return located.error();
+  return located.has_value();
+}
+
+// The version that a symbolic link at `slot` stands for, if any.
+Result<std::optional<VersionInfo>> VersionOf(Overlay& overlay, const Slot& slot, const std::string& target,
+                                             std::string_view mountpoint) {
+  if (const auto hash = HashRef::ParseFull(target)) {
+    STAGEFS_ASSIGN_OR_RETURN(auto version, overlay.index().FindVersion(*hash));
+    if (!version) return Error(ErrorCode::kNotFound, "version " + hash->ToString() + ": no such version");
+    return version;
+  }
+  const std::string last = target.substr(target.rfind('/') + 1);
+  STAGEFS_ASSIGN_OR_RETURN(const std::string directory, overlay.PathOf(slot.folder));
+  const auto inside = ResolveInside(directory, target, mountpoint);
+  if (inside == std::string(kControlFolder) + "/versions/" + last) {
+    const auto hash = HashRef::Parse(last);
+    return hash ? overlay.index().FindVersion(*hash) : std::optional<VersionInfo>();
+  }
+  const auto hash = HashRef::ParseFull(last);
+  if (!hash) return std::optional<VersionInfo>();
+  STAGEFS_ASSIGN_OR_RETURN(const bool is_there, IsThere(overlay, inside, target));
+  return is_there ? std::optional<VersionInfo>() : overlay.index().FindVersion(*hash);
 }
 
 }  // namespace
@@ -212,32 +245,12 @@ Result<Workspace::Linked> Workspace::Link(const Slot& slot, const std::string& t
     if (existing) {
       return Error(ErrorCode::kExists, "'" + ToDisplayUtf8(slot.name) + "' exists");
     }
-    StageHow how;
-    std::optional<VersionInfo> version;
-    if (const auto hash = HashRef::ParseFull(target)) {
-      STAGEFS_ASSIGN_OR_RETURN(version, overlay.index().FindVersion(*hash));
-      if (!version) return Error(ErrorCode::kNotFound, "version " + hash->ToString() + ": no such version");
-    }
-    STAGEFS_ASSIGN_OR_RETURN(const std::string directory, overlay.PathOf(slot.folder));
-    if (const auto inside = ResolveInside(directory, target, mountpoint); !version && inside) {
-      if (const auto path = RepoPath::Parse(*inside)) {
-        const auto located = overlay.Find(*path);
-        if (located && located->entry.kind == EntryKind::kFile) {
-          STAGEFS_ASSIGN_OR_RETURN(version, overlay.index().GetVersion(located->entry.version));
-          how.mtime_ns = located->entry.mtime_ns;
-          how.executable = located->entry.executable;
-        }
-      }
-    }
-    const std::string last = target.substr(target.rfind('/') + 1);
-    if (const auto hash = HashRef::ParseFull(last); !version && hash) {
-      STAGEFS_ASSIGN_OR_RETURN(version, overlay.index().FindVersion(*hash));
-    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, VersionOf(overlay, slot, target, mountpoint));
     if (!version) {
       STAGEFS_ASSIGN_OR_RETURN(Entry link, overlay.MakeSymlink(slot, target));
       return Linked{false, std::move(link)};
     }
-    STAGEFS_ASSIGN_OR_RETURN(StagedFile file, overlay.StageVersion(slot, *version, how));
+    STAGEFS_ASSIGN_OR_RETURN(StagedFile file, overlay.StageVersion(slot, *version, {}));
     return Linked{true, std::move(file.entry)};
   });
 }

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -282,11 +283,21 @@ int64_t ProcessStartTime(int64_t pid) {
   return strtoll(field.c_str(), nullptr, 10);
 }
 
-void RaiseOpenFilesLimit() {
+namespace {
+
+void RaiseLimit(__rlimit_resource_t resource) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(resource, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
+  (void)setrlimit(resource, &limit);
+}
+
+}  // namespace
+
+void RaiseLimits() {
+  RaiseLimit(RLIMIT_NOFILE);
+  RaiseLimit(RLIMIT_FSIZE);
+  (void)std::signal(SIGXFSZ, SIG_IGN);
 }
 
 std::chrono::seconds SecondsFromEnvironment(const char* variable, int otherwise, int least) {

@@ -38,7 +38,8 @@ class MountCommand : public Command {
     options.Add("--create", &create_, "make the repository, workspace and folder where they are missing");
     options.Add("--branch", &branch_, "branch of a workspace that --create makes").Completing(Completes::kBranch);
     options.Add("--foreground", &foreground_, "stay in the foreground");
-    options.Add("-o,--options", &options_, "ro, allow_other, uid=N, gid=N, umask=OCTAL, show_control, nonempty");
+    options.Add("-o,--options", &options_,
+                "ro, allow_other, uid=N, gid=N, umask=OCTAL, show_control, nonempty, noexec, nosuid, nodev, noatime");
     options.Add("--debug", &debug_, "fuse,http: one line on stderr for what is refused");
     server_.Declare(options, false);
   }
@@ -67,6 +68,7 @@ class MountCommand : public Command {
     request.options = options.mount;
     request.options.mountpoint = path;
     request.allow_other = options.allow_other;
+    request.kernel_options = options.kernel_options;
     request.debug = debug_.find("fuse") != std::string::npos;
     return request;
   }
@@ -115,13 +117,16 @@ class MountCommand : public Command {
       waitpid(child, &status, 0);
       return WIFEXITED(status) ? static_cast<ExitStatus>(WEXITSTATUS(status)) : kExitTrouble;
     }
-    close(ends[0]);
+    // What the shell had open is none of a daemon's business: a lock would be held as long as the mount lasts.
+    constexpr int kTell = STDERR_FILENO + 1;
+    if (ends[1] != kTell) dup3(ends[1], kTell, O_CLOEXEC);
+    closefrom(kTell + 1);
     setsid();
     const std::string log = globals.root + '/' + name.ToString() + "/mount.log";
     const ExitStatus status = Done(Serve(globals, name, request, [&] {
       LeaveTerminal(log);
-      (void)!write(ends[1], "1", 1);
-      close(ends[1]);
+      (void)!write(kTell, "1", 1);
+      close(kTell);
     }));
     std::fflush(nullptr);
     return status;

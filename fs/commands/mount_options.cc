@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <sstream>
 
 namespace stagefs {
@@ -16,6 +18,12 @@ Result<uint32_t> ParseNumber(const std::string& name, const std::string& text, i
     return Error(ErrorCode::kInvalidArgument, "-o " + name + "=" + text + ": not a number");
   }
   return static_cast<uint32_t>(value);
+}
+
+bool IsForKernel(const std::string& name) {
+  static constexpr const char* kNames[] = {"exec",  "noexec",  "suid", "nosuid", "dev",       "nodev",
+                                           "atime", "noatime", "sync", "async",  "nodiratime"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 Status Apply(const std::string& name, const std::string& value, ParsedMountOptions* parsed) {
@@ -31,9 +39,12 @@ Status Apply(const std::string& name, const std::string& value, ParsedMountOptio
     STAGEFS_ASSIGN_OR_RETURN(mount.gid, ParseNumber(name, value, 10));
   } else if (name == "umask") {
     STAGEFS_ASSIGN_OR_RETURN(mount.umask, ParseNumber(name, value, 8));
+  } else if (value.empty() && IsForKernel(name)) {
+    parsed->kernel_options += ',' + name;
   } else if (!name.empty()) {
     return Error(ErrorCode::kInvalidArgument,
-                 "-o " + name + ": unknown; use ro, allow_other, uid=, gid=, umask=, show_control, nonempty");
+                 "-o " + name + ": unknown; use ro, allow_other, uid=, gid=, umask=, show_control, nonempty, noexec, "
+                 "nosuid, nodev, noatime, sync");
   }
   return {};
 }
@@ -46,6 +57,7 @@ Result<ParsedMountOptions> ParseMountOptions(const std::vector<std::string>& lis
   parsed.mount.gid = getgid();
   parsed.mount.umask = umask(0);
   umask(parsed.mount.umask);
+  parsed.mount.umask |= 022;  // Others write here only if that is asked for.
   for (const std::string& list : lists) {
     std::istringstream pieces(list);
     for (std::string piece; std::getline(pieces, piece, ',');) {

@@ -10,14 +10,14 @@
 namespace stagefs {
 namespace {
 
-// Lets a mount of `workspace` do what `line` says. kNotFound: none knows the file.
-Status ThroughMount(Workspace& workspace, const std::string& line) {
+// Lets a mount of `workspace` do what `request` says. kNotFound: none knows the file.
+Status ThroughMount(Workspace& workspace, const std::string& request) {
   STAGEFS_ASSIGN_OR_RETURN(const auto mounts, Workspaces(workspace.repository()).LiveMounts());
   for (const MountRow& mount : mounts) {
     if (mount.workspace != workspace.id()) continue;
     STAGEFS_ASSIGN_OR_RETURN(
         const UniqueFd fd, OpenFd(mount.mountpoint + '/' + std::string(kControlFolder) + "/control", O_WRONLY));
-    if (const std::string text = line + '\n'; WriteAll(fd.get(), text.data(), text.size())) return {};
+    if (WriteAll(fd.get(), request.c_str(), request.size() + 1)) return {};  // With the NUL: paths may have newlines.
   }
   return Error(ErrorCode::kNotFound, "no mount knows it");
 }

@@ -17,7 +17,7 @@ struct MountOptions {
   bool show_control = false;
   uid_t uid = 0;
   gid_t gid = 0;
-  mode_t umask = 022;
+  mode_t umask = 022;  // Of 0666 for files, 0777 for folders.
 };
 
 struct Attributes {

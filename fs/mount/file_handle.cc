@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -25,7 +27,11 @@ Result<off_t> FileHandle::Seek(off_t offset, int whence) {
   // Every read and write names its offset, so moving the shared one disturbs nobody.
   const off_t found = lseek(answer.file->get(), offset, whence);
   if (found < 0) return ErrnoError("seek");
-  return found;
+  const auto end = static_cast<off_t>(std::min<uint64_t>(answer.size_bytes, INT64_MAX));
+  if (found < end) return found;
+  // There is a hole at the end of each file, and nothing beyond.
+  if (whence == SEEK_HOLE && offset < end) return end;
+  return Error(ErrorCode::kNotFound, "seek: beyond the end");
 }
 
 Result<uint64_t> FileHandle::CopyFrom(FileHandle&, off_t, off_t, size_t) {
@@ -39,6 +45,7 @@ Result<ReadAnswer> OpenFileHandle::Read(size_t size_bytes, off_t) {
   {
     std::lock_guard lock(file_->mutex());
     STAGEFS_ASSIGN_OR_RETURN(answer.file, file_->ForReading());
+    answer.size_bytes = file_->shown().size_bytes;
   }
   if (answer.file) MountCounters::Add(files_.counters().bytes_read, static_cast<int64_t>(size_bytes));
   return answer;

@@ -18,6 +18,16 @@ namespace {
 constexpr unsigned kThreadsMax = 10;
 constexpr unsigned kIdleThreadsMax = 4;
 
+// A workspace's name may have what separates options.
+std::string EscapeOption(const std::string& value) {
+  std::string escaped;
+  for (const char c : value) {
+    if (c == ',' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
 class FuseArgs {
  public:
   explicit FuseArgs(const std::string& options) {
@@ -86,8 +96,8 @@ class Session {
 
 Status ServeMount(Repository& repository, const MountRequest& request) {
   STAGEFS_ASSIGN_OR_RETURN(const auto fs, StageFs::OfWorkspace(repository, request.workspace, request.options));
-  std::string options = "fsname=stagefs#" + repository.name().ToString() + ":" + request.workspace +
-                        ",subtype=stagefs,default_permissions";
+  std::string options = "fsname=" + EscapeOption("stagefs#" + repository.name().ToString() + ':' + request.workspace) +
+                        ",subtype=stagefs,default_permissions" + request.kernel_options;
   if (request.options.read_only) options += ",ro";
   if (request.allow_other) options += ",allow_other";
   FuseArgs args(options);

@@ -13,6 +13,7 @@ struct MountRequest {
   std::string workspace;  // Id or name.
   MountOptions options;   // `mountpoint` is PrepareMountpoint()'s answer.
   bool allow_other = false;
+  std::string kernel_options;  // ",nosuid,noexec" and such: not ours to heed.
   bool debug = false;
   // The mount answers. Called once, on a thread of the session.
   std::function<void()> on_ready;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -199,6 +200,10 @@ void ReleaseFile(FuseContext& context, fuse_file_info* info) {
 
 void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto handle = FsOf(request).Open(id, info->flags);
+  if (!handle && !DescriptorsAreLeft()) {
+    fuse_reply_err(request, ENFILE);
+    return;
+  }
   if (!handle) return Fail(request, "open", handle.error());
   FuseContext& context = ContextOf(request);
   KeepFile(request, std::move(*handle), info);
@@ -206,7 +211,7 @@ void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
 }
 
 void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
-  auto created = FsOf(request).CreateFile(parent, name, mode);
+  auto created = FsOf(request).CreateFile(parent, name, mode, info->flags);
   if (!created) return Fail(request, "create", created.error());
   FuseContext& context = ContextOf(request);
   KeepFile(request, std::move(created->handle), info);
@@ -243,6 +248,13 @@ void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_i
   if (!answer) return Fail(request, "read", answer.error());
   if (!answer->file) {
     fuse_reply_buf(request, answer->bytes.data(), answer->bytes.size());
+    return;
+  }
+  // The kernel keeps a page whole, so what lies beyond the end would be there once the file grows.
+  const auto begin = static_cast<uint64_t>(offset);
+  size = begin < answer->size_bytes ? std::min<uint64_t>(size, answer->size_bytes - begin) : 0;
+  if (size == 0) {
+    fuse_reply_buf(request, nullptr, 0);
     return;
   }
   fuse_bufvec piece = FUSE_BUFVEC_INIT(size);

@@ -20,6 +20,7 @@ namespace stagefs {
 namespace {
 
 constexpr int kBusyAttempts = 10;
+constexpr int kLinksMax = 40;
 constexpr auto kBusyPause = std::chrono::milliseconds(100);
 
 // fusermount3 is setuid: it unmounts what its caller mounted.
@@ -129,7 +130,13 @@ Result<std::string> PrepareMountpoint(const std::string& mountpoint, const std::
 }
 
 Status Unmount(const std::string& mountpoint, bool lazy) {
-  STAGEFS_ASSIGN_OR_RETURN(const std::string path, RealPath(mountpoint));
+  STAGEFS_ASSIGN_OR_RETURN(std::string path, RealPath(mountpoint));
+  // By a link to it, too, without asking the mount, which need not answer.
+  std::error_code error;
+  for (int links = 0; links < kLinksMax && !DeviceOfMount(path) && std::filesystem::is_symlink(path, error); ++links) {
+    const auto target = std::filesystem::read_symlink(path, error);
+    STAGEFS_ASSIGN_OR_RETURN(path, RealPath(std::filesystem::path(path).parent_path() / target));
+  }
   if (!DeviceOfMount(path)) {
     return Error(ErrorCode::kInvalidArgument, path + " is not a stagefs mount");
   }

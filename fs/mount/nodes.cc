@@ -106,7 +106,7 @@ Attributes Nodes::AttributesOfFolder(const Node& node) const {
   attributes.id = node.id;
   attributes.number = node.number;
   attributes.type = S_IFDIR;
-  attributes.permissions = 0755 & ~options_.umask;
+  attributes.permissions = 0777 & ~options_.umask;
   attributes.links = 1;  // Says nothing of sub-folders, so that no tool counts on it.
   attributes.size_bytes = kFolderBytes;
   attributes.mtime_ns = node.entry().mtime_ns;

@@ -45,7 +45,7 @@ class Nodes {
   // By what the node itself knows. Not for files that are open, whose OpenFile knows better (OpenFiles::AttributesOf).
   // REQUIRES: the lock is held, or nobody else has `node`.
   Attributes AttributesOf(const Node& node) const;
-  mode_t FilePermissions(bool executable) const { return (0644 | (executable ? 0111 : 0)) & ~options_.umask; }
+  mode_t FilePermissions(bool executable) const { return (executable ? 0777 : 0666) & ~options_.umask; }
 
   // Counts how often others' changes were taken up: an answer from before the newest time is not remembered.
   int64_t generation() const { return generation_; }

@@ -6,6 +6,7 @@
 
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs {
 namespace {
@@ -32,7 +33,8 @@ Placer OpenFiles::PlacerOf(const std::shared_ptr<Node>& node) {
   return [this, node] { return HomeOf(*node).PlaceOf(PlaceOf(*node)); };
 }
 
-Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& node, bool writes, bool empty) {
+Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& node, bool reads, bool writes,
+                                                  bool empty) {
   std::shared_ptr<OpenFile> file;
   Entry staged;
   {
@@ -45,12 +47,25 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
     file->writers += writes;
     staged = node->entry();
   }
-  std::lock_guard lock(file->mutex());
+  std::unique_lock lock(file->mutex());
   // Others may have changed them while it was only read.
   if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.executable);
   if (empty) STAGEFS_RETURN_IF_ERROR(StageIfClosed(node, *file));
   if (empty) STAGEFS_RETURN_IF_ERROR(file->Empty());
+  else if (reads && !env_.repository.versions().IsElsewhere()) return OpenToRead(std::move(lock), node, file, writes);
   return file;
+}
+
+// Where no descriptor is left the program is told now, not when it reads, or by a signal when it looks at a mapping.
+// What else is wrong with a version its reader is told.
+Result<std::shared_ptr<OpenFile>> OpenFiles::OpenToRead(std::unique_lock<std::mutex> lock,
+                                                        const std::shared_ptr<Node>& node,
+                                                        const std::shared_ptr<OpenFile>& file, bool writes) {
+  const auto opened = file->ForReading();
+  if (opened || DescriptorsAreLeft()) return file;
+  lock.unlock();
+  Release(node, file, writes);
+  return opened.error();
 }
 
 Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>& node, bool executable) {
@@ -59,7 +74,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>
     ++node->lookups;
     if (!node->open()) table->SetOpen(node, std::make_shared<OpenFile>(env_, std::nullopt));
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto file, Open(node, /*writes=*/true, /*empty=*/false));
+  STAGEFS_ASSIGN_OR_RETURN(auto file, Open(node, /*reads=*/false, /*writes=*/true, /*empty=*/false));
   std::lock_guard lock(file->mutex());
   file->SetTraits(std::nullopt, executable);
   return file;

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ class OpenFiles {
 
   // The file of `node`, open once more. With `empty` it is emptied, as O_TRUNC does. kStale: to be written, but nobody
   // would find it any more.
-  Result<std::shared_ptr<OpenFile>> Open(const std::shared_ptr<Node>& node, bool writes, bool empty);
+  Result<std::shared_ptr<OpenFile>> Open(const std::shared_ptr<Node>& node, bool reads, bool writes, bool empty);
   // The same for one that is being created; looked up once more.
   Result<std::shared_ptr<OpenFile>> OpenNew(const std::shared_ptr<Node>& node, bool executable);
   // The file of a node that is being written here; nullptr for others and for no node.
@@ -80,6 +81,8 @@ class OpenFiles {
   bool IsManifest(const Node& node);
   Status StageManifest(const Node& node);
   std::vector<std::shared_ptr<Node>> AllOpen();
+  Result<std::shared_ptr<OpenFile>> OpenToRead(std::unique_lock<std::mutex> lock, const std::shared_ptr<Node>& node,
+                                               const std::shared_ptr<OpenFile>& file, bool writes);
   static void LetGo(InodeTable& table, const std::shared_ptr<Node>& node, const OpenFile& file);
   Result<Refused> Settle(const std::string& path,
                          const std::function<Status(const std::shared_ptr<Node>&, OpenFile&)>& settle);

@@ -21,13 +21,17 @@ class SharedFd {
   const int fd_;
 };
 
-// The bytes of a version. kStale if it is gone; kCorrupt if its bytes are.
+// Whether enough descriptors are left for what the process needs besides open files.
+bool DescriptorsAreLeft();
+
+// The bytes of a version. kBusy if too few descriptors would be left; kStale if it is gone; kCorrupt if its bytes are.
 Result<std::shared_ptr<SharedFd>> OpenSharedVersion(Repository& repository, VersionId version);
 
-// What a read answers: bytes in memory, or a piece of a file.
+// What a read answers: bytes in memory, or a piece of a file, which may be longer than what is shown of it.
 struct ReadAnswer {
   std::string bytes;
   std::shared_ptr<SharedFd> file;
+  uint64_t size_bytes = UINT64_MAX;
 };
 
 }  // namespace stagefs

@@ -1,5 +1,7 @@
 #include "stage_fs.h"
 
+#include <sys/stat.h>
+
 #include <random>
 
 #include "stagefs/inbox.h"
@@ -115,9 +117,19 @@ Result<std::unique_ptr<FileHandle>> StageFs::Open(NodeId id, int flags) {
   return PlaceOf(*node).Open(node, flags);
 }
 
-Result<Created> StageFs::CreateFile(NodeId parent, const std::string& name, mode_t mode) {
+Result<Created> StageFs::CreateFile(NodeId parent, const std::string& name, mode_t mode, int flags) {
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetToChange(parent));
-  return PlaceOf(*folder).MakeFile(folder, name, (mode & 0111) != 0);
+  auto created = PlaceOf(*folder).MakeFile(folder, name, (mode & 0111) != 0);
+  const bool others_did = !created && created.error().code() == ErrorCode::kExists;
+  if (!others_did || (flags & O_EXCL) != 0) return created;
+  STAGEFS_ASSIGN_OR_RETURN(const LookedUp found, LookUp(parent, name));
+  const NodeId id = found.attributes.id;
+  if (id == 0) return Error(ErrorCode::kStale, "gone again");
+  Result<std::unique_ptr<FileHandle>> handle = Error(ErrorCode::kStale, "not a file");
+  if (found.attributes.type == S_IFREG) handle = Open(id, flags);
+  if (handle) return Created{{files_->AttributesOf((*handle)->node()), found.cacheable}, std::move(*handle)};
+  nodes_.Forget(id, 1);
+  return handle.error();
 }
 
 Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name) {

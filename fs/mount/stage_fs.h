@@ -5,6 +5,8 @@
 // kernel must be told), StagingWorker.
 #pragma once
 
+#include <fcntl.h>
+
 #include <memory>
 #include <string>
 
@@ -36,7 +38,9 @@ class StageFs {
 
   Result<std::unique_ptr<DirectoryStream>> OpenFolder(NodeId id);
   Result<std::unique_ptr<FileHandle>> Open(NodeId id, int flags);
-  Result<Created> CreateFile(NodeId parent, const std::string& name, mode_t mode);
+  // `flags` as open(2) has them: without O_EXCL a file that others made meanwhile is opened. kStale: it is no file, so
+  // that the kernel looks it up again.
+  Result<Created> CreateFile(NodeId parent, const std::string& name, mode_t mode, int flags = O_EXCL);
   Result<LookedUp> MakeFolder(NodeId parent, const std::string& name);
   Result<LookedUp> MakeSymlink(NodeId parent, const std::string& name, const std::string& target);
   Result<LookedUp> Link(NodeId id, NodeId parent, const std::string& name);

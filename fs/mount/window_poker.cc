@@ -115,8 +115,11 @@ void WindowPoker::PokeFolder(FolderId folder, const Names& names) {
       PokeNames(path->empty() ? "." : path->c_str(), batch);
       _exit(0);
     }
-    TEMP_FAILURE_RETRY(waitpid(asker, nullptr, 0));
+    // Its id is nobody else's until it is waited for.
+    siginfo_t ended;
+    TEMP_FAILURE_RETRY(waitid(P_PID, static_cast<id_t>(asker), &ended, WEXITED | WNOWAIT));
     shared_.asker = 0;
+    TEMP_FAILURE_RETRY(waitpid(asker, nullptr, 0));
   }
 }
 

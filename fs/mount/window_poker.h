@@ -43,8 +43,10 @@ class WindowPoker {
   // Ends as soon as the request being made is answered.
   void Stop();
 
-  // Whether a request of this process is one of ours.
-  bool Asks(pid_t process) const { return process == shared_.asker.load(std::memory_order_relaxed); }
+  // Whether a request of this process is one of ours. One of another pid namespace is process 0, and none of ours.
+  bool Asks(pid_t process) const {
+    return process > 0 && process == shared_.asker.load(std::memory_order_relaxed);
+  }
   // Whether our look-ups must find nothing, so that the kernel goes on to ask for a name to be made.
   bool PretendsAbsent() const { return shared_.pretends_absent; }
 

@@ -178,10 +178,23 @@ TEST_CASE("CommandFile: an unknown command is refused, and a known one carried o
   Ok(Command(scene, "sync\n"));
 }
 
+TEST_CASE("CommandFile: a request ends where its write does, so a name with a newline is no second one",
+          "[fs][control][embedded]") {
+  FsScene scene;
+  for (const char* name : {"a", "a\nb"}) LeaveRecovered(scene, name, name);
+  for (const std::string& request : {std::string("dismiss a\nb\n"), std::string("retry a\nb"),
+                                    std::string("dismiss a\0dismiss b\0", 20)}) {
+    CHECK(Command(scene, request).error().code() == ErrorCode::kInvalidArgument);
+  }
+  CHECK(scene.Load(".stagefs/recovered/a") == "a");
+  Ok(Command(scene, std::string("dismiss a\nb\0", 12)));
+  CHECK(scene.Names(".stagefs/recovered") == Lines{"a"});
+}
+
 TEST_CASE("CommandFile: what was recovered is staged by retry", "[fs][control][embedded]") {
   FsScene scene;
   LeaveRecovered(scene, "a", "unsaved");
-  Ok(Command(scene, "sync\nretry a\n"));
+  Ok(Command(scene, "retry a\n"));
   CHECK(scene.Read("a") == "unsaved");
 }
 

@@ -1,6 +1,7 @@
 // `-o`, as mount(8) gives it.
 #include "commands/mount_options.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/catch.h"
@@ -28,6 +29,19 @@ TEST_CASE("Mount options: several lists of several", "[fs][mount_options]") {
   CHECK(parsed->mount.umask == 027);
   CHECK(parsed->mount.show_control);
   CHECK(parsed->nonempty);
+}
+
+TEST_CASE("Mount options: those of the kernel are passed on", "[fs][mount_options]") {
+  CHECK(ParseMountOptions({"noexec,ro,nosuid", "nodev,noatime"})->kernel_options == ",noexec,nosuid,nodev,noatime");
+  CHECK(ParseMountOptions({})->kernel_options.empty());
+}
+
+TEST_CASE("Mount options: without a umask nobody else may write, with one that is asked for they may",
+          "[fs][mount_options]") {
+  const mode_t before = umask(0);
+  CHECK(ParseMountOptions({})->mount.umask == 022);
+  CHECK(ParseMountOptions({"umask=002"})->mount.umask == 002);
+  umask(before);
 }
 
 TEST_CASE("Mount options: the later of two wins", "[fs][mount_options]") {

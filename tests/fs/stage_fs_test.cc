@@ -148,8 +148,54 @@ TEST_CASE("StageFs: a symbolic link to content is that content, any other is kep
   FsScene scene;
   Ok(scene.fs().MakeSymlink(kRootNode, "file", scene.Put("text")).WithoutValue());
   CHECK(scene.Read("file") == "text");
-  Ok(scene.fs().MakeSymlink(kRootNode, "link", "elsewhere").WithoutValue());
-  CHECK(Value(scene.fs().ReadLink(scene.Find("link"))) == "elsewhere");
+  for (const char* target : {"elsewhere", "file", "/nowhere/file"}) {
+    const std::string name = std::string("link to ") + (target[0] == '/' ? "the whole path" : target);
+    Ok(scene.fs().MakeSymlink(kRootNode, name, target).WithoutValue());
+    CHECK(Value(scene.fs().ReadLink(scene.Find(name))) == target);
+  }
+}
+
+TEST_CASE("StageFs: a symbolic link to a file that is named by its hash is a link", "[fs][stage_fs]") {
+  FsScene scene;
+  const std::string hash = scene.Put("text");
+  scene.MakeFolder("blobs");
+  scene.Save("blobs/" + hash, "other");
+  Ok(scene.fs().MakeSymlink(kRootNode, "model", "blobs/" + hash).WithoutValue());
+  CHECK(Value(scene.fs().ReadLink(scene.Find("model"))) == "blobs/" + hash);
+  Ok(scene.fs().MakeSymlink(kRootNode, "gone", "nothing/" + hash).WithoutValue());
+  const std::string version = ".stagefs/versions/xxh3:" + ToHex(HashOf("text").xxh3);
+  Ok(scene.fs().MakeSymlink(kRootNode, "version", version).WithoutValue());
+  for (const char* name : {"gone", "version"}) CHECK(scene.Read(name) == "text");
+}
+
+TEST_CASE("StageFs: a file that others made meanwhile is opened unless it must be new", "[fs][stage_fs]") {
+  FsScene scene;
+  REQUIRE(scene.Find("a") == 0);
+  OtherProcess(scene).Stage("a", "others");
+  CHECK(scene.fs().CreateFile(kRootNode, "a", 0644, O_CREAT | O_EXCL | O_WRONLY).error().code() == ErrorCode::kExists);
+  auto made = Value(scene.fs().CreateFile(kRootNode, "a", 0644, O_CREAT | O_TRUNC | O_WRONLY));
+  CHECK(made.found.attributes.size_bytes == 0);
+  CHECK(made.found.attributes.id == scene.Find("a"));
+  WriteTo(*made.handle, "mine");
+  CloseFile(std::move(made.handle));
+  CHECK(scene.Read("a") == "mine");
+  scene.MakeFolder("folder");
+  CHECK(scene.fs().CreateFile(kRootNode, "folder", 0644, O_CREAT | O_WRONLY).error().code() == ErrorCode::kStale);
+}
+
+TEST_CASE("StageFs: a piece of a version that is copied ends where the piece does", "[fs][stage_fs]") {
+  FsScene scene;
+  scene.Save("a", std::string(8192, 'x'));
+  const auto from = scene.Open("a", O_RDONLY);
+  auto to = scene.Create("b");
+  CHECK(Value(to->CopyFrom(*from, 0, 0, 5000)) == 5000);
+  CHECK(Value(to->Read(8192, 0)).size_bytes == 5000);
+  CHECK(Value(to->Seek(0, SEEK_HOLE)) == 5000);
+  CHECK(Value(to->Seek(4999, SEEK_DATA)) == 4999);
+  CHECK(!to->Seek(6000, SEEK_DATA));
+  CHECK(!to->Seek(5000, SEEK_HOLE));
+  CloseFile(std::move(to));
+  from->Release();
 }
 
 TEST_CASE("StageFs: truncate by path is staged at once, through a handle at its flush", "[fs][stage_fs]") {

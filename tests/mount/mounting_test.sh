@@ -33,6 +33,63 @@ test_no_dev_fuse() {
     skip "no /dev/fuse" "needs a mount namespace"
   fi
 }
+test_unmount_by_a_link() {
+  versions
+  ln -s "$MNT" way && ln -s way other
+  check "mount by a link" stagefs mount t/r:w "$WORK/other" --create
+  check "unmount by it" stagefs unmount "$WORK/other"
+  check "it is unmounted" sh -c "! grep -qF ' $MNT ' /proc/self/mounts"
+}
+test_options_of_the_kernel() {
+  versions
+  check "mount" mount_w -o noexec,nosuid,nodev,noatime
+  check "they hold" grep -qE " $MNT fuse.stagefs .*nosuid,nodev,noexec,noatime" /proc/self/mounts
+  printf '#!/bin/sh\n' > "$MNT/tool" && chmod +x "$MNT/tool"
+  refuses "a program is not run" "Permission denied" "$MNT/tool"
+  unmount_w
+  check "a workspace may be named like an option" stagefs mount t/r:w,allow_other "$MNT" --create
+  check "which is no option" sh -c "! grep -F ' $MNT ' /proc/self/mounts | cut -d' ' -f4 | grep -q allow_other"
+}
+test_a_daemon_keeps_nothing_of_its_shell() {
+  versions
+  exec 8> lock && flock 8
+  (ulimit -f 1000; mount_w)
+  exec 8>&-
+  check "a lock ends with its shell" flock -n lock true
+  check "a limit on the size of files is not the daemon's end" sh -c "head -c 3000000 /dev/zero > $MNT/large; ls $MNT"
+}
+test_no_descriptors_are_left() {
+  mounted
+  for i in {1..200}; do echo "$i" > "$MNT/$i"; done
+  unmount_w
+  (ulimit -n 200; mount_w)
+  check "open() says so, and what is open is read" python3 - "$MNT" <<'PY'
+import errno, os, sys
+opened = []
+try:
+    for i in range(1, 201): opened.append(os.open(f'{sys.argv[1]}/{i}', os.O_RDONLY))
+    sys.exit('all are open')
+except OSError as error: assert error.errno == errno.ENFILE, error
+for i, descriptor in enumerate(opened, 1): assert os.read(descriptor, 9) == b'%d\n' % i
+os.close(opened.pop())
+os.close(os.open(f'{sys.argv[1]}/200', os.O_RDONLY))
+PY
+}
+test_another_pid_namespace() {
+  versions
+  stagefs workspace create t/r:w > /dev/null
+  if ! unshare --pid --fork true 2> /dev/null; then
+    skip "another pid namespace" "needs one"
+    return
+  fi
+  unshare --pid --fork --kill-child "$STAGEFS_BINARY" mount t/r:w "$MNT" --foreground &
+  DAEMONS="$DAEMONS $!"
+  check "the mount is there" eventually mountpoint -q "$MNT"
+  printf 12345 > "$MNT/cut" && echo x > "$MNT/gone"
+  check "rm, truncate, touch and mkdir" sh -c "cd $MNT && rm gone && truncate -s 2 cut && touch -d @1000 cut && mkdir made"
+  equals "are done" "cut made 2 1000" "$(cd "$MNT" && echo * "$(stat -c '%s %Y' cut)")"
+  stagefs unmount "$MNT"
+}
 test_unmount() {
   mounted
   check "unmount" unmount_w

@@ -13,7 +13,8 @@ int64_t ProcessStartTime(int64_t pid);
 std::string HostOfPids();
 
 // As many open files as the system lets this process have: each file open on a mount and each connection takes one or
-// two, and shells give no more than 1,024.
-void RaiseOpenFilesLimit();
+// two, and shells give no more than 1,024. Files as large as it may write, and an error, no signal, beyond that:
+// whoever asks a daemon for a large file is not who limited it.
+void RaiseLimits();
 
 }  // namespace stagefs

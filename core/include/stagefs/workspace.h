@@ -50,10 +50,10 @@ class Workspace {
   Result<Entry> MakeFolder(const Slot& slot);
   Status RemoveFolder(const Slot& slot);
   Status Rename(const Slot& from, const Slot& to, RenameMode mode);
-  // What a symbolic link to `target` means here. A target that is a full hash, names a version
-  // (…/.stagefs/versions/HASH, /elsewhere/HASH of a known one) or a file of this workspace stages that
-  // content; any other is kept as a link. `mountpoint` is where the workspace's root is seen.
-  // kNotFound for a bare hash that no version has.
+  // What a symbolic link to `target` means here. A target that is a full hash or names a version
+  // (…/.stagefs/versions/HASH; /elsewhere/HASH of a known one, where nothing is) stages that content; any
+  // other, also one to a file of this workspace, is kept as a link. `mountpoint` is where the workspace's
+  // root is seen. kNotFound for a bare hash that no version has.
   struct Linked {
     bool staged = false;
     Entry entry;

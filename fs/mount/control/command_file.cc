@@ -15,7 +15,7 @@ class CommandHandle : public FileHandle {
   Result<ReadAnswer> Read(size_t, off_t) override { return ReadAnswer{}; }
   Result<size_t> Write(const char* data, size_t size_bytes, off_t) override {
     MountCounters::Add(files_.counters().bytes_written, static_cast<int64_t>(size_bytes));
-    STAGEFS_RETURN_IF_ERROR(commands_.RunLines({data, size_bytes}));
+    STAGEFS_RETURN_IF_ERROR(commands_.RunRequest({data, size_bytes}));
     return size_bytes;
   }
 
@@ -34,12 +34,14 @@ Result<Attributes> CommandFile::SetAttributesOf(const std::shared_ptr<Node>& nod
   return env_.files.AttributesOf(node);
 }
 
-Status CommandFile::RunLines(std::string_view lines) {
-  for (size_t end; !lines.empty(); lines.remove_prefix(std::min(end + 1, lines.size()))) {
-    end = std::min(lines.find('\n'), lines.size());
-    if (end > 0) STAGEFS_RETURN_IF_ERROR(Run(std::string(lines.substr(0, end))));
+// A path may have a newline in it: what ends in one and has another could mean two things.
+Status CommandFile::RunRequest(std::string_view request) {
+  const char end = request.find('\0') == std::string_view::npos ? '\n' : '\0';
+  if (request.ends_with(end)) request.remove_suffix(1);
+  if (request.find(end) != std::string_view::npos || request.find('\0') != std::string_view::npos) {
+    return Error(ErrorCode::kInvalidArgument, "one request at a time; one with a newline in its path ends in NUL");
   }
-  return {};
+  return request.empty() ? Status() : Run(std::string(request));
 }
 
 Status CommandFile::Run(const std::string& line) {

@@ -12,8 +12,8 @@ class CommandFile : public ControlPlace {
   // Accepted and without meaning, so that `echo … > control` works.
   Result<Attributes> SetAttributesOf(const std::shared_ptr<Node>& node, const SetAttributes& set,
                                      FileHandle* handle) override;
-  // Each line is a command; the first that fails ends it. kInvalidArgument for an unknown one.
-  Status RunLines(std::string_view lines);
+  // One write is one request, ended by a newline, by NUL, or by nothing. kInvalidArgument for what is no request.
+  Status RunRequest(std::string_view request);
 
  private:
   Status Run(const std::string& line);
