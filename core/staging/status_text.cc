@@ -20,24 +20,7 @@ Json PathJson(const std::string& path) {
   return json;
 }
 
-// As git status and ls show names with control characters: quoted. Anything else stays readable.
-std::string ShowPath(const std::string& path, bool raw) {
-  if (raw) return path;
-  bool plain = true;
-  std::string quoted = "\"";
-  for (const char c : ToDisplayUtf8(path)) {
-    if (c == '\n') quoted += "\\n";
-    else if (c == '\t') quoted += "\\t";
-    else if (c == '"' || c == '\\') quoted += std::string("\\") + c;
-    else if (static_cast<unsigned char>(c) < ' ') quoted += '?';
-    else {
-      quoted += c;
-      continue;
-    }
-    plain = plain && (c == '"' || c == '\\');
-  }
-  return plain ? ToDisplayUtf8(path) : quoted + '"';
-}
+std::string ShowPath(const std::string& path, bool raw) { return raw ? path : ShowText(path); }
 
 std::string TextLine(const StatusLine& line, bool raw) {
   const std::string path = ShowPath(line.path, raw);
@@ -78,6 +61,29 @@ class ListWriter {
 };
 
 }  // namespace
+
+std::string ShowText(const std::string& text) {
+  const std::string shown = ToDisplayUtf8(text);
+  bool plain = true;
+  std::string quoted = "\"";
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const char c = shown[i];
+    const auto byte = static_cast<unsigned char>(c);
+    const auto next = static_cast<unsigned char>(i + 1 < shown.size() ? shown[i + 1] : 0);
+    const bool is_c1 = byte == 0xc2 && next < 0xa0;  // U+0080 to U+009F, in two bytes.
+    if (c == '\n') quoted += "\\n";
+    else if (c == '\t') quoted += "\\t";
+    else if (byte < ' ' || byte == 0x7f || is_c1) quoted += '?';
+    else {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += c;
+      continue;
+    }
+    if (is_c1) ++i;
+    plain = false;
+  }
+  return plain ? shown : quoted + '"';
+}
 
 Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const TextSink& write) {
   const char end = style.zero_ended ? '\0' : '\n';

@@ -6,6 +6,7 @@
 
 #include "author.h"
 #include "stagefs/history.h"
+#include "stagefs/status_text.h"
 #include "stagefs/text.h"
 #include "stagefs/working_copy.h"
 #include "target.h"
@@ -49,7 +50,7 @@ class CommitCommand : public Command {
       (void)PrintOut("on top of " + std::to_string(result.others) + " commits of others, which are shown now\n");
     }
     for (const std::string& path : result.left_out.paths) {
-      (void)PrintOut("left out: " + ToDisplayUtf8(path) + " (scratch or a symbolic link)\n");
+      (void)PrintOut("left out: " + ShowText(path) + " (scratch or a symbolic link)\n");
     }
     const int64_t more = result.left_out.total - static_cast<int64_t>(result.left_out.paths.size());
     if (more > 0) (void)PrintOut("left out: " + std::to_string(more) + " more\n");
@@ -60,7 +61,7 @@ class CommitCommand : public Command {
     if (!places) return;
     for (const WorkingCopyPlace& place : *places) {
       if (place.workspace != workspace.id()) continue;
-      (void)PrintOut("left out: " + ToDisplayUtf8(place.path) + " (being written or refused)\n");
+      (void)PrintOut("left out: " + ShowText(place.path) + " (being written or refused)\n");
     }
   }
 
@@ -109,7 +110,8 @@ class LogCommand : public Command {
     (void)PrintOut(json ? "{\"id\":\"" + commit.id + "\",\"author\":" + JsonString(commit.author) +
                               ",\"email\":" + JsonString(commit.email) + ",\"time\":\"" + time +
                               "\",\"message\":" + JsonString(commit.message) + "}\n"
-                        : commit.id + "  " + time + "  " + commit.author + "  " + commit.message + "\n");
+                        : commit.id + "  " + time + "  " + ShowText(commit.author) + "  " +
+                              ShowText(commit.message) + "\n");
   }
 
   std::string target_, revision_{kDefaultBranch};

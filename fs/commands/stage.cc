@@ -9,6 +9,7 @@
 #include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/stage_report.h"
+#include "stagefs/status_text.h"
 #include "stagefs/text.h"
 #include "target.h"
 
@@ -91,7 +92,7 @@ class StageCommand : public Command {
                    (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
     if (!report.columns.empty()) std::fprintf(stderr, "columns: %s\n", ToDisplayUtf8(report.columns).c_str());
     (void)report.refused.ForEach([](const RefusedEntry& entry) -> Status {
-      std::fprintf(stderr, "refused: %s: %s\n", ToDisplayUtf8(entry.path).c_str(), entry.reason.c_str());
+      std::fprintf(stderr, "refused: %s: %s\n", ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
       return {};
     });
   }

@@ -54,7 +54,7 @@ class DiffCommand : public Command {
                       "\",\"old\":\"" + from + "\",\"new\":\"" + to + "\"}\n");
     }
     return PrintOut(std::string(1, "AMD"[static_cast<int>(line.kind)]) + "  " + from + "  " + to + "  " +
-                    ToDisplayUtf8(line.path) + "\n");
+                    ShowText(line.path) + "\n");
   }
 
   std::string target_;

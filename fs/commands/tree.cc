@@ -7,6 +7,7 @@
 #include "progress.h"
 #include "stagefs/history.h"
 #include "stagefs/revision.h"
+#include "stagefs/status_text.h"
 #include "stagefs/text.h"
 #include "target.h"
 
@@ -65,9 +66,9 @@ class LsCommand : public Command {
       return PrintOut("{\"name\":" + JsonString(named.name) + ",\"kind\":\"" + kind +
                       "\",\"size\":" + std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash + "\"}\n");
     }
-    std::string name = ToDisplayUtf8(named.name);
+    std::string name = ShowText(named.name);
     if (entry.kind == EntryKind::kFolder) name += '/';
-    if (entry.kind == EntryKind::kSymlink) name += " -> " + ToDisplayUtf8(entry.target);
+    if (entry.kind == EntryKind::kSymlink) name += " -> " + ShowText(entry.target);
     char line[128];
     std::snprintf(line, sizeof line, "%12llu  %-12.12s  ", static_cast<unsigned long long>(entry.size_bytes),
                   hash.c_str());

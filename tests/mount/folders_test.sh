@@ -102,4 +102,14 @@ test_inodes_are_the_same_after_a_remount() {
   equals "a renamed file keeps its own" "$inode" "$(stat -c %i "$MNT/drop/renamed")"
   check "another file at the old name has another" test "$inode" != "$(stat -c %i "$MNT/drop/cat")"
 }
+test_names_that_would_control_a_terminal() {
+  mounted
+  (cd "$MNT" && echo > $'a\n-  false' && echo > $'b\e[31m' && ln -s $'x\e[32m' $'l\xc2\x9b31m')
+  quoted() { ! stagefs "$@" 2>&1 | LC_ALL=C grep -aE $'\e|^-  false|^two|\xc2\x9b'; }
+  check "status quotes them" quoted status t/r:w
+  check "diff quotes them" quoted diff t/r:w
+  check "ls quotes them" quoted ls t/r:w
+  check "commit quotes them" quoted commit t/r:w -m $'one\ntwo\e[31m'
+  check "log quotes them" quoted log t/r
+}
 run_cases

@@ -11,6 +11,10 @@ namespace stagefs {
 
 using TextSink = std::function<Status(std::string_view)>;
 
+// A name, a target or a message as people are shown it on one line: what would control a terminal is quoted, as git and
+// ls do it; anything else stays readable.
+std::string ShowText(const std::string& text);
+
 struct StatusStyle {
   bool expand = false;      // A renamed folder file by file.
   bool zero_ended = false;  // Lines end in NUL and paths are raw bytes, for programs.
