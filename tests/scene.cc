@@ -129,7 +129,7 @@ StageOutcome Scene::Write(const std::string& path, const std::string& text) {
   return Value(workspace_->StageFile(SlotOf(path), file, HashOf(text), text.size(), how)).outcome;
 }
 
-void Scene::Remove(const std::string& path) { Ok(workspace_->RemovePath(Value(RepoPath::Parse(path)))); }
+void Scene::Remove(const std::string& path) { Ok(workspace_->RemovePaths({Value(RepoPath::Parse(path))})); }
 
 void Scene::Rename(const std::string& from, const std::string& to) {
   Ok(workspace_->Rename(SlotOf(from), SlotOf(to), RenameMode::kReplace));
@@ -138,7 +138,7 @@ void Scene::Rename(const std::string& from, const std::string& to) {
 void Scene::MakeFolder(const std::string& path) { Ok(workspace_->MakeFolder(SlotOf(path)).WithoutValue()); }
 
 void Scene::Unstage(const std::string& path) {
-  Ok(workspace_->Unstage(Value(RepoPath::Parse(path))).WithoutValue());
+  Ok(workspace_->Unstage({Value(RepoPath::Parse(path))}).WithoutValue());
 }
 
 std::string Scene::Commit(const std::string& message) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,22 @@
 #include "wire/refusal.h"
 
 namespace stagefs {
+
+// Paths as a request names them.
+class NamedPaths {
+ public:
+  explicit NamedPaths(const std::vector<std::string>& names);
+
+  // Those that are paths.
+  const std::vector<RepoPath>& parsed() const { return parsed_; }
+  // The names of those that are none, and of those whose outcome is an error other than `fine`. `outcomes`: one for
+  // each of parsed().
+  std::vector<std::string> Failed(const std::vector<Status>& outcomes, std::optional<ErrorCode> fine = {}) const;
+
+ private:
+  std::vector<std::string> no_paths_, names_;
+  std::vector<RepoPath> parsed_;
+};
 
 struct Call {
   const HttpRequest& request;
@@ -27,8 +44,8 @@ struct Call {
   OrRefusal<RepoPath> Directory() const;
   // The body. kTooLarge beyond kJsonBytesMax.
   Result<std::string> Text() const;
-  // The body is an array of paths, which may be none.
-  OrRefusal<std::vector<std::string>> Texts() const;
+  // The body is an array of paths.
+  OrRefusal<NamedPaths> Paths() const;
   // Whether the query asks for a smaller picture, which is not served.
   bool AsksForThumbnail() const;
 };

@@ -27,18 +27,15 @@ Reply GetChanges(Call& call) {
 Reply UnstagePath(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, call.Path());
   STAGEFS_RETURN_IF_ERROR(
-      Try(call.workspace->Unstage(path)).On({ErrorCode::kNotFound}, [] { return NoSuchRoute(); }));
+      Try(call.workspace->Unstage({path})).On({ErrorCode::kNotFound}, [] { return NoSuchRoute(); }));
   return StatusReply(kDeleted);
 }
 
 Reply UnstagePaths(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto paths, call.Texts());
-  std::vector<std::string> failed;
-  for (const std::string& raw : paths) {
-    const auto path = RepoPath::Parse(raw);
-    const Status unstaged = path ? call.workspace->Unstage(*path).WithoutValue() : Status(path.error());
-    if (!unstaged && unstaged.error().code() != ErrorCode::kNotFound) failed.push_back(raw);
-  }
+  STAGEFS_ASSIGN_OR_RETURN(const NamedPaths paths, call.Paths());
+  std::vector<Status> outcomes;
+  STAGEFS_RETURN_IF_ERROR(call.workspace->Unstage(paths.parsed(), &outcomes).WithoutValue());
+  const auto failed = paths.Failed(outcomes, ErrorCode::kNotFound);
   if (failed.empty()) return StatusReply(kDeleted);
   return JsonReply(206, PathsBody("error", "resource_not_found", failed));
 }

@@ -52,17 +52,10 @@ Reply MoveWorkspaceFile(Call& call) {
 }
 
 Reply RemoveFiles(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto paths, call.Texts());
-  std::vector<std::string> failed;
-  for (const std::string& raw : paths) {
-    const auto path = RepoPath::Parse(raw);
-    const Status removed = path ? call.workspace->RemovePath(*path) : Status(path.error());
-    if (removed) continue;
-    if (removed.error().code() == ErrorCode::kIo || removed.error().code() == ErrorCode::kNoSpace) {
-      return removed.error();
-    }
-    failed.push_back(raw);
-  }
+  STAGEFS_ASSIGN_OR_RETURN(const NamedPaths paths, call.Paths());
+  std::vector<Status> outcomes;
+  STAGEFS_RETURN_IF_ERROR(call.workspace->RemovePaths(paths.parsed(), &outcomes));
+  const auto failed = paths.Failed(outcomes);
   if (failed.empty()) return JsonReply(200, PathsBody("success", kDeleted, {}));
   return JsonReply(206, PathsBody("error", "resource_not_found", failed));
 }

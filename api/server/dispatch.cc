@@ -1,8 +1,11 @@
 #include "dispatch.h"
 
+#include <arpa/inet.h>
+
 #include <cstdio>
 
 #include "routes.h"
+#include "stagefs/text.h"
 #include "wire/header_value.h"
 #include "wire/reply.h"
 #include "wire/status_bodies.h"
@@ -10,10 +13,20 @@
 namespace stagefs {
 namespace {
 
-bool IsLoopbackHost(std::string host) {
-  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1) == "[::1]";
-  host = host.substr(0, host.find(':'));
-  return host == "localhost" || host.starts_with("127.");
+// A name may be anybody's, whatever it looks like: only localhost, and addresses in full.
+bool IsLoopbackHost(const std::string& header) {
+  std::string host = ToLowerAscii(header);
+  const size_t colon = host.find(':', host.starts_with('[') ? host.find(']') : 0);
+  if (colon != std::string::npos) {
+    if (host.find_first_not_of("0123456789", colon + 1) != std::string::npos) return false;
+    host.resize(colon);
+  }
+  if (host == "localhost" || host == "localhost.") return true;
+  in_addr four{};
+  if (inet_pton(AF_INET, host.c_str(), &four) == 1) return ntohl(four.s_addr) >> 24 == 127;
+  if (!host.starts_with('[') || !host.ends_with(']')) return false;
+  in6_addr six{};
+  return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 // Oxen/x.y.z older than 0.36.0, or without a version, may send what this server does not understand.

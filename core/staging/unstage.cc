@@ -1,3 +1,7 @@
+#include <map>
+#include <set>
+#include <unordered_map>
+
 #include "tree/walk.h"
 #include "workspace_change.h"
 
@@ -16,50 +20,124 @@ Result<bool> HasFoldersOnly(Tree& tree, FolderId folder) {
   return only;
 }
 
-// Takes back what is staged at and below a path.
+// Takes back what is staged at and below paths, none of which lies below another.
 class Unstaging {
  public:
-  Unstaging(Overlay& overlay, const RepoPath& path) : overlay_(overlay), path_(path) {}
+  explicit Unstaging(Overlay& overlay) : overlay_(overlay) {}
 
-  Result<int64_t> Run() {
-    STAGEFS_RETURN_IF_ERROR(Collect());
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      if (i % kWithdrawTogether == 0) STAGEFS_RETURN_IF_ERROR(ExpectFrom(i));
-      STAGEFS_RETURN_IF_ERROR(TakeBack(rows_[i]));
+  // The paths that name a file, or nothing, in a folder that is where it was: each is one row.
+  Status TakeDirect(const std::vector<RepoPath>& paths) {
+    std::vector<std::pair<Slot, const RepoPath*>> direct;
+    for (const RepoPath& path : paths) {
+      const auto folder = path.is_root() ? Result<FolderId>(kNotDirect) : DirectFolder(path.parent());
+      if (!folder) return folder.error();
+      if (*folder == kNotDirect) others_.emplace(path.str(), std::vector<StagedAt>());
+      else direct.emplace_back(Slot{*folder, std::string(path.name())}, &path);
     }
-    for (auto at = covering_.rbegin(); at != covering_.rend(); ++at) STAGEFS_RETURN_IF_ERROR(Uncover(*at));
-    if (restored_ || count_ > 0) {
-      for (const StagedAt& at : removed_above_) STAGEFS_RETURN_IF_ERROR(overlay_.Withdraw(at.slot).WithoutValue());
-    } else if (!path_.is_root()) {
-      return Error(ErrorCode::kNotFound, "nothing is staged at " + ToDisplayUtf8(path_.str()));
+    for (size_t i = 0; i < direct.size(); ++i) {
+      if (i % kWithdrawTogether == 0) {
+        std::vector<Slot> slots;
+        for (size_t j = i; j < std::min(i + kWithdrawTogether, direct.size()); ++j) slots.push_back(direct[j].first);
+        STAGEFS_RETURN_IF_ERROR(overlay_.Expect(slots));
+      }
+      STAGEFS_RETURN_IF_ERROR(TakeDirect(direct[i].first, direct[i].second->str()));
     }
-    return count_;
+    return others_.empty() ? Status() : Collect();
+  }
+
+  // After TakeDirect(). How many entries that were; kNotFound.
+  Result<int64_t> Take(const RepoPath& path) {
+    const auto rows = others_.find(path.str());
+    const bool any = rows == others_.end() ? taken_[path.str()] : !rows->second.empty() || path.is_root();
+    if (!any) return Error(ErrorCode::kNotFound, "nothing is staged at " + ToDisplayUtf8(path.str()));
+    return rows == others_.end() ? int64_t{1} : TakeRows(rows->second, removed_above_[path.str()]);
   }
 
  private:
+  static constexpr FolderId kNotDirect = 0;
+
+  // The folder at `directory` where the workspace and its base agree on it and on each above it: then no row of
+  // another folder has a path in it.
+  Result<FolderId> DirectFolder(const RepoPath& directory) {
+    if (directory.is_root()) return kRootFolder;
+    if (const auto known = direct_folders_.find(directory.str()); known != direct_folders_.end()) return known->second;
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId above, DirectFolder(directory.parent()));
+    FolderId folder = kNotDirect;
+    if (above != kNotDirect) {
+      const Slot slot{above, std::string(directory.name())};
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, overlay_.LookUp(slot));
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, overlay_.LookUpBase(slot));
+      const bool moved = base && base->kind == EntryKind::kFolder && (!now || base->child != now->child);
+      if (now && now->kind == EntryKind::kFolder && !moved) folder = now->child;
+    }
+    return direct_folders_[directory.str()] = folder;
+  }
+
+  Status TakeDirect(const Slot& slot, const std::string& path) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> row, overlay_.LookUpStaged(slot));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, overlay_.LookUpBase(slot));
+    const bool folder = (base && base->kind == EntryKind::kFolder) || (row && row->entry.kind == EntryKind::kFolder);
+    if (folder) {
+      others_.emplace(path, std::vector<StagedAt>());
+      return {};
+    }
+    bool& taken = taken_[path];
+    if (row && row->state != StagedState::kKept) {
+      STAGEFS_ASSIGN_OR_RETURN(taken, overlay_.Withdraw(slot));
+    }
+    return {};
+  }
+
+  // Calls `with` for each of the other paths that `path` is at or below.
+  template <class With>
+  void ForEachAbove(const std::string& path, With with) {
+    for (size_t end = path.size(); end != std::string::npos; end = path.rfind('/', end - 1)) {
+      if (const auto at = others_.find(path.substr(0, end)); at != others_.end()) with(at->second);
+    }
+    if (const auto root = others_.find(""); root != others_.end() && !path.empty()) with(root->second);
+  }
+
+  // All that is staged is read once, whatever the number of paths.
   Status Collect() {
     return WalkStaged(overlay_, [&](const StagedAt& at) -> Status {
       const Entry& entry = at.staged.entry;
-      if (entry.kind == EntryKind::kRemoved && at.path != path_.str() && IsAtOrBelow(path_.str(), at.path)) {
-        removed_above_.push_back(at);
-        return {};
+      if (entry.kind == EntryKind::kRemoved) {
+        const std::string below = at.path + '/';
+        for (auto other = others_.lower_bound(below); other != others_.end(); ++other) {
+          if (!other->first.starts_with(below)) break;
+          removed_above_[other->first].push_back(at);
+        }
       }
-      std::string also = at.path;  // A renamed folder is found by either name.
+      if (at.staged.state == StagedState::kKept) return {};
+      std::set<std::vector<StagedAt>*> lists;
+      ForEachAbove(at.path, [&](std::vector<StagedAt>& rows) { lists.insert(&rows); });
       if (entry.kind == EntryKind::kFolder && at.staged.state == StagedState::kModified) {
-        STAGEFS_ASSIGN_OR_RETURN(also, overlay_.base().PathOf(entry.child));
+        // A renamed folder is found by either name.
+        STAGEFS_ASSIGN_OR_RETURN(const std::string also, overlay_.base().PathOf(entry.child));
+        ForEachAbove(also, [&](std::vector<StagedAt>& rows) { lists.insert(&rows); });
       }
-      if (at.staged.state != StagedState::kKept &&
-          (IsAtOrBelow(at.path, path_.str()) || IsAtOrBelow(also, path_.str()))) {
-        rows_.push_back(at);
-      }
+      for (std::vector<StagedAt>* rows : lists) rows->push_back(at);
       return {};
     });
   }
 
-  Status ExpectFrom(size_t begin) {
-    std::vector<Slot> slots;
-    for (size_t i = begin; i < std::min(begin + kWithdrawTogether, rows_.size()); ++i) slots.push_back(rows_[i].slot);
-    return overlay_.Expect(slots);
+  Result<int64_t> TakeRows(const std::vector<StagedAt>& rows, const std::vector<StagedAt>& removed_above) {
+    count_ = 0;
+    restored_ = false;
+    covering_.clear();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (i % kWithdrawTogether == 0) {
+        std::vector<Slot> slots;
+        for (size_t j = i; j < std::min(i + kWithdrawTogether, rows.size()); ++j) slots.push_back(rows[j].slot);
+        STAGEFS_RETURN_IF_ERROR(overlay_.Expect(slots));
+      }
+      STAGEFS_RETURN_IF_ERROR(TakeBack(rows[i]));
+    }
+    for (auto at = covering_.rbegin(); at != covering_.rend(); ++at) STAGEFS_RETURN_IF_ERROR(Uncover(*at));
+    if (restored_ || count_ > 0) {
+      for (const StagedAt& at : removed_above) STAGEFS_RETURN_IF_ERROR(overlay_.Withdraw(at.slot).WithoutValue());
+    }
+    return count_;
   }
 
   Status TakeBack(const StagedAt& at) {
@@ -117,20 +195,93 @@ class Unstaging {
   }
 
   Overlay& overlay_;
-  const RepoPath& path_;
-  std::vector<StagedAt> rows_;
-  std::vector<StagedAt> removed_above_;
+  std::unordered_map<std::string, FolderId> direct_folders_;
+  std::map<std::string, bool> taken_;  // Of the direct paths, whether something was.
+  // The rows of the other paths, and those that removed a folder above one.
+  std::map<std::string, std::vector<StagedAt>> others_, removed_above_;
+  // Of the path that is being taken back.
   std::vector<StagedAt> covering_;  // They go last, the deepest first.
   int64_t count_ = 0;
   bool restored_ = false;
 };
 
-}  // namespace
-
-Result<int64_t> Workspace::Unstage(const RepoPath& path) {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) { return Unstaging(overlay, path).Run(); });
+// The highest of `paths` that `path` is at or below.
+const RepoPath& TopOf(const RepoPath& path, const std::set<RepoPath>& paths) {
+  const RepoPath* top = &path;
+  for (RepoPath above = path; !above.is_root();) {
+    above = above.parent();
+    if (const auto at = paths.find(above); at != paths.end()) top = &*at;
+  }
+  return *top;
 }
 
-Result<int64_t> Workspace::UnstageAll() { return Unstage(RepoPath()); }
+// How each of some paths went: one below another of them goes with that.
+class ByPath {
+ public:
+  explicit ByPath(const std::vector<RepoPath>& paths) : paths_(paths), all_(paths.begin(), paths.end()) {
+    for (const RepoPath& path : paths) outcomes_.emplace(TopOf(path, all_), Status());
+  }
+
+  // Those to be done, and how that went.
+  std::map<RepoPath, Status>& outermost() { return outcomes_; }
+  std::vector<Status> InOrder() const {
+    std::vector<Status> all;
+    for (const RepoPath& path : paths_) all.push_back(outcomes_.at(TopOf(path, all_)));
+    return all;
+  }
+
+ private:
+  const std::vector<RepoPath>& paths_;
+  const std::set<RepoPath> all_;
+  std::map<RepoPath, Status> outcomes_;
+};
+
+}  // namespace
+
+Result<int64_t> Workspace::Unstage(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes) {
+  ByPath by_path(paths);
+  for (;;) {
+    bool conflict = false;
+    const auto count = Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
+      std::vector<RepoPath> wanted;
+      for (const auto& [path, outcome] : by_path.outermost()) {
+        if (outcome || outcome.error().code() == ErrorCode::kNotFound) wanted.push_back(path);
+      }
+      Unstaging unstaging(overlay);
+      STAGEFS_RETURN_IF_ERROR(unstaging.TakeDirect(wanted));
+      int64_t total = 0;
+      for (const RepoPath& path : wanted) {
+        const auto taken = unstaging.Take(path);
+        Status& outcome = by_path.outermost()[path];
+        outcome = taken.WithoutValue();
+        if (taken) total += *taken;
+        conflict = !taken && taken.error().code() == ErrorCode::kConflict;
+        if (!taken && (!outcomes || taken.error().code() != ErrorCode::kNotFound)) return taken.error();
+      }
+      return total;
+    });
+    // A conflict shows when some of what is at its path was taken back already: once more without it.
+    if (conflict && outcomes) continue;
+    if (outcomes) *outcomes = by_path.InOrder();
+    return count;
+  }
+}
+
+Status Workspace::RemovePaths(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes) {
+  ByPath by_path(paths);
+  STAGEFS_RETURN_IF_ERROR(Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+    for (auto& [path, outcome] : by_path.outermost()) {
+      const auto located = overlay.Find(path);
+      if (located) STAGEFS_RETURN_IF_ERROR(overlay.RemoveRecursively(located->slot, located->entry));
+      outcome = located.WithoutValue();
+      const bool missing = !located && (located.error().code() == ErrorCode::kNotFound ||
+                                        located.error().code() == ErrorCode::kNotDirectory);
+      if (!located && (!missing || !outcomes)) return outcome;
+    }
+    return {};
+  }));
+  if (outcomes) *outcomes = by_path.InOrder();
+  return {};
+}
 
 }  // namespace stagefs

@@ -298,11 +298,4 @@ Status Workspace::MovePath(const RepoPath& from, const RepoPath& to) {
   });
 }
 
-Status Workspace::RemovePath(const RepoPath& path) {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(path));
-    return overlay.RemoveRecursively(located.slot, located.entry);
-  });
-}
-
 }  // namespace stagefs

@@ -65,6 +65,11 @@ std::string JsonString(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string JsonPath(const std::string& key, const std::string& path) {
+  return '"' + key + "\":" + JsonString(path) +
+         (IsValidUtf8(path) ? "" : ",\"path_base64\":\"" + Base64(path) + '"');
+}
+
 std::string FormatTime(int64_t time_ns) {
   // Rounded down, so that the fraction is one also before 1970.
   const int64_t part_ns = (time_ns % 1'000'000'000 + 1'000'000'000) % 1'000'000'000;

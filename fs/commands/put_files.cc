@@ -10,8 +10,10 @@
 #include <future>
 #include <optional>
 #include <thread>
+#include <unordered_map>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/text.h"
 
 namespace stagefs {
 namespace {
@@ -32,29 +34,90 @@ Result<IncomingFile> CopyIn(const Repository& repository, const std::string& pat
   return file;
 }
 
-std::vector<Source> Walk(const std::vector<std::string>& paths, std::vector<std::string>* failed) {
+// As tar names what it is given: without what leads out of the folder it is in.
+std::string NameOf(const std::string& path) {
+  std::string name = std::filesystem::path(path).lexically_normal().string();
+  while (name.starts_with("../")) name.erase(0, 3);
+  name.erase(0, name.find_first_not_of('/'));
+  while (name.ends_with('/')) name.pop_back();
+  return name == "." || name == ".." ? "" : name;
+}
+
+// The files of a folder, sorted by their names; a folder that cannot be read keeps no others from it.
+class FolderWalk {
+ public:
+  explicit FolderWalk(std::vector<std::string>* failed) : failed_(failed) {}
+
+  std::vector<Source> Run(const std::string& path, const std::string& name) {
+    waiting_.push_back({path, name});
+    while (!waiting_.empty()) {
+      const Source folder = std::move(waiting_.back());
+      waiting_.pop_back();
+      Read(folder);
+    }
+    std::sort(files_.begin(), files_.end(), [](const Source& a, const Source& b) { return a.name < b.name; });
+    return std::move(files_);
+  }
+
+ private:
+  void Read(const Source& folder) {
+    std::error_code error;
+    std::filesystem::directory_iterator at(folder.path, error), end;
+    for (; !error && at != end; at.increment(error)) {
+      const std::string path = at->path().string(), base = at->path().filename().string();
+      Take({path, folder.name.empty() ? base : folder.name + '/' + base});
+    }
+    if (error) failed_->push_back(ToDisplayUtf8(folder.path) + ": " + error.message());
+  }
+
+  void Take(Source found) {
+    std::error_code error, of_target;
+    const auto type = std::filesystem::symlink_status(found.path, error).type();
+    const auto target = std::filesystem::status(found.path, of_target).type();
+    if (!error && target == std::filesystem::file_type::regular) {
+      files_.push_back(std::move(found));
+    } else if (!error && type == std::filesystem::file_type::directory) {
+      waiting_.push_back(std::move(found));
+    } else {
+      const std::string why = error                                             ? error.message()
+                              : target == std::filesystem::file_type::directory ? "a symbolic link to a folder"
+                              : target == std::filesystem::file_type::not_found ? "a symbolic link to nothing"
+                                                                                : "neither a file nor a folder";
+      failed_->push_back(ToDisplayUtf8(found.path) + ": " + why);
+    }
+  }
+
+  std::vector<std::string>* failed_;
+  std::vector<Source> waiting_, files_;
+};
+
+// kConflict where two files would have one name.
+Result<std::vector<Source>> Walk(const std::vector<std::string>& paths, std::vector<std::string>* failed) {
   std::vector<Source> sources;
   for (const std::string& path : paths) {
     std::error_code error;
     const auto status = std::filesystem::status(path, error);
     if (std::filesystem::is_regular_file(status)) {
-      sources.push_back({path, std::filesystem::path(path).filename().string()});
+      sources.push_back({path, NameOf(path)});
     } else if (std::filesystem::is_directory(status)) {
-      const size_t first = sources.size();
-      for (std::filesystem::recursive_directory_iterator it(path, error), end; !error && it != end;
-           it.increment(error)) {
-        if (it->is_symlink(error) || !it->is_regular_file(error)) continue;
-        const std::string found = it->path().string();
-        sources.push_back({found, it->path().lexically_relative(path).string()});
-      }
-      if (error) failed->push_back(path + ": " + error.message());
-      std::sort(sources.begin() + static_cast<ptrdiff_t>(first), sources.end(),
-                [](const Source& a, const Source& b) { return a.name < b.name; });
+      auto found = FolderWalk(failed).Run(path, paths.size() == 1 ? "" : NameOf(path));
+      std::move(found.begin(), found.end(), std::back_inserter(sources));
     } else {
-      failed->push_back(path + ": " + (error ? error.message() : "neither a file nor a folder"));
+      failed->push_back(ToDisplayUtf8(path) + ": " + (error ? error.message() : "neither a file nor a folder"));
     }
   }
-  return sources;
+  std::unordered_map<std::string_view, std::string_view> named;
+  std::vector<Source> once;
+  for (const Source& source : sources) {
+    const auto [other, is_new] = named.emplace(source.name, source.path);
+    if (is_new) once.push_back(source);
+    else if (other->second != source.path) {
+      return Error(ErrorCode::kInvalidArgument, ToDisplayUtf8(other->second) + " and " + ToDisplayUtf8(source.path) +
+                                                    " would both be called " + ToDisplayUtf8(source.name) +
+                                                    ": put them one by one");
+    }
+  }
+  return once;
 }
 
 }  // namespace
@@ -91,7 +154,7 @@ Result<std::vector<std::string>> PutFiles(
     const std::function<Status(const std::string&, const VersionInfo&)>& stored,
     const std::function<void(int64_t, int64_t)>& progress) {
   std::vector<std::string> failed;
-  const std::vector<Source> sources = Walk(paths, &failed);
+  STAGEFS_ASSIGN_OR_RETURN(const std::vector<Source> sources, Walk(paths, &failed));
   Group adopting;
   const auto finish = [&]() -> Status {
     if (!adopting.versions.valid()) return {};

@@ -15,9 +15,11 @@ namespace stagefs {
 std::vector<std::optional<Result<IncomingFile>>> CopyGroup(const Repository& repository,
                                                            const std::vector<std::string>& paths);
 
-// Stores `paths`, folders with everything in them (symbolic links and special files are passed over), and
-// calls `stored` for each file in order, once it survives power loss. A file is named by its base name, one
-// found in a folder by its path below that folder. Returns why files could not be read.
+// Stores `paths`, folders with everything in them, and calls `stored` for each file in order, once it survives power
+// loss. Symbolic links to files count as these. A file is named by its path, as tar names it (without "/" or "../"
+// before it); what is in the only path given, a folder, by its path below that. Returns why others were left out: what
+// cannot be read, links to folders or to nothing, special files. kInvalidArgument, and nothing is stored, where two
+// files would have one name.
 Result<std::vector<std::string>> PutFiles(
     Repository& repository, const std::vector<std::string>& paths,
     const std::function<Status(const std::string& path, const VersionInfo&)>& stored,

@@ -102,6 +102,15 @@ class StageCommand : public Command {
   bool update_timestamp_ = false, atomic_ = false, backslash_ = false;
 };
 
+Result<std::vector<RepoPath>> ParsePaths(const std::vector<std::string>& texts) {
+  std::vector<RepoPath> paths;
+  for (const std::string& text : texts) {
+    STAGEFS_ASSIGN_OR_RETURN(RepoPath path, RepoPath::Parse(text));
+    paths.push_back(std::move(path));
+  }
+  return paths;
+}
+
 class RemoveCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
@@ -110,12 +119,8 @@ class RemoveCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      for (const std::string& path : paths_) {
-        const auto parsed = RepoPath::Parse(path);
-        const Status removed = parsed ? workspace.RemovePath(*parsed) : Status(parsed.error());
-        if (!removed) return Report(removed.error());
-      }
-      return kExitOk;
+      const auto paths = ParsePaths(paths_);
+      return Done(paths ? workspace.RemovePaths(*paths) : Status(paths.error()));
     });
   }
 
@@ -141,14 +146,9 @@ class UnstageCommand : public Command {
 
   Result<int64_t> Unstage(Workspace& workspace) {
     if (all_ == !paths_.empty()) return Error(ErrorCode::kInvalidArgument, "name the paths to unstage, or --all");
-    if (all_) return workspace.UnstageAll();
-    int64_t count = 0;
-    for (const std::string& path : paths_) {
-      STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
-      STAGEFS_ASSIGN_OR_RETURN(const int64_t unstaged, workspace.Unstage(parsed));
-      count += unstaged;
-    }
-    return count;
+    if (all_) return workspace.Unstage({RepoPath()});
+    STAGEFS_ASSIGN_OR_RETURN(const auto paths, ParsePaths(paths_));
+    return workspace.Unstage(paths);
   }
 
   std::string target_;

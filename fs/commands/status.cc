@@ -50,7 +50,7 @@ class DiffCommand : public Command {
     const std::string from = line.kind == Kind::kAdded ? "-" : hash(line.base_version);
     const std::string to = line.kind == Kind::kRemoved ? "-" : hash(line.version);
     if (json) {
-      return PrintOut("{\"path\":" + JsonString(line.path) + ",\"status\":\"" + std::string(ToString(line.kind)) +
+      return PrintOut("{" + JsonPath("path", line.path) + ",\"status\":\"" + std::string(ToString(line.kind)) +
                       "\",\"old\":\"" + from + "\",\"new\":\"" + to + "\"}\n");
     }
     return PrintOut(std::string(1, "AMD"[static_cast<int>(line.kind)]) + "  " + from + "  " + to + "  " +

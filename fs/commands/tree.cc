@@ -63,7 +63,7 @@ class LsCommand : public Command {
       const char* kind = entry.kind == EntryKind::kFolder    ? "folder"
                          : entry.kind == EntryKind::kSymlink ? "symlink"
                                                              : "file";
-      return PrintOut("{\"name\":" + JsonString(named.name) + ",\"kind\":\"" + kind +
+      return PrintOut("{" + JsonPath("name", named.name) + ",\"kind\":\"" + kind +
                       "\",\"size\":" + std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash + "\"}\n");
     }
     std::string name = ShowText(named.name);

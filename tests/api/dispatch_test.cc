@@ -106,11 +106,12 @@ TEST_CASE("Dispatch: Host, token and size are looked at before the body", "[http
   auto tokens = std::make_unique<Tokens>(Value(Tokens::Open(folder.path())));
   const std::string token = Value(tokens->Create({"ann", "ann"}, 60));
   Door door({true, true, 1000}, std::move(tokens));
-  for (const char* host : {"", "example.org", "localhost.example.org", "[::2]:80"}) {
+  for (const char* host : {"", "example.org", "localhost.example.org", "127.example.org", "127.0.0.1.example.org:80",
+                           "127.1", "127.0.0.1:80@example.org", "128.0.0.1", "[::2]:80", "[::1", "localhost.."}) {
     door.Send("host", host);
     CHECK(door.Head() == 421);
   }
-  for (const char* host : {"localhost", "127.0.0.1:80", "[::1]:80"}) {
+  for (const char* host : {"localhost", "LocalHost.:80", "127.0.0.1:80", "127.9.8.7", "[::1]:80", "[0:0::1]"}) {
     door.Send("host", host);
     CHECK(door.Head() == 401);
   }

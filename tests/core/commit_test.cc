@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include "tests/catch.h"
@@ -185,7 +187,7 @@ TEST_CASE("Rebase: what others did to the folders of what is staged", "[core][co
     CHECK(scene.AllFiles() == Files{{"d/a", "0"}, {"gone/y", "theirs"}});
   }
   SECTION("removed it with what was in it: it is made again") {
-    Ok(other->RemovePath(Value(RepoPath::Parse("d"))));
+    Ok(other->RemovePaths({Value(RepoPath::Parse("d"))}));
     scene.Stage("d/b", "ours");
     Value(CommitOf(*other));
     CHECK(Value(Rebase(scene.workspace())) == 1);
@@ -266,13 +268,110 @@ TEST_CASE("Unstage: each kind of change is taken back", "[core][commit]") {
   scene.Stage("a", "1");
   scene.Stage("new/x", "1");
   scene.Remove("d");
-  CHECK(scene.workspace().Unstage(Value(RepoPath::Parse("nothing"))).error().code() == ErrorCode::kNotFound);
+  CHECK(scene.workspace().Unstage({Value(RepoPath::Parse("nothing"))}).error().code() == ErrorCode::kNotFound);
   scene.Unstage("d/b");
   CHECK(scene.Read("d/b") == "0");
   scene.Unstage("a");
   CHECK(scene.StatusLines() == Lines{"A  new/x"});
-  CHECK(Value(scene.workspace().UnstageAll()) == 1);
+  CHECK(Value(scene.workspace().Unstage({RepoPath()})) == 1);
   CHECK(scene.AllFiles() == before);
+}
+
+TEST_CASE("Unstage, remove: all of several paths, or none, or those that can be", "[core][commit]") {
+  Scene scene;
+  for (const char* path : {"a", "b", "d/x", "d/y", "e/z"}) scene.Stage(path, "0");
+  scene.Commit();
+  for (const char* path : {"a", "d/x", "new/1", "new/2"}) scene.Stage(path, "1");
+  scene.Remove("b");
+  const auto paths = [](const std::vector<std::string>& texts) {
+    std::vector<RepoPath> parsed;
+    for (const std::string& text : texts) parsed.push_back(Value(RepoPath::Parse(text)));
+    return parsed;
+  };
+  const auto codes = [](const std::vector<Status>& outcomes) {
+    std::vector<ErrorCode> failed;
+    for (const Status& outcome : outcomes) failed.push_back(outcome ? ErrorCode::kUnsupported : outcome.error().code());
+    return failed;
+  };
+  constexpr auto kFine = ErrorCode::kUnsupported, kMissing = ErrorCode::kNotFound;
+  const auto before = scene.StatusLines();
+  std::vector<Status> outcomes;
+  SECTION("unstage: one with nothing staged, and nothing changes") {
+    CHECK(scene.workspace().Unstage(paths({"a", "d/y", "b"})).error().code() == kMissing);
+    CHECK(scene.StatusLines() == before);
+  }
+  SECTION("unstage: files and folders, twice and below each other") {
+    CHECK(Value(scene.workspace().Unstage(paths({"a", "new", "nothing", "new/1", "b", "a", "d/y"}), &outcomes)) == 4);
+    CHECK(codes(outcomes) == std::vector{kFine, kFine, kMissing, kFine, kFine, kFine, kMissing});
+    CHECK(scene.StatusLines() == Lines{"M  d/x", "E  new/ (empty folder, not in commits)"});
+  }
+  SECTION("unstage: a file of a folder that another took the place of") {
+    scene.Remove("d");
+    scene.Rename("e", "d");
+    CHECK(Value(scene.workspace().Unstage(paths({"d/y", "a"}), &outcomes)) >= 1);
+    CHECK(codes(outcomes) != std::vector{kMissing, kFine});
+  }
+  SECTION("unstage: the others of one that is in conflict") {
+    scene.Rename("e", "f");
+    scene.Stage("e", "in the way");
+    CHECK(Value(scene.workspace().Unstage(paths({"f", "d/x", "new"}), &outcomes)) == 3);
+    CHECK(codes(outcomes) == std::vector{ErrorCode::kConflict, kFine, kFine});
+    CHECK(scene.Read("f/z") == "0");
+    CHECK(scene.Read("d/x") == "0");
+  }
+  SECTION("remove") {
+    CHECK(scene.workspace().RemovePaths(paths({"a", "nothing"})).error().code() == kMissing);
+    CHECK(scene.StatusLines() == before);
+    Ok(scene.workspace().RemovePaths(paths({"d/x", "a", "nothing", "a/b", "d"}), &outcomes));
+    CHECK(codes(outcomes) == std::vector{kFine, kFine, kMissing, kFine, kFine});
+    CHECK(scene.AllFiles() == Files{{"e/z", "0"}, {"new/1", "1"}, {"new/2", "1"}});
+  }
+}
+
+TEST_CASE("Unstage: a file takes its own row back, and no other", "[core][commit]") {
+  const uint64_t seed = 41;
+  std::mt19937_64 random(seed);
+  INFO("seed " << seed);
+  const std::vector<std::string> names{"a", "b", "a/a", "a/b", "b/a", "b/b", "a/a/a", "b/a/b"};
+  const auto any = [&] { return names[random() % names.size()]; };
+  for (int round = 0; round < 40; ++round) {
+    Scene scene(/*in_memory_store=*/true);
+    const auto change = [&] {
+      const std::string path = any(), other = any();
+      const auto at = Value(RepoPath::Parse(path)), to = Value(RepoPath::Parse(other));
+      const bool folder_above = !at.parent().is_root();
+      switch (random() % 4) {
+        case 0: (void)scene.workspace().RemovePaths({at}); break;
+        case 1: (void)scene.workspace().MovePath(at, to); break;
+        default:
+          if (folder_above || random() % 2) (void)scene.workspace().StagePath(at, scene.Put(path), {});
+      }
+    };
+    for (int i = 0; i < 12; ++i) change();
+    (void)CommitOf(scene.workspace());
+    for (int i = 0; i < 12; ++i) change();
+    for (const std::string& line : scene.StatusLines()) {
+      if (line[0] != 'A' && line[0] != 'M' && line[0] != 'D') continue;
+      const std::string path = line.substr(3);
+      auto before = scene.StatusLines();
+      if (std::count(before.begin(), before.end(), line) != 1) continue;  // Went with another.
+      std::vector<Status> outcomes;
+      const int64_t count = Value(scene.workspace().Unstage({Value(RepoPath::Parse(path))}, &outcomes));
+      auto after = scene.StatusLines();
+      INFO("round " << round << ", " << line << "; before " << Catch::Detail::stringify(before) << ", after "
+                    << Catch::Detail::stringify(after));
+      if (!outcomes[0]) {
+        CHECK(outcomes[0].error().code() == ErrorCode::kConflict);
+        CHECK(before == after);
+        continue;
+      }
+      CHECK(count >= 1);
+      CHECK(std::none_of(after.begin(), after.end(), [&](const std::string& left) { return left.substr(3) == path; }));
+      std::erase_if(after, [&](const std::string& left) { return left[0] == 'E'; });  // Folders that it leaves empty.
+      for (auto* lines : {&before, &after}) std::sort(lines->begin(), lines->end());
+      CHECK(std::includes(before.begin(), before.end(), after.begin(), after.end()));
+    }
+  }
 }
 
 TEST_CASE("Commit: waits for a file whose close is on its way", "[core][commit]") {
@@ -391,12 +490,12 @@ TEST_CASE("Unstage: a file comes back where a folder is by now, unless that hold
     scene.Unstage("file/new");
     CHECK(scene.StatusLines().front() == "D  file");
     scene.Stage("file/new", "5");
-    CHECK(Value(scene.workspace().UnstageAll()) == 2);
+    CHECK(Value(scene.workspace().Unstage({RepoPath()})) == 2);
     CHECK(scene.Read("file") == "1");
   }
   SECTION("one with something that is never staged") {
     Ok(scene.workspace().Link(scene.SlotOf("file/link"), "nowhere", "/mnt").WithoutValue());
-    CHECK(scene.workspace().Unstage(Value(RepoPath::Parse("file"))).error().code() == ErrorCode::kConflict);
+    CHECK(scene.workspace().Unstage({Value(RepoPath::Parse("file"))}).error().code() == ErrorCode::kConflict);
     CHECK(scene.Exists("file/link"));
   }
 }
@@ -406,7 +505,7 @@ TEST_CASE("Unstage: a rename is not undone where something new has its old name"
   Scene& scene = *holder;
   scene.Rename("folder", "renamed");
   scene.Stage("folder", "in the way");
-  const auto undone = scene.workspace().Unstage(Value(RepoPath::Parse("renamed")));
+  const auto undone = scene.workspace().Unstage({Value(RepoPath::Parse("renamed"))});
   REQUIRE_FALSE(undone);
   CHECK(undone.error().code() == ErrorCode::kConflict);
   CHECK(undone.error().message().find("folder is in the way") != std::string::npos);

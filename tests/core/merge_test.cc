@@ -55,7 +55,7 @@ TEST_CASE("Merge: both sides' changes are in the merge, which has two parents", 
   Branches scene;
   scene.StageOnSide("theirs", "1");
   scene.StageOnSide("deep/er/file", "1");
-  Ok(scene.side->RemovePath(Value(RepoPath::Parse("both"))));
+  Ok(scene.side->RemovePaths({Value(RepoPath::Parse("both"))}));
   const CommitInfo theirs = scene.CommitSide();
   scene.Stage("ours", "2");
   const std::string ours = scene.Commit("ours");

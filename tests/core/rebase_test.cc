@@ -159,7 +159,7 @@ struct RandomScene : Scene {
     const RepoPath path = Path(), other = Path();
     switch (Below(10)) {
       case 0: case 1: case 2: case 3: (void)in.StagePath(path, Put(std::to_string(Below(3))), {}); break;
-      case 4: case 5: (void)in.RemovePath(path); break;
+      case 4: case 5: (void)in.RemovePaths({path}); break;
       case 6: case 7: (void)in.MovePath(path, other); break;
       case 8:
         if (const auto at = in.tree().Find(path.parent()); at && at->entry.kind == EntryKind::kFolder) {
@@ -253,7 +253,7 @@ TEST_CASE("Rebase: rows read by pages are laid as all of them together are", "[c
   for (int round = 0; round < 12; ++round) {
     INFO("seed " << seed << ", round " << round);
     Ok(scene.history.MoveBranch("side", "main").WithoutValue());
-    (void)scene.workspace().UnstageAll();
+    (void)scene.workspace().Unstage({RepoPath()});
     Ok(Workspaces(scene.repository()).Delete("s", true));
     Value(Workspaces(scene.repository()).Create("side", "s", std::nullopt));
     scene.side = Value(Workspace::Open(scene.repository(), "s"));
@@ -277,7 +277,7 @@ TEST_CASE("History: a path's commits are those that reading every row of every c
     Workspace& in = round % 3 == 1 ? *scene.side : scene.workspace();
     scene.Change(in, 1 + scene.Below(5));
     scene.CommitIn(in);
-    (void)in.UnstageAll();
+    (void)in.Unstage({RepoPath()});
     if (round % 4 == 3) (void)scene.history.Merge("main", "side", "merge", {"Ann", "a"});
     if (round % 4 == 3) (void)Rebase(scene.workspace());
   }

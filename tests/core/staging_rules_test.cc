@@ -349,7 +349,7 @@ TEST_CASE("Staging: folders nested deeper than any stack are listed, compared, c
   CHECK(Value(scene.workspace().tree().PathOf(folder)).size() == 39'999);
   scene.Remove("d");
   CHECK(scene.StatusLines().size() == 1);
-  Ok(scene.workspace().UnstageAll().WithoutValue());
+  Ok(scene.workspace().Unstage({RepoPath()}).WithoutValue());
   CHECK(scene.StatusLines().empty());
 }
 

@@ -17,7 +17,7 @@ void OtherProcess::Stage(const std::string& path, const std::string& text) {
   Ok(workspace_->StagePath(Value(RepoPath::Parse(path)), hash, {}).WithoutValue());
 }
 
-void OtherProcess::Remove(const std::string& path) { Ok(workspace_->RemovePath(Value(RepoPath::Parse(path)))); }
+void OtherProcess::Remove(const std::string& path) { Ok(workspace_->RemovePaths({Value(RepoPath::Parse(path))})); }
 
 FsScene::FsScene(MountOptions options, Notifier notifier) {
   options.mountpoint = "/nowhere";

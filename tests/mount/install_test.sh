@@ -93,6 +93,33 @@ test_commands() {
   check "ls of a branch" sh -c "$STAGEFS_BINARY ls t/r p | grep -q one.jpg"
   check "unstage, rebase, sync and gc" sh -c "$STAGEFS_BINARY rm t/r:w p && $STAGEFS_BINARY unstage t/r:w --all && $STAGEFS_BINARY rebase t/r:w && $STAGEFS_BINARY sync t/r && $STAGEFS_BINARY gc t/r"
 }
+test_put_names() {
+  with_pictures
+  mkdir -p train/cat val/cat closed links/below && echo 1 > train/cat/1.jpg && echo 2 > val/cat/1.jpg && echo 3 > val/3
+  echo 4 > closed/4 && ln -s ../val/3 links/three && ln -s nowhere links/dangling && ln -s ../val links/folder && mkfifo links/pipe
+  names() { stagefs put t/r "$@" 2> err | cut -c67- | sort | tr '\n' ' '; }
+  equals "folders keep their names" "train/cat/1.jpg val/3 val/cat/1.jpg " "$(names train val/)"
+  equals "one alone does not" "3 cat/1.jpg " "$(names ./val)"
+  equals "files are named by their paths" "train/cat/1.jpg val/cat/1.jpg " "$(names ./train/cat/1.jpg "val/../val/cat/1.jpg")"
+  equals "by those that a manifest may have" "${WORK#/}/val/3 " "$(names "$WORK/val/3")"
+  equals "what is named twice is put once" "val/3 " "$(names val/3 val/3)"
+  cp -r train/cat cat
+  refuses "two of one name" "would both be called cat/1.jpg" sh -c "cd train && '$STAGEFS_BINARY' put t/r cat ../cat"
+  equals "links to files are files, and the rest is said" "three " "$(names links)"
+  for what in "links/dangling: a symbolic link to nothing" "links/folder: a symbolic link to a folder" "links/pipe: neither"; do
+    check "$what" grep -q "$what" err
+  done
+  equals "with status 1" 1 "$(status_of put t/r links)"
+}
+test_names_that_are_not_text() {
+  with_pictures
+  printf '%s  \xff.jpg\0%s  a/\xfe.jpg\0' "$(sha256sum < pictures/one.jpg | cut -d' ' -f1)" "$(sha256sum < pictures/one.jpg | cut -d' ' -f1)" > list
+  stagefs put t/r pictures > put.sum && stagefs stage t/r:w - < list > stage.out
+  for command in "status t/r:w" "diff t/r:w" "ls t/r:w"; do
+    # shellcheck disable=SC2086
+    check "$command shows them exactly" sh -c "'$STAGEFS_BINARY' --json $command | grep -q '\"path_base64\":\"/y5qcGc=\"'"
+  done
+}
 test_misspelt_commands() {
   refuses "an unknown command is named, with one that is near" "unknown command comit: did you mean commit?" stagefs comit t/r:w
   refuses "and the second word of one" "unknown command branch crate: did you mean branch create?" stagefs branch crate t/r

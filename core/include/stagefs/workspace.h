@@ -71,8 +71,10 @@ class Workspace {
     VersionId version = 0;
   };
   Result<std::vector<Status>> StageVersions(const std::vector<NamedVersion>& files, const StageHow& how);
-  // A file is removed; a folder with everything in it. Survives power loss.
-  Status RemovePath(const RepoPath& path);
+  // Files are removed, folders with everything in them, in one transaction that survives power loss. Errors:
+  // kNotFound; kNotDirectory. Without `outcomes` any path's error changes nothing; else they are there, in the order
+  // asked, and the other paths are removed. A path below another one goes with it.
+  Status RemovePaths(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes = nullptr);
   // A file or folder gets another path, in folders made on the way. Survives power loss.
   // Errors: kNotFound; kExists if there is something at `to`.
   Status MovePath(const RepoPath& from, const RepoPath& to);
@@ -90,9 +92,11 @@ class Workspace {
   // As JSON, kept as the workspace's newest report (.stagefs/last.json).
   Result<VersionInfo> KeepReport(const StageReport& report);
 
-  // Takes back what is staged at `path` (a folder: everything in it). kNotFound if nothing is.
-  Result<int64_t> Unstage(const RepoPath& path);
-  Result<int64_t> UnstageAll();
+  // Takes back what is staged at each path (a folder: everything in it; the root: all), in one transaction that
+  // survives power loss: how many entries that were. Errors and `outcomes` as above: kNotFound where nothing is staged,
+  // kConflict where something is in the way of what comes back. Files cost O(log n) each; where a folder is named, all
+  // that is staged is read once.
+  Result<int64_t> Unstage(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes = nullptr);
 
   // The rest is for core alone (workspace_change.h).
   struct Moment;
