@@ -242,7 +242,7 @@ Result<int64_t> Workspace::Unstage(const std::vector<RepoPath>& paths, std::vect
   ByPath by_path(paths);
   for (;;) {
     bool conflict = false;
-    const auto count = Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
+    const auto take_back = [&](Overlay& overlay) -> Result<int64_t> {
       std::vector<RepoPath> wanted;
       for (const auto& [path, outcome] : by_path.outermost()) {
         if (outcome || outcome.error().code() == ErrorCode::kNotFound) wanted.push_back(path);
@@ -259,7 +259,8 @@ Result<int64_t> Workspace::Unstage(const std::vector<RepoPath>& paths, std::vect
         if (!taken && (!outcomes || taken.error().code() != ErrorCode::kNotFound)) return taken.error();
       }
       return total;
-    });
+    };
+    const auto count = WithReserve(repository_.folder(), [&] { return Mutate(Durability::kPowerLoss, take_back); });
     // A conflict shows when some of what is at its path was taken back already: once more without it.
     if (conflict && outcomes) continue;
     if (outcomes) *outcomes = by_path.InOrder();
@@ -269,7 +270,7 @@ Result<int64_t> Workspace::Unstage(const std::vector<RepoPath>& paths, std::vect
 
 Status Workspace::RemovePaths(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes) {
   ByPath by_path(paths);
-  STAGEFS_RETURN_IF_ERROR(Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+  const auto remove = [&](Overlay& overlay) -> Status {
     for (auto& [path, outcome] : by_path.outermost()) {
       const auto located = overlay.Find(path);
       if (located) STAGEFS_RETURN_IF_ERROR(overlay.RemoveRecursively(located->slot, located->entry));
@@ -279,7 +280,8 @@ Status Workspace::RemovePaths(const std::vector<RepoPath>& paths, std::vector<St
       if (!located && (!missing || !outcomes)) return outcome;
     }
     return {};
-  }));
+  };
+  STAGEFS_RETURN_IF_ERROR(WithReserve(repository_.folder(), [&] { return Mutate(Durability::kPowerLoss, remove); }));
   if (outcomes) *outcomes = by_path.InOrder();
   return {};
 }

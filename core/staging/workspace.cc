@@ -213,7 +213,9 @@ Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& fil
 }
 
 Status Workspace::Remove(const Slot& slot) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.Remove(slot); });
+  return WithReserve(repository_.folder(), [&] {
+    return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.Remove(slot); });
+  });
 }
 
 Result<Entry> Workspace::MakeFolder(const Slot& slot) {
@@ -224,7 +226,9 @@ Result<Entry> Workspace::MakeFolder(const Slot& slot) {
 }
 
 Status Workspace::RemoveFolder(const Slot& slot) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.RemoveFolder(slot); });
+  return WithReserve(repository_.folder(), [&] {
+    return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.RemoveFolder(slot); });
+  });
 }
 
 Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
