@@ -31,17 +31,19 @@ Reply BranchReply(Call& call, std::string_view message, const std::string& name)
   STAGEFS_ASSIGN_OR_RETURN(
       const BranchInfo branch,
       Try(FindBranch(*call.repository, name)).On({ErrorCode::kNotFound}, [&] { return NoBranch(name); }));
-  STAGEFS_ASSIGN_OR_RETURN(const BranchView view, ViewOf(*call.repository, branch));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const BranchView view, ViewOf(*reader, branch));
   return JsonReply(200, BranchBody(message, view));
 }
 
 }  // namespace
 
 Reply ListBranches(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto branches, History(*call.repository).ListBranches());
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto branches, reader->ListBranches());
   std::vector<BranchView> views;
   for (const BranchInfo& branch : branches) {
-    STAGEFS_ASSIGN_OR_RETURN(BranchView view, ViewOf(*call.repository, branch));
+    STAGEFS_ASSIGN_OR_RETURN(BranchView view, ViewOf(*reader, branch));
     views.push_back(std::move(view));
   }
   return JsonReply(200, BranchesBody(views));
@@ -92,7 +94,8 @@ Reply GetMergeable(Call& call) {
       Try(History(*call.repository).PreviewMerge(spec.base, spec.head)).On({ErrorCode::kNotFound}, [&] {
         return NoBranch(spec.base);
       }));
-  STAGEFS_ASSIGN_OR_RETURN(const auto commits, ViewsOf(*call.repository, preview.commits));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto commits, ViewsOf(*reader, preview.commits));
   return JsonReply(200, MergeableBody(preview.conflicts, commits));
 }
 
@@ -107,8 +110,8 @@ Reply MergeBranches(Call& call) {
           .On({ErrorCode::kNotFound}, [&] { return NoBranch(spec.base); })
           .On({ErrorCode::kConflict},
               [](const Error& error) { return Conflict("Merge conflict", error.message()); }));
-  STAGEFS_ASSIGN_OR_RETURN(const auto views,
-                           ViewsOf(*call.repository, {merged.base, merged.head, merged.merge}));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto views, ViewsOf(*reader, {merged.base, merged.head, merged.merge}));
   return JsonReply(200, MergeBody(views[0], views[1], views[2]));
 }
 

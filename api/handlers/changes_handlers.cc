@@ -55,7 +55,8 @@ Reply CommitWorkspace(Call& call) {
                                                        "' is behind on branch '" + call.rest +
                                                        "': " + error.message());
           }));
-  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*call.repository, result.commit));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*reader, result.commit));
   return JsonReply(200, CommitBody(kCreated, view));
 }
 
@@ -66,7 +67,8 @@ Reply GetWorkspaceMergeable(Call& call) {
                            }));
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, call.workspace->Info());
   STAGEFS_ASSIGN_OR_RETURN(const auto ahead, History(*call.repository).CommitsSince(call.rest, info.base));
-  STAGEFS_ASSIGN_OR_RETURN(const auto commits, ViewsOf(*call.repository, ahead));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto commits, ViewsOf(*reader, ahead));
   return JsonReply(200, MergeableBody(conflicts, commits));
 }
 

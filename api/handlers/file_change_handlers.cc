@@ -28,7 +28,8 @@ Reply CommitReply(Call& call, std::string_view message, const std::string& branc
     return Refuse(422, "no_changes", "No changes to commit",
                   "the branch has this content at this path already");
   }
-  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*call.repository, *commit));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*reader, *commit));
   return JsonReply(200, CommitBody(message, view));
 }
 
@@ -68,8 +69,8 @@ Result<Form> FieldsOf(const WireObject& body) {
 Reply PutFiles(Call& call) {
   if (!IsForm(call.request)) return BadRequest("send multipart/form-data");
   STAGEFS_ASSIGN_OR_RETURN(const BranchPath target, FindBranchPath(call));
-  const auto found = FindPath(call);
-  const bool is_folder = target.path.is_root() || (found && found->is_folder());
+  bool is_folder = target.path.is_root();
+  if (const auto found = FindPath(call)) is_folder = is_folder || found->is_folder();
   STAGEFS_ASSIGN_OR_RETURN(const Form form, ReadForm(call));
   STAGEFS_ASSIGN_OR_RETURN(const Changes changes, OrBadRequest(PlaceFiles(form, target, is_folder)));
   return CommitReply(call, kCreated, target.branch, changes,
@@ -93,9 +94,11 @@ Reply MoveFile(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(const std::string text, call.Text());
   STAGEFS_ASSIGN_OR_RETURN(const Move move, OrBadStatus(ReadMove(text)));
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath to, OrBadRequest(RepoPath::Parse(move.to)));
-  STAGEFS_ASSIGN_OR_RETURN(const FoundPath found, FindPath(call));
-  if (target.path.is_root()) return BadRequest("the whole tree is not moved");
-  if (found.tree->Find(to)) return BadStatus(400, "new_path already exists in the repository");
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const FoundPath found, FindPath(call));
+    if (target.path.is_root()) return BadRequest("the whole tree is not moved");
+    if (found.tree->Find(to)) return BadStatus(400, "new_path already exists in the repository");
+  }
   STAGEFS_ASSIGN_OR_RETURN(const Form fields, OrBadStatus(FieldsOf(move.body)));
   return CommitReply(call, kUpdated, target.branch, {{target.path, std::nullopt, to}},
                      CommitOf(fields, "Moved '" + target.path.str() + "' to '" + to.str() + "'"));

@@ -31,15 +31,15 @@ Status AddFolder(ArchiveWriter& archive, RevisionTree& tree, FolderId folder) {
 Reply ListDirectory(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(const PageView page, QueryPage(call.target, kPageSizeDefault));
   STAGEFS_ASSIGN_OR_RETURN(const FoundPath found, FindFolder(call));
-  STAGEFS_ASSIGN_OR_RETURN(const RevisionView revision, ViewOf(*call.repository, found.resource.revision));
-  STAGEFS_ASSIGN_OR_RETURN(const ListingView listing, ViewFolder(*call.repository, found, revision, page));
+  STAGEFS_ASSIGN_OR_RETURN(const RevisionView revision, ViewOf(found.tree->index(), found.resource.revision));
+  STAGEFS_ASSIGN_OR_RETURN(const ListingView listing, ViewFolder(found, revision, page));
   return JsonReply(200, DirectoryBody(listing, revision));
 }
 
 Reply GetEntry(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(const FoundPath found, FindPath(call));
-  STAGEFS_ASSIGN_OR_RETURN(const RevisionView revision, ViewOf(*call.repository, found.resource.revision));
-  STAGEFS_ASSIGN_OR_RETURN(const EntryView entry, ViewOf(*call.repository, found, revision));
+  STAGEFS_ASSIGN_OR_RETURN(const RevisionView revision, ViewOf(found.tree->index(), found.resource.revision));
+  STAGEFS_ASSIGN_OR_RETURN(const EntryView entry, ViewOf(found, revision));
   return JsonReply(200, EntryBody(entry, revision));
 }
 

@@ -16,11 +16,12 @@ namespace {
 constexpr int64_t kHistoryPageSize = 10;
 
 Reply CommitReply(Call& call, std::string_view message) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit,
-                           Try(FindCommit(*call.repository, call.names[2])).On({ErrorCode::kNotFound}, [] {
+                           Try(FindCommit(*reader, call.names[2])).On({ErrorCode::kNotFound}, [] {
                              return NoSuchRoute();
                            }));
-  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*call.repository, commit));
+  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*reader, commit));
   return JsonReply(200, CommitBody(message, view));
 }
 
@@ -30,7 +31,8 @@ Reply GetRevision(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(
       const Resource resource,
       Try(ResolveResource(*call.repository, call.rest)).OnAny([&] { return NoPath(call.rest); }));
-  STAGEFS_ASSIGN_OR_RETURN(const RevisionView view, ViewOf(*call.repository, resource.revision));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const RevisionView view, ViewOf(*reader, resource.revision));
   return JsonReply(200, RevisionBody(view, resource.path.str()));
 }
 
@@ -45,7 +47,8 @@ Reply GetHistory(Call& call) {
                                static_cast<size_t>(page.size)));
   if (history.total == 0) return NoPath(resource.path.str());
   page.total_entries = history.total;
-  STAGEFS_ASSIGN_OR_RETURN(const auto views, ViewsOf(*call.repository, history.commits));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto views, ViewsOf(*reader, history.commits));
   return JsonReply(200, CommitsBody(views, page));
 }
 

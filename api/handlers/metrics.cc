@@ -6,6 +6,7 @@
 #include "handlers.h"
 #include "rows.h"
 #include "stagefs/counters.h"
+#include "stagefs/parallel.h"
 #include "stagefs/repositories.h"
 #include "wire/reply.h"
 
@@ -43,12 +44,17 @@ MetricFamily Histogram(const char* name, const char* help, const LatencyCounter&
 // index error.
 MetricFamily StagedEntries(Root& root) {
   MetricFamily family{"stagefs_staged_entries", "Staged entries of a workspace.", MetricType::Gauge, {}};
-  for (const auto& repository : root.Opened()) {
-    const auto counts = CountStaged(*repository);
-    if (!counts) continue;
-    for (const auto& [workspace, count] : *counts) {
+  // Together, so that those whose databases are silent are waited for once.
+  const auto repositories = root.Opened();
+  std::vector<std::vector<std::pair<WorkspaceInfo, int64_t>>> counts(repositories.size());
+  (void)InParallel(repositories.size(), kRequestsAtOnce, [&](uint64_t i) -> Status {
+    if (auto counted = CountStaged(*repositories[i])) counts[i] = std::move(*counted);
+    return {};
+  });
+  for (size_t i = 0; i < repositories.size(); ++i) {
+    for (const auto& [workspace, count] : counts[i]) {
       ClientMetric metric;
-      metric.label = {{"repository", repository->name().ToString()},
+      metric.label = {{"repository", repositories[i]->name().ToString()},
                       {"workspace", workspace.name.value_or(workspace.uid)}};
       metric.gauge.value = static_cast<double>(count);
       family.metric.push_back(std::move(metric));

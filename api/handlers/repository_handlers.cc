@@ -88,7 +88,8 @@ Reply CreateRepository(Call& call) {
     (void)call.root.Delete(name);
     return commit.error();
   }
-  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*call.repository, *commit));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const CommitView view, ViewOf(*reader, *commit));
   return JsonReply(200, CreatedRepositoryBody(name, view));
 }
 

@@ -27,10 +27,12 @@ Result<FoundPath> Find(const Call& call) {
   return found;
 }
 
-Result<FoundFile> OpenFile(const FoundPath& found) {
+// The index is let go of before the bytes, which may be far away, are fetched.
+Result<FoundFile> OpenFile(const Repository& repository, FoundPath found) {
   if (found.at.entry.kind != EntryKind::kFile) return Error(ErrorCode::kNotFound, "is a folder");
   STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, found.tree->VersionOf(found.at.entry));
-  STAGEFS_ASSIGN_OR_RETURN(auto bytes, found.tree->OpenVersion(version));
+  found.tree.reset();
+  STAGEFS_ASSIGN_OR_RETURN(auto bytes, repository.OpenVersion(version));
   return FoundFile{found.resource.path.str(), version, std::move(bytes)};
 }
 
@@ -43,8 +45,8 @@ EntryView FolderView(const std::string& path, const RevisionView& revision) {
   return view;
 }
 
-Result<EntryView> ViewEntry(Repository& repository, RevisionTree& tree, const RevisionView& revision,
-                            const Slot& slot, const Entry& entry, const std::string& path) {
+Result<EntryView> ViewEntry(RevisionTree& tree, const RevisionView& revision, const Slot& slot, const Entry& entry,
+                            const std::string& path) {
   if (entry.kind == EntryKind::kFolder) return FolderView(path, revision);
   EntryView view;
   view.path = path;
@@ -54,7 +56,7 @@ Result<EntryView> ViewEntry(Repository& repository, RevisionTree& tree, const Re
   STAGEFS_ASSIGN_OR_RETURN(view.change, tree.ChangeOf(slot));
   STAGEFS_ASSIGN_OR_RETURN(const auto latest, tree.LastCommitOf(slot));
   if (latest) {
-    STAGEFS_ASSIGN_OR_RETURN(view.latest, ViewOf(repository, *latest));
+    STAGEFS_ASSIGN_OR_RETURN(view.latest, ViewOf(tree.index(), *latest));
   }
   return view;
 }
@@ -82,8 +84,8 @@ OrRefusal<FoundPath> FindFolder(const Call& call) {
 }
 
 OrRefusal<FoundFile> FindFile(const Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const FoundPath found, FindPath(call));
-  return OrNoPath(call, OpenFile(found));
+  STAGEFS_ASSIGN_OR_RETURN(FoundPath found, FindPath(call));
+  return OrNoPath(call, OpenFile(*call.repository, std::move(found)));
 }
 
 OrRefusal<BranchPath> FindBranchPath(const Call& call) {
@@ -96,13 +98,11 @@ OrRefusal<BranchPath> FindBranchPath(const Call& call) {
   return BranchPath{resource.revision.branch->name, resource.path};
 }
 
-Result<EntryView> ViewOf(Repository& repository, const FoundPath& found, const RevisionView& revision) {
-  return ViewEntry(repository, *found.tree, revision, found.at.slot, found.at.entry,
-                   found.resource.path.str());
+Result<EntryView> ViewOf(const FoundPath& found, const RevisionView& revision) {
+  return ViewEntry(*found.tree, revision, found.at.slot, found.at.entry, found.resource.path.str());
 }
 
-Result<ListingView> ViewFolder(Repository& repository, const FoundPath& found, const RevisionView& revision,
-                               PageView page) {
+Result<ListingView> ViewFolder(const FoundPath& found, const RevisionView& revision, PageView page) {
   ListingView listing;
   const std::string& path = found.resource.path.str();
   listing.folder = FolderView(path, revision);
@@ -123,7 +123,7 @@ Result<ListingView> ViewFolder(Repository& repository, const FoundPath& found, c
     STAGEFS_RETURN_IF_ERROR(ForEachEntry(*found.tree, folder, [&](const Named<Entry>& entry) -> Status {
       if ((entry.value.kind == EntryKind::kFolder) != want_folders || !page.Shows(position++)) return {};
       STAGEFS_ASSIGN_OR_RETURN(EntryView view,
-                               ViewEntry(repository, *found.tree, revision, {folder, entry.name}, entry.value,
+                               ViewEntry(*found.tree, revision, {folder, entry.name}, entry.value,
                                          JoinPath(path, entry.name)));
       listing.entries.push_back(std::move(view));
       return {};

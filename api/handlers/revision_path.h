@@ -9,7 +9,7 @@
 
 namespace stagefs {
 
-// A path in its revision's tree.
+// A path in its revision's tree, whose reader of the index this thread has meanwhile.
 struct FoundPath {
   Resource resource;
   std::unique_ptr<RevisionTree> tree;
@@ -36,8 +36,7 @@ struct BranchPath {
 };
 OrRefusal<BranchPath> FindBranchPath(const Call& call);
 
-Result<EntryView> ViewOf(Repository& repository, const FoundPath& found, const RevisionView& revision);
-Result<ListingView> ViewFolder(Repository& repository, const FoundPath& found, const RevisionView& revision,
-                               PageView page);
+Result<EntryView> ViewOf(const FoundPath& found, const RevisionView& revision);
+Result<ListingView> ViewFolder(const FoundPath& found, const RevisionView& revision, PageView page);
 
 }  // namespace stagefs

@@ -18,14 +18,12 @@ Result<BranchInfo> FindBranch(Repository& repository, const std::string& name) {
   return Known(History(repository).FindBranch(name), "no such branch");
 }
 
-Result<CommitInfo> FindCommit(Repository& repository, const std::string& id) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-  return Known(reader->FindCommit(id), "no such commit");
+Result<CommitInfo> FindCommit(IndexReader& index, const std::string& id) {
+  return Known(index.FindCommit(id), "no such commit");
 }
 
-Result<CommitInfo> CommitAt(Repository& repository, CommitSeq seq, const std::string& whose) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(auto commit, reader->GetCommit(seq));
+Result<CommitInfo> CommitAt(IndexReader& index, CommitSeq seq, const std::string& whose) {
+  STAGEFS_ASSIGN_OR_RETURN(auto commit, index.GetCommit(seq));
   if (!commit) return Error(ErrorCode::kCorrupt, whose + " is gone");
   return std::move(*commit);
 }

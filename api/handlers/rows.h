@@ -13,9 +13,9 @@ namespace stagefs {
 
 Result<BranchInfo> FindBranch(Repository& repository, const std::string& name);
 
-Result<CommitInfo> FindCommit(Repository& repository, const std::string& id);
+Result<CommitInfo> FindCommit(IndexReader& index, const std::string& id);
 // What `whose` names: "the head of branch main".
-Result<CommitInfo> CommitAt(Repository& repository, CommitSeq seq, const std::string& whose);
+Result<CommitInfo> CommitAt(IndexReader& index, CommitSeq seq, const std::string& whose);
 
 // How many entries each workspace has staged; one that cannot be counted is left out.
 Result<std::vector<std::pair<WorkspaceInfo, int64_t>>> CountStaged(Repository& repository);

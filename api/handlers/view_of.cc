@@ -1,7 +1,6 @@
 #include "view_of.h"
 
 #include "rows.h"
-#include "stagefs/history.h"
 #include "stagefs/status.h"
 
 namespace stagefs {
@@ -28,37 +27,42 @@ ChangesView::List* ListFor(ChangesView& view, StatusLine::Kind kind) {
 
 }  // namespace
 
-Result<CommitView> ViewOf(Repository& repository, const CommitInfo& commit) {
-  STAGEFS_ASSIGN_OR_RETURN(auto parents, History(repository).ParentsOf(commit));
-  return CommitView{commit, std::move(parents)};
+Result<CommitView> ViewOf(IndexReader& index, const CommitInfo& commit) {
+  CommitView view{commit, {}};
+  for (const CommitSeq seq : {commit.parent, commit.merged}) {
+    if (seq == 0) continue;
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> parent, index.GetCommit(seq));
+    if (parent) view.parents.push_back(parent->id);
+  }
+  return view;
 }
 
-Result<std::vector<CommitView>> ViewsOf(Repository& repository, const std::vector<CommitInfo>& commits) {
+Result<std::vector<CommitView>> ViewsOf(IndexReader& index, const std::vector<CommitInfo>& commits) {
   std::vector<CommitView> views;
   for (const CommitInfo& commit : commits) {
-    STAGEFS_ASSIGN_OR_RETURN(CommitView view, ViewOf(repository, commit));
+    STAGEFS_ASSIGN_OR_RETURN(CommitView view, ViewOf(index, commit));
     views.push_back(std::move(view));
   }
   return views;
 }
 
-Result<BranchView> ViewOf(Repository& repository, const BranchInfo& branch) {
+Result<BranchView> ViewOf(IndexReader& index, const BranchInfo& branch) {
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo head,
-                           CommitAt(repository, branch.head, "the head of branch " + branch.name));
+                           CommitAt(index, branch.head, "the head of branch " + branch.name));
   return BranchView{branch.name, head.id};
 }
 
-Result<WorkspaceView> ViewOf(Repository& repository, const WorkspaceInfo& workspace) {
+Result<WorkspaceView> ViewOf(IndexReader& index, const WorkspaceInfo& workspace) {
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base,
-                           CommitAt(repository, workspace.base, "the base commit of a workspace"));
-  STAGEFS_ASSIGN_OR_RETURN(CommitView view, ViewOf(repository, base));
+                           CommitAt(index, workspace.base, "the base commit of a workspace"));
+  STAGEFS_ASSIGN_OR_RETURN(CommitView view, ViewOf(index, base));
   return WorkspaceView{workspace, std::move(view)};
 }
 
-Result<RevisionView> ViewOf(Repository& repository, const Revision& revision) {
+Result<RevisionView> ViewOf(IndexReader& index, const Revision& revision) {
   RevisionView view;
   view.name = revision.name;
-  STAGEFS_ASSIGN_OR_RETURN(view.commit, ViewOf(repository, revision.commit));
+  STAGEFS_ASSIGN_OR_RETURN(view.commit, ViewOf(index, revision.commit));
   if (revision.branch) view.branch = BranchView{revision.branch->name, revision.commit.id};
   if (revision.workspace) view.workspace = WorkspaceView{*revision.workspace, view.commit};
   return view;

@@ -10,11 +10,11 @@
 
 namespace stagefs {
 
-Result<CommitView> ViewOf(Repository& repository, const CommitInfo& commit);
-Result<std::vector<CommitView>> ViewsOf(Repository& repository, const std::vector<CommitInfo>& commits);
-Result<BranchView> ViewOf(Repository& repository, const BranchInfo& branch);
-Result<WorkspaceView> ViewOf(Repository& repository, const WorkspaceInfo& workspace);
-Result<RevisionView> ViewOf(Repository& repository, const Revision& revision);
+Result<CommitView> ViewOf(IndexReader& index, const CommitInfo& commit);
+Result<std::vector<CommitView>> ViewsOf(IndexReader& index, const std::vector<CommitInfo>& commits);
+Result<BranchView> ViewOf(IndexReader& index, const BranchInfo& branch);
+Result<WorkspaceView> ViewOf(IndexReader& index, const WorkspaceInfo& workspace);
+Result<RevisionView> ViewOf(IndexReader& index, const Revision& revision);
 
 // One page of what is staged at or below `path`.
 Result<ChangesView> ViewChanges(Workspace& workspace, const RepoPath& path, const PageView& page);

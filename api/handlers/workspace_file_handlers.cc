@@ -18,8 +18,11 @@ Refusal NoResource(const std::string& path) {
 
 Result<std::unique_ptr<RevisionTree>> OpenTree(Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, call.workspace->Info());
-  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base,
-                           CommitAt(*call.repository, info.base, "the base commit of a workspace"));
+  const auto base_of = [&]() -> Result<CommitInfo> {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+    return CommitAt(*reader, info.base, "the base commit of a workspace");
+  };
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base, base_of());
   return RevisionTree::Open(*call.repository, {info.uid, base, std::nullopt, info});
 }
 
@@ -28,14 +31,15 @@ Result<std::unique_ptr<RevisionTree>> OpenTree(Call& call) {
 Reply GetWorkspaceFile(Call& call) {
   if (call.AsksForThumbnail()) return NotServed(call);
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, call.Path());
-  STAGEFS_ASSIGN_OR_RETURN(const auto tree, OpenTree(call));
+  STAGEFS_ASSIGN_OR_RETURN(auto tree, OpenTree(call));
   STAGEFS_ASSIGN_OR_RETURN(const Located at,
                            Try(tree->Find(path)).On({ErrorCode::kNotFound, ErrorCode::kNotDirectory}, [&] {
                              return NoResource(call.rest);
                            }));
   if (at.entry.kind != EntryKind::kFile) return NoResource(call.rest);
   STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree->VersionOf(at.entry));
-  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, tree->OpenVersion(version));
+  tree.reset();  // The bytes may be far away.
+  STAGEFS_ASSIGN_OR_RETURN(const auto bytes, call.repository->OpenVersion(version));
   return BytesReply(call.request, version, *bytes, FileTypeOf(path.str()).mime_type);
 }
 

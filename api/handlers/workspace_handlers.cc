@@ -12,7 +12,8 @@ namespace stagefs {
 namespace {
 
 Reply WorkspaceReply(Call& call, std::string_view message, const WorkspaceInfo& workspace) {
-  STAGEFS_ASSIGN_OR_RETURN(const WorkspaceView view, ViewOf(*call.repository, workspace));
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const WorkspaceView view, ViewOf(*reader, workspace));
   return JsonReply(200, WorkspaceBody(message, view));
 }
 
@@ -31,12 +32,13 @@ OrRefusal<> Delete(Call& call, const WorkspaceInfo& workspace) {
 }  // namespace
 
 Reply ListWorkspaces(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto workspaces, Workspaces(*call.repository).List());
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto workspaces, reader->ListWorkspaces());
   const auto wanted = call.target.query.find("name");
   std::vector<WorkspaceView> views;
   for (const WorkspaceInfo& workspace : workspaces) {
     if (wanted != call.target.query.end() && workspace.name != wanted->second) continue;
-    STAGEFS_ASSIGN_OR_RETURN(WorkspaceView view, ViewOf(*call.repository, workspace));
+    STAGEFS_ASSIGN_OR_RETURN(WorkspaceView view, ViewOf(*reader, workspace));
     views.push_back(std::move(view));
   }
   return JsonReply(200, WorkspacesBody(views));

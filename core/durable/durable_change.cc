@@ -66,6 +66,10 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
 
 Status DurableChange::GiveBack(const std::string& path, const Sha256& hash) {
   if (access(path.c_str(), F_OK) == 0) return {};
+  // Before the turn: it may have to be fetched. This machine's own copy, where there still is one, whether the store
+  // answers or not.
+  const bool is_elsewhere = repository_.versions_->IsElsewhere();
+  if (is_elsewhere) STAGEFS_RETURN_IF_ERROR(CopyBack(path, hash));
   const auto turn = repository_.BeginRemoval();
   if (!turn && turn.error().code() != ErrorCode::kStale) return turn.error();
   bool named = true;  // For all that an index that moved can say.
@@ -73,15 +77,19 @@ Status DurableChange::GiveBack(const std::string& path, const Sha256& hash) {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> row, (*turn)->FindVersion(HashRef(hash)));
     named = row.has_value();
   }
-  if (!named && !repository_.versions_->IsElsewhere()) return repository_.versions_->GiveBack(hash, path);
-  // From elsewhere a copy: this machine's own, where it still is one, whether the store answers or not.
+  if (!named && !is_elsewhere) return repository_.versions_->GiveBack(hash, path);
+  if (!is_elsewhere) return CopyBack(path, hash);
+  if (!named) (void)repository_.versions_->Remove(hash);  // Else gc does.
+  return {};
+}
+
+Status DurableChange::CopyBack(const std::string& path, const Sha256& hash) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.versions_->Open(hash));
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd copy, OpenFd(path, O_RDWR | O_CREAT | O_EXCL));
   if (const Status copied = CopyBytes(reader->fd(), copy.get(), reader->size_bytes()); !copied) {
     unlink(path.c_str());
     return copied;
   }
-  if (!named) (void)repository_.versions_->Remove(hash);  // Else gc does.
   return {};
 }
 

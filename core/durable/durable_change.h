@@ -44,6 +44,7 @@ class DurableChange {
   Status SyncLatecomers();
   // Gets a file back, unless somebody else has named its content meanwhile: then a copy of it.
   Status GiveBack(const std::string& path, const Sha256& hash);
+  Status CopyBack(const std::string& path, const Sha256& hash);
 
   struct Taken {
     std::string path;

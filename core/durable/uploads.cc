@@ -17,6 +17,12 @@ namespace {
 constexpr size_t kOffsetDigits = 20;
 constexpr std::string_view kPlanFile = "plan";
 constexpr size_t kBufferBytes = 256 << 10;
+// Between the key and the process, in the name of an upload that is being completed.
+constexpr std::string_view kCompleting = "-completing-";
+
+std::string InstanceOf(const Repository& repository) {
+  return repository.incoming().substr(repository.incoming().rfind('/') + 1);
+}
 
 std::string NameOf(uint64_t offset) {
   const std::string digits = std::to_string(offset);
@@ -137,8 +143,9 @@ Result<std::vector<Uploads::Piece>> Uploads::Pieces(const std::string& key) {
 
 Result<VersionInfo> Uploads::Complete(const std::string& key, const HashRef& claimed) {
   if (!IsKey(key)) return NoUpload();
-  // Whoever moves the folder away completes it; a piece that comes later finds no upload.
-  const std::string ours = key + "-completing-" + RandomHex();
+  // Whoever moves the folder away completes it; a piece that comes later finds no upload. The name says whose process
+  // that is, so that another start gives it back once that is dead.
+  const std::string ours = key + std::string(kCompleting) + InstanceOf(repository_) + '-' + RandomHex();
   if (rename(FolderOf(key).c_str(), FolderOf(ours).c_str()) != 0) {
     return errno == ENOENT ? NoUpload() : ErrnoError("complete upload " + key);
   }
@@ -166,6 +173,24 @@ Result<VersionInfo> Uploads::Complete(const std::string& key, const HashRef& cla
   if (!version) return give_back(version.error());
   STAGEFS_RETURN_IF_ERROR(Drop(ours));
   return *version;
+}
+
+Status Uploads::GiveBackOfDead(const std::function<bool(const std::string& instance)>& lives) {
+  const auto names = ListNames(folder_);
+  if (!names && names.error().code() == ErrorCode::kNotFound) return {};
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    const size_t at = name.find(kCompleting);
+    if (at == std::string::npos) continue;
+    const std::string of = name.substr(at + kCompleting.size());
+    if (lives(of.substr(0, of.find('-')))) continue;
+    // Where somebody sent pieces again meanwhile, those are the upload.
+    if (rename(FolderOf(name).c_str(), FolderOf(name.substr(0, at)).c_str()) == 0) continue;
+    if (errno == ENOENT) continue;  // Another start did it.
+    if (errno != ENOTEMPTY && errno != EEXIST) return ErrnoError("give back upload " + name);
+    STAGEFS_RETURN_IF_ERROR(Drop(name));
+  }
+  return {};
 }
 
 Status Uploads::Drop(const std::string& key) {

@@ -15,7 +15,7 @@
 #include "stagefs/commit.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/working_copy.h"
-#include "stagefs/workspaces.h"
+#include "staging/live_mounts.h"
 #include "staging/workspace_change.h"
 
 namespace stagefs {
@@ -173,10 +173,11 @@ Result<CommitResult> CommitStaged(Workspace& workspace, const std::string& messa
   Repository& repository = workspace.repository();
   if (message.empty()) return Error(ErrorCode::kInvalidArgument, "a commit needs a message");
   STAGEFS_RETURN_IF_ERROR(AwaitCloses(repository, workspace.id()));
-  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, Workspaces(repository).LiveMounts());
-  const bool mounted = std::any_of(mounts.begin(), mounts.end(),
-                                   [&](const MountRow& mount) { return mount.workspace == workspace.id(); });
-  return workspace.Mutate(Durability::kPowerLoss, Turn::Commit(workspace.id()), [&](Overlay& overlay) {
+  return workspace.Mutate(Durability::kPowerLoss, Turn::Commit(workspace.id()),
+                          [&](Overlay& overlay) -> Result<CommitResult> {
+    STAGEFS_ASSIGN_OR_RETURN(const auto mounts, LiveMountsOf(overlay.transaction()));
+    const bool mounted = std::any_of(mounts.begin(), mounts.end(),
+                                     [&](const MountRow& mount) { return mount.workspace == workspace.id(); });
     return CommitOnto(overlay, branch_name.value_or(overlay.workspace().branch), message, author, mounted);
   });
 }

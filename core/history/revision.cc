@@ -1,5 +1,6 @@
 #include "stagefs/revision.h"
 
+#include "index/held_reader.h"
 #include "stagefs/version_source.h"
 #include "stagefs/workspaces.h"
 #include "tree/workspace_tree.h"
@@ -57,22 +58,45 @@ Result<Resource> ResolveResource(Repository& repository, std::string_view text) 
 
 namespace {
 
-// With the reader it lives in.
-class OwnedCommitTree : public CommitTree {
+// A commit never changes, so each question may have a reader of its own.
+class FixedTree : public Tree {
  public:
-  OwnedCommitTree(std::unique_ptr<IndexReader> reader, TreeView view)
-      : CommitTree(*reader, std::move(view)), reader_(std::move(reader)) {}
+  FixedTree(Repository& repository, TreeView view) : repository_(repository), view_(std::move(view)) {}
+
+  Result<std::optional<Entry>> LookUp(const Slot& slot) override {
+    return Ask([&](CommitTree& tree) { return tree.LookUp(slot); });
+  }
+  Result<std::vector<Named<Entry>>> List(FolderId folder, std::string_view after, size_t limit) override {
+    return Ask([&](CommitTree& tree) { return tree.List(folder, after, limit); });
+  }
+  Result<std::optional<Slot>> PlaceOf(FolderId folder) override {
+    return Ask([&](CommitTree& tree) { return tree.PlaceOf(folder); });
+  }
+  Result<std::string> PathOf(FolderId folder) override {
+    return Ask([&](CommitTree& tree) { return tree.PathOf(folder); });
+  }
+  Result<Located> Find(const RepoPath& path) override {
+    return Ask([&](CommitTree& tree) { return tree.Find(path); });
+  }
 
  private:
-  const std::unique_ptr<IndexReader> reader_;
+  template <class Question>
+  auto Ask(Question question) -> decltype(question(std::declval<CommitTree&>())) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+    CommitTree tree(*reader, view_);
+    return question(tree);
+  }
+
+  Repository& repository_;
+  const TreeView view_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Tree>> OpenTree(Repository& repository, const CommitInfo& commit) {
-  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, reader->ViewOf(commit.seq));
-  return std::unique_ptr<Tree>(new OwnedCommitTree(std::move(reader), std::move(view)));
+  return std::unique_ptr<Tree>(new FixedTree(repository, std::move(view)));
 }
 
 struct RevisionTree::Moment {
@@ -121,6 +145,8 @@ Result<Located> RevisionTree::Find(const RepoPath& path) {
   return at;
 }
 
+IndexReader& RevisionTree::index() { return *moment_->reader; }
+
 Result<VersionInfo> RevisionTree::VersionOf(const Entry& file) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version,
                            moment_->reader->GetVersion(file.version));
@@ -144,6 +170,7 @@ Result<std::string> RevisionTree::ChangeOf(const Slot& slot) {
 }
 
 Result<std::unique_ptr<VersionReader>> RevisionTree::OpenVersion(const VersionInfo& version) {
+  const HeldReader::Beside beside;  // Where the bytes are not there, it asks why.
   return moment_->repository.OpenVersion(version);
 }
 

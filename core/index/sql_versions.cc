@@ -12,7 +12,7 @@ const std::string kFindByXxh3 = Select(kVersionTable) + " WHERE xxh3 = ?1";
 const std::string kGet = Select(kVersionTable) + " WHERE id = ?1";
 const std::string kList = Select(kVersionTable) + " WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2";
 const std::string kListFrom = Select(kVersionTable) + " WHERE id >= ?1 ORDER BY id LIMIT ?2";
-const std::string kListUnsynced = Select(kVersionTable) + " WHERE synced = 0 LIMIT ?1";
+const std::string kListUnsynced = Select(kVersionTable) + " WHERE synced = 0 ORDER BY id LIMIT ?1";
 const std::string kListUnused =
     Select(kVersionTable) +
     " WHERE id IN ("

@@ -8,6 +8,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "index/held_reader.h"
 #include "stagefs/counters.h"
 #include "stagefs/posix_env.h"
 #include "workspace_change.h"
@@ -93,9 +94,9 @@ class Outcomes {
 };
 
 // Two threads share a large manifest: the caller's reads it and sorts runs, the other one writes rows, and both find
-// the versions that a run names. The caller's looks them up through a reader of its own, which sees what the
-// transaction sees: nobody else commits while it lasts, and a batch adds no version. A manifest of one run is staged
-// where it is read.
+// the versions that a run names. The caller's looks them up through a reader of its own, where there is one to spare,
+// which sees what the transaction sees: nobody else commits while it lasts, and a batch adds no version. A manifest of
+// one run is staged where it is read.
 class Batch {
  public:
   Batch(StagingIndex& index, Overlay& overlay, const Workspace::ManifestRequest& request, StageReport* report)
@@ -156,7 +157,9 @@ class Batch {
 
   Status HandOver() {
     if (!stager_.joinable()) {
-      STAGEFS_ASSIGN_OR_RETURN(versions_, index_.Read());
+      const HeldReader::Beside beside;
+      if (auto versions = index_.Read()) versions_ = std::move(*versions);
+      else if (versions.error().code() != ErrorCode::kBusy) return versions.error();
       stager_ = std::thread([this] { StageRuns(); });
     }
     Sort(run_.get());
@@ -167,7 +170,7 @@ class Batch {
       next_ = run_;
     }
     changed_.notify_all();
-    FindSome(*versions_, run_.get());
+    if (versions_) FindSome(*versions_, run_.get());
     run_ = std::make_shared<Run>();
     run_bytes_ = 0;
     return {};

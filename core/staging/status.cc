@@ -1,4 +1,4 @@
-#include "stagefs/status.h"
+#include "stagefs/status_visit.h"
 
 #include <memory>
 #include <set>
@@ -175,13 +175,14 @@ class Comparison {
       if (!row && folders_.empty()) return Step::kEnd;
       if (!folders_.empty() && (!row || *folders_.begin() < page_[at_].name)) {
         const std::string name = folders_.extract(folders_.begin()).value();
-        STAGEFS_RETURN_IF_ERROR(all_.CompareSlot({folder_, name}, path_, false));
+        STAGEFS_ASSIGN_OR_RETURN(const auto now, all_.tree_.LookUp({folder_, name}));
+        STAGEFS_RETURN_IF_ERROR(all_.CompareSlot({folder_, name}, now, path_, false));
         return Step::kOneMore;
       }
       const auto& [name, staged] = page_[at_++];
       folders_.erase(name);
-      STAGEFS_RETURN_IF_ERROR(
-          all_.CompareSlot({folder_, name}, path_, staged.state == StagedState::kModified));
+      const auto now = staged.entry.kind == EntryKind::kRemoved ? std::nullopt : std::optional(staged.entry);
+      STAGEFS_RETURN_IF_ERROR(all_.CompareSlot({folder_, name}, now, path_, staged.state == StagedState::kModified));
       return Step::kOneMore;
     }
 
@@ -200,9 +201,8 @@ class Comparison {
     else if (pair.now) open_.push_back(std::make_unique<Staged>(*this, *pair.now, std::move(pair.path)));
   }
 
-  Status CompareSlot(const Slot& slot, const std::string& path, bool modified) {
+  Status CompareSlot(const Slot& slot, const std::optional<Entry>& now, const std::string& path, bool modified) {
     STAGEFS_ASSIGN_OR_RETURN(const auto base, tree_.LookUpBase(slot));
-    STAGEFS_ASSIGN_OR_RETURN(const auto now, tree_.LookUp(slot));
     return CompareEntries(base, now, JoinPath(path, slot.name), modified);
   }
 
@@ -266,15 +266,27 @@ std::string_view ToString(StatusLine::Kind kind) {
   return "";
 }
 
-Status ForEachStatus(Workspace& workspace, const std::function<Status(const StatusLine&)>& visit) {
+Status ForEachStatus(Workspace& workspace, const StatusVisit& visit) {
   STAGEFS_ASSIGN_OR_RETURN(Workspace::Moment now, workspace.Read());
-  return WalkStaged(now.tree, [&](const StagedAt& at) { return VisitRow(now.tree, at, visit); });
+  const auto visit_line = [&](const StatusLine& line) { return visit(line, *now.reader); };
+  return WalkStaged(now.tree, [&](const StagedAt& at) { return VisitRow(now.tree, at, visit_line); });
+}
+
+Status ForEachChange(Workspace& workspace, const StatusVisit& visit) {
+  STAGEFS_ASSIGN_OR_RETURN(Workspace::Moment now, workspace.Read());
+  const std::function<Status(const StatusLine&)> visit_line = [&](const StatusLine& line) {
+    return visit(line, *now.reader);
+  };
+  STAGEFS_ASSIGN_OR_RETURN(const StagedFolders staged_folders, CollectStagedFolders(now.tree));
+  return Comparison(now.tree, staged_folders, visit_line).Run();
+}
+
+Status ForEachStatus(Workspace& workspace, const std::function<Status(const StatusLine&)>& visit) {
+  return ForEachStatus(workspace, StatusVisit([&](const StatusLine& line, IndexReader&) { return visit(line); }));
 }
 
 Status ForEachChange(Workspace& workspace, const std::function<Status(const StatusLine&)>& visit) {
-  STAGEFS_ASSIGN_OR_RETURN(Workspace::Moment now, workspace.Read());
-  STAGEFS_ASSIGN_OR_RETURN(const StagedFolders staged_folders, CollectStagedFolders(now.tree));
-  return Comparison(now.tree, staged_folders, visit).Run();
+  return ForEachChange(workspace, StatusVisit([&](const StatusLine& line, IndexReader&) { return visit(line); }));
 }
 
 }  // namespace stagefs

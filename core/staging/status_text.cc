@@ -3,7 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "stagefs/status.h"
+#include "stagefs/status_visit.h"
 #include "stagefs/recovered.h"
 #include "stagefs/working_copy.h"
 
@@ -39,7 +39,7 @@ std::string TextLine(const StatusLine& line, bool raw) {
   return path;
 }
 
-Status ForEachLine(Workspace& workspace, bool expand, const std::function<Status(const StatusLine&)>& visit) {
+Status ForEachLine(Workspace& workspace, bool expand, const StatusVisit& visit) {
   return expand ? ForEachChange(workspace, visit) : ForEachStatus(workspace, visit);
 }
 
@@ -87,7 +87,7 @@ std::string ShowText(const std::string& text) {
 
 Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const TextSink& write) {
   const char end = style.zero_ended ? '\0' : '\n';
-  STAGEFS_RETURN_IF_ERROR(ForEachLine(workspace, style.expand, [&](const StatusLine& line) {
+  STAGEFS_RETURN_IF_ERROR(ForEachLine(workspace, style.expand, [&](const StatusLine& line, IndexReader&) {
     return write(TextLine(line, style.zero_ended) + end);
   }));
   STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(workspace.repository()));
@@ -122,8 +122,9 @@ Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const Tex
 Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write) {
   Repository& repository = workspace.repository();
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace.Info());
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> base, reader->GetCommit(info.base));
+  reader.reset();
   const Json head = {{"repository", repository.name().ToString()},
                      {"id", info.uid},
                      {"name", info.name ? Json(*info.name) : Json()},
@@ -132,7 +133,7 @@ Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write)
   STAGEFS_RETURN_IF_ERROR(write("{\"workspace\":" + Dump(head) + ",\n"));
   std::map<std::string, int64_t> counts;
   ListWriter staged("staged_entries", write);
-  STAGEFS_RETURN_IF_ERROR(ForEachLine(workspace, expand, [&](const StatusLine& line) -> Status {
+  STAGEFS_RETURN_IF_ERROR(ForEachLine(workspace, expand, [&](const StatusLine& line, IndexReader& index) -> Status {
     Json item = PathJson(line.path);
     item["status"] = ToString(line.kind);
     ++counts[std::string(ToString(line.kind))];
@@ -142,7 +143,7 @@ Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write)
     }
     if (line.kind == StatusLine::Kind::kSymlink) item["target"] = ToDisplayUtf8(line.target);
     if (line.version != 0) {
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(line.version));
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index.GetVersion(line.version));
       if (version) {
         item["sha256"] = ToHex(version->content.sha256);
         item["xxh3"] = ToHex(version->content.xxh3);

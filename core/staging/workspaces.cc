@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "durable/durable_change.h"
+#include "live_mounts.h"
 #include "durable/repository_places.h"
 #include "durable/reserve.h"
 #include "stagefs/posix_env.h"
@@ -68,13 +69,13 @@ Status Workspaces::Delete(const std::string& id_or_name, bool force) {
 }
 
 Status Workspaces::DeleteNow(const std::string& id_or_name, bool force) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, LiveMounts());
   STAGEFS_ASSIGN_OR_RETURN(const auto change,
                            DurableChange::Begin(repository_, Durability::kPowerLoss, Turn::Everything()));
   IndexTransaction& transaction = change->index();
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> workspace,
                            transaction.FindWorkspace(id_or_name));
   if (!workspace) return Error(ErrorCode::kNotFound, "Workspace not found: " + ToDisplayUtf8(id_or_name));
+  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, LiveMountsOf(transaction));
   for (const MountRow& mount : mounts) {
     if (mount.workspace == workspace->id && !force) {
       return Error(ErrorCode::kBusy, "workspace " + id_or_name + " is mounted at " + mount.mountpoint +
@@ -87,22 +88,40 @@ Status Workspaces::DeleteNow(const std::string& id_or_name, bool force) {
   return {};
 }
 
-Result<std::vector<MountRow>> Workspaces::LiveMounts() {
-  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(auto mounts, reader->ListMounts());
-  STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, reader->ClockNs());
-  reader.reset();
-  std::vector<MountRow> live;
-  std::vector<MountRow> dead;
+namespace {
+
+struct SortedMounts {
+  std::vector<MountRow> live, dead;
+};
+
+Result<SortedMounts> SortMounts(IndexReader& index) {
+  STAGEFS_ASSIGN_OR_RETURN(auto mounts, index.ListMounts());
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, index.ClockNs());
+  SortedMounts sorted;
   const std::string host = HostOfPids();
   for (MountRow& mount : mounts) {
     const bool alive = mount.host.empty() || mount.host == host
                            ? mount.started == ProcessStartTime(mount.pid) && mount.started != 0
                            : now_ns - mount.seen_ns < kMountSilenceSeconds * 1'000'000'000LL;
-    (alive ? live : dead).push_back(std::move(mount));
+    (alive ? sorted.live : sorted.dead).push_back(std::move(mount));
   }
-  if (!dead.empty()) (void)Forget(dead);  // The answer is right without, also where nothing can be written.
-  return live;
+  return sorted;
+}
+
+}  // namespace
+
+Result<std::vector<MountRow>> LiveMountsOf(IndexReader& index) {
+  STAGEFS_ASSIGN_OR_RETURN(SortedMounts mounts, SortMounts(index));
+  return std::move(mounts.live);
+}
+
+Result<std::vector<MountRow>> Workspaces::LiveMounts() {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(SortedMounts mounts, SortMounts(*reader));
+  reader.reset();
+  // The answer is right without, also where nothing can be written.
+  if (!mounts.dead.empty()) (void)Forget(mounts.dead);
+  return std::move(mounts.live);
 }
 
 Status Workspaces::Forget(const std::vector<MountRow>& dead) {

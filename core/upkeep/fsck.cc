@@ -1,4 +1,9 @@
 // fsck: the index's pages, and every version's bytes against its hash.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/upkeep.h"
@@ -49,19 +54,54 @@ Status CheckVersions(Repository& repository, FsckReport* report, const std::func
     STAGEFS_RETURN_IF_ERROR(CheckPage(repository, page, report, progress));
     after = page.back().content.sha256;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
   STAGEFS_ASSIGN_OR_RETURN(report->entries_without_version, reader->CountDangling());
-  Status trouble;
-  STAGEFS_RETURN_IF_ERROR(repository.versions().List([&](const Sha256& hash) {
-    const auto known = reader->FindVersion(HashRef(hash));
-    if (!known) trouble = known.error();
-    else if (!*known) report->orphaned.push_back(hash);
-    return trouble.has_value();
-  }));
-  return trouble;
+  reader.reset();
+  STAGEFS_ASSIGN_OR_RETURN(report->orphaned, ListOrphans(repository));
+  return {};
+}
+
+// Removes the bytes of a damaged version from the store and keeps them as `aside`, unless somebody made it good. In a
+// turn, so that nobody stores the same content meanwhile; what has to be fetched is fetched before it.
+Result<bool> SetOneAside(Repository& repository, const Sha256& hash, const std::string& aside) {
+  VersionStore& versions = repository.versions();
+  if (versions.IsElsewhere()) {
+    const auto bytes = versions.OpenToCheck(hash);
+    if (!bytes && bytes.error().code() == ErrorCode::kNotFound) return false;
+    if (!bytes) return bytes.error();
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd copy, OpenFd(aside, O_RDWR | O_CREAT | O_TRUNC));
+    STAGEFS_RETURN_IF_ERROR(CopyBytes((*bytes)->fd(), copy.get(), (*bytes)->size_bytes()));
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
+  STAGEFS_ASSIGN_OR_RETURN(const Presence there, versions.Locate(hash));
+  if (there != Presence::kNowhere) {
+    if (versions.IsElsewhere()) unlink(aside.c_str());
+    return false;
+  }
+  const Status gone = versions.IsElsewhere() ? versions.Remove(hash) : versions.GiveBack(hash, aside);
+  if (!gone && gone.error().code() != ErrorCode::kNotFound) return gone.error();
+  return gone.has_value();
 }
 
 }  // namespace
+
+Result<std::vector<Sha256>> ListOrphans(Repository& repository) {
+  std::vector<Sha256> stored, orphans;
+  STAGEFS_RETURN_IF_ERROR(repository.versions().List([&](const Sha256& hash) {
+    stored.push_back(hash);
+    return true;
+  }));
+  for (size_t first = 0; first < stored.size(); first += kPage) {
+    std::vector<HashRef> page;
+    for (size_t i = first; i < std::min(first + kPage, stored.size()); ++i) page.emplace_back(stored[i]);
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto rows, reader->FindVersions(page));
+    for (size_t i = 0; i < page.size(); ++i) {
+      if (!rows[i]) orphans.push_back(stored[first + i]);
+    }
+  }
+  return orphans;
+}
 
 Result<Health> CheckVersion(VersionStore& store, const VersionInfo& version) {
   const auto reader = store.OpenToCheck(version.content.sha256);
@@ -95,13 +135,8 @@ Result<int64_t> SetAside(Repository& repository, const std::vector<Sha256>& dama
   if (!damaged.empty()) STAGEFS_RETURN_IF_ERROR(MakeFolders(folder));
   int64_t moved = 0;
   for (const Sha256& hash : damaged) {
-    // In a turn, so that nobody stores the same content meanwhile; who did already has made it good.
-    STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
-    STAGEFS_ASSIGN_OR_RETURN(const Presence there, repository.versions().Locate(hash));
-    if (there != Presence::kNowhere) continue;
-    const Status aside = repository.versions().GiveBack(hash, folder + '/' + ToHex(hash));
-    if (!aside && aside.error().code() != ErrorCode::kNotFound) return aside.error();
-    if (aside) ++moved;
+    STAGEFS_ASSIGN_OR_RETURN(const bool aside, SetOneAside(repository, hash, folder + '/' + ToHex(hash)));
+    moved += aside;
   }
   return moved;
 }

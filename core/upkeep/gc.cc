@@ -11,17 +11,19 @@
 #include <thread>
 
 #include "durable/reserve.h"
+#include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/version_store.h"
 #include "stagefs/uploads.h"
+#include "version_health.h"
 
 namespace stagefs {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kPage = 1000;
+constexpr size_t kTogether = 16;
 constexpr int64_t kHourNs = 3'600LL * 1'000'000'000LL;
 constexpr int64_t kDayNs = 24 * kHourNs;
 // So long a turn lasts, and so many times longer nobody has it afterwards: who polls for SQLite's lock, as other
@@ -89,7 +91,7 @@ Result<GcTime> TimeFor(Repository& repository, IndexReader& reader) {
   return time;
 }
 
-// Rows of unused versions, on an index that others use beside a sweep. Returns those that went.
+// Rows of unused versions. Returns those that went.
 Result<std::set<Sha256>> SweepRows(Repository& repository, int64_t before_ns, const std::string& record,
                                    GcReport* report) {
   {
@@ -107,7 +109,8 @@ Result<std::set<Sha256>> SweepRows(Repository& repository, int64_t before_ns, co
     if (next == unused.size()) return true;
     STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
     std::vector<Sha256> of_turn;
-    for (; next < unused.size() && !is_over(); ++next) {
+    // So many at least: where the index is far away its turn alone may take longer than it should last.
+    for (size_t done = 0; next < unused.size() && (done < kTogether || !is_over()); ++next, ++done) {
       STAGEFS_ASSIGN_OR_RETURN(const bool went, turn->SweepVersion(unused[next].id, before_ns));
       if (!went) continue;
       of_turn.push_back(unused[next].content.sha256);
@@ -125,62 +128,37 @@ Result<std::set<Sha256>> SweepRows(Repository& repository, int64_t before_ns, co
   return erased;
 }
 
-// The same where a transaction has the index to itself.
-Result<std::set<Sha256>> EraseRows(Repository& repository, int64_t before_ns, GcReport* report) {
-  std::set<Sha256> erased;
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
-    STAGEFS_ASSIGN_OR_RETURN(const auto unused, turn->ListUnused(before_ns, kPage));
-    for (const VersionInfo& version : unused) STAGEFS_RETURN_IF_ERROR(turn->EraseVersion(version.id));
-    STAGEFS_RETURN_IF_ERROR(turn->Commit());
-    for (const VersionInfo& version : unused) {
-      erased.insert(version.content.sha256);
-      report->bytes += version.size_bytes;
-    }
-    if (unused.size() < kPage) break;
-  }
-  report->versions = static_cast<int64_t>(erased.size());
-  return erased;
-}
-
-Result<std::vector<Sha256>> ListOrphans(Repository& repository) {
-  std::vector<Sha256> stored, orphans;
-  STAGEFS_RETURN_IF_ERROR(repository.versions().List([&](const Sha256& hash) {
-    stored.push_back(hash);
-    return true;
-  }));
-  std::unique_ptr<IndexReader> reader;
-  for (size_t i = 0; i < stored.size(); ++i) {
-    if (i % kPage == 0) {
-      reader.reset();
-      STAGEFS_ASSIGN_OR_RETURN(reader, repository.index().Read());
-    }
-    STAGEFS_ASSIGN_OR_RETURN(const auto row, reader->FindVersion(HashRef(stored[i])));
-    if (!row) orphans.push_back(stored[i]);
-  }
-  return orphans;
-}
-
 // Bytes without a row are kept as long as others: whoever has a backup of the index may want them.
 Status RemoveOrphans(Repository& repository, const std::set<Sha256>& erased, int64_t before_ns, GcReport* report) {
-  STAGEFS_ASSIGN_OR_RETURN(auto orphans, ListOrphans(repository));
+  STAGEFS_ASSIGN_OR_RETURN(const auto all, ListOrphans(repository));
   VersionStore& versions = repository.versions();
-  std::erase_if(orphans, [&](const Sha256& hash) {
-    if (erased.contains(hash)) return false;
-    const auto arrived_ns = versions.ArrivedNs(hash);
-    return !arrived_ns || *arrived_ns >= before_ns;
-  });
+  const size_t threads = versions.IsElsewhere() ? kRequestsAtOnce : 1;
+  std::vector<char> is_old(all.size());
+  STAGEFS_RETURN_IF_ERROR(InParallel(all.size(), threads, [&](uint64_t i) -> Status {
+    const auto arrived_ns = erased.contains(all[i]) ? Result<int64_t>(INT64_MIN) : versions.ArrivedNs(all[i]);
+    is_old[i] = arrived_ns && *arrived_ns < before_ns;
+    return {};
+  }));
+  std::vector<Sha256> orphans;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (is_old[i]) orphans.push_back(all[i]);
+  }
   size_t next = 0;
   return InTurns([&](const IsOver& is_over) -> Result<bool> {
     if (next == orphans.size()) return true;
     STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
-    for (; next < orphans.size() && !is_over(); ++next) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto row, turn->FindVersion(HashRef(orphans[next])));
-      if (row) continue;
-      const Status removed = versions.Remove(orphans[next]);
-      if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed.error();
-      if (!erased.contains(orphans[next])) ++report->orphans;
-    }
+    do {
+      std::vector<HashRef> some;
+      for (size_t i = next; i < std::min(next + kTogether, orphans.size()); ++i) some.emplace_back(orphans[i]);
+      STAGEFS_ASSIGN_OR_RETURN(const auto rows, turn->FindVersions(some));
+      STAGEFS_RETURN_IF_ERROR(InParallel(some.size(), threads, [&](uint64_t i) -> Status {
+        if (rows[i]) return {};
+        const Status removed = versions.Remove(orphans[next + i]);
+        return !removed && removed.error().code() != ErrorCode::kNotFound ? removed : Status();
+      }));
+      for (size_t i = 0; i < some.size(); ++i) report->orphans += !rows[i] && !erased.contains(orphans[next + i]);
+      next += some.size();
+    } while (next < orphans.size() && !is_over());
     return next == orphans.size();
   });
 }
@@ -210,10 +188,7 @@ Result<GcReport> Collect(Repository& repository, int64_t keep_days) {
   }
   // Who keeps nothing asks for no time: a clock that is behind spares nothing either.
   const int64_t before_ns = keep_days == 0 ? INT64_MAX : time.now_ns - keep_days * kDayNs;
-  auto swept = SweepRows(repository, before_ns, time.record, &report);
-  if (!swept && swept.error().code() == ErrorCode::kUnsupported) swept = EraseRows(repository, before_ns, &report);
-  if (!swept) return swept.error();
-  const std::set<Sha256> erased = std::move(*swept);
+  STAGEFS_ASSIGN_OR_RETURN(const std::set<Sha256> erased, SweepRows(repository, before_ns, time.record, &report));
   // Bytes go only now that no durable row names them. Each removal holds a turn, in which every put moves its bytes and
   // adds its row: nobody gets a row for bytes that are about to go.
   STAGEFS_RETURN_IF_ERROR(repository.index().Sync());

@@ -308,7 +308,7 @@ Result<std::vector<std::string>> RebuildIndex(const std::string& root, const Rep
   STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces places, RepositoryPlaces::Read(folder));
   if (!places.index.empty()) {
     return Error(ErrorCode::kUnsupported, "the index is at " + PlaceOfUrl(places.index) +
-                                              ": restore it from a backup of that database");
+                                              ": restore the backup of that database");
   }
   STAGEFS_RETURN_IF_ERROR(CheckNobodyHasItOpen(folder, name));
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd lock, OpenFd(folder + "/gc.lock", O_RDWR | O_CREAT));

@@ -12,6 +12,7 @@
 #include "stagefs/history.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/recovered.h"
+#include "stagefs/uploads.h"
 #include "stagefs/version_store.h"
 #include "stagefs/working_copy.h"
 #include "stagefs/workspace.h"
@@ -106,7 +107,7 @@ Status LayOut(Repository& repository) {
 
 Status MarkBoot(Repository& repository) {
   STAGEFS_ASSIGN_OR_RETURN(
-      const auto change, DurableChange::Begin(repository, Durability::kPowerLoss, Turn::Everything()));
+      const auto change, DurableChange::Begin(repository, Durability::kPowerLoss, Turn::NothingElse()));
   STAGEFS_RETURN_IF_ERROR(change->index().PutMeta(BootKey(repository), BootId()));
   return change->Commit();
 }
@@ -322,6 +323,19 @@ void RecoverWorkingCopies(Repository& repository, RecoveryReport* report) {
   }
 }
 
+bool Lives(const Repository& repository, const std::string& instance) {
+  const std::string path = repository.folder() + "/incoming/" + instance;
+  if (path == repository.incoming()) return true;
+  const auto lock = OpenFd(path + ".lock", O_RDWR);
+  if (!lock) return lock.error().code() != ErrorCode::kNotFound;
+  return flock(lock->get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+Status RecoverUploads(Repository& repository) {
+  return Uploads(repository).GiveBackOfDead(
+      [&](const std::string& instance) { return Lives(repository, instance); });
+}
+
 }  // namespace
 
 Result<RecoveryReport> Recover(Repository& repository) {
@@ -332,6 +346,7 @@ Result<RecoveryReport> Recover(Repository& repository) {
   if (branches.empty()) STAGEFS_RETURN_IF_ERROR(LayOut(repository));
   STAGEFS_RETURN_IF_ERROR(RecoverUnsyncedVersions(repository, &report));
   RecoverWorkingCopies(repository, &report);
+  if (!RecoverUploads(repository)) ++report.left_for_later;
   return report;
 }
 

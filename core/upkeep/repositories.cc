@@ -60,22 +60,33 @@ Status FollowVersions(StagingIndex& index, const std::string& folder, Repository
   return written || !IsOfDisk(written.error()) ? written : Status();
 }
 
+// What the index says of where the versions are; `ours` from now on where it says nothing. Only then others are waited
+// for.
+Result<std::string> AgreedVersions(StagingIndex& index, const std::string& ours) {
+  {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, index.Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto known, reader->GetMeta(kVersionsKey));
+    if (known) return *known;
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
+  STAGEFS_ASSIGN_OR_RETURN(const auto known, transaction->GetMeta(kVersionsKey));
+  if (known) return *known;
+  STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kVersionsKey, ours));
+  STAGEFS_RETURN_IF_ERROR(transaction->Commit());
+  return ours;
+}
+
 Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const std::string& folder,
                        RepositoryPlaces* places) {
   if (!index.IsShared()) return {};
   const std::string ours = VersionsMark(folder, *places);
-  STAGEFS_ASSIGN_OR_RETURN(const auto transaction, index.Begin(Durability::kPowerLoss));
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> known, transaction->GetMeta(kVersionsKey));
-  if (!known) {
-    STAGEFS_RETURN_IF_ERROR(transaction->PutMeta(kVersionsKey, ours));
-    return transaction->Commit();
-  }
+  STAGEFS_ASSIGN_OR_RETURN(const std::string known, AgreedVersions(index, ours));
   if (known == ours) return {};
-  if (places->versions.empty() && !known->starts_with(kFolderOfMachine)) {
-    places->versions = *known;
+  if (places->versions.empty() && !known.starts_with(kFolderOfMachine)) {
+    places->versions = known;
     return {};
   }
-  const std::string theirs = known->starts_with(kFolderOfMachine) ? "the " + *known : *known;
+  const std::string theirs = known.starts_with(kFolderOfMachine) ? "the " + known : known;
   return Error(ErrorCode::kConflict, "repository " + name.ToString() + " has its versions in " + theirs + ", not in " +
                                          (places->versions.empty() ? folder : places->versions));
 }

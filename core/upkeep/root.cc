@@ -34,11 +34,17 @@ struct Root::State {
     std::shared_ptr<Repository> repository;
     FileId file;
   };
-  std::mutex mutex;
-  std::condition_variable closed;
-  std::map<std::string, int> handles;  // Repositories that are open, also when nobody gets them any more.
+  // Those who want what is being opened wait for it, and fail as it does.
+  struct Opening {
+    bool ended = false;
+    Status outcome;
+  };
+  std::mutex mutex;  // Not held while anything is opened: a database that is silent stops nobody else.
+  std::condition_variable changed;
+  std::map<std::string, int> handles;  // Open or being opened, also when nobody gets them any more.
   std::set<std::string> deleting;
   std::map<std::string, Opened> open;
+  std::map<std::string, std::shared_ptr<Opening>> opening;
 };
 
 Root::Root(std::string folder, RepositoryPlaces places)
@@ -46,13 +52,18 @@ Root::Root(std::string folder, RepositoryPlaces places)
 Root::~Root() = default;
 
 Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
-  std::shared_ptr<Repository> gone;  // Closed once the lock is not held any more.
-  const std::lock_guard lock(state_->mutex);
   const std::string key = name.ToString();
+  std::unique_lock lock(state_->mutex);
+  while (state_->opening.contains(key)) {
+    const auto others = state_->opening[key];
+    state_->changed.wait(lock, [&] { return others->ended; });
+    if (!others->outcome) return others->outcome.error();
+  }
   if (state_->deleting.contains(key)) {
     return Error(ErrorCode::kNotFound, "Repository '" + key + "' not found");
   }
   std::optional<FileId> file = IndexFileOf(folder_, name);
+  std::shared_ptr<Repository> gone;
   if (const auto known = state_->open.find(key); known != state_->open.end()) {
     const auto& repository = known->second.repository;
     // What could only be read when it was opened may have become writable.
@@ -61,16 +72,29 @@ Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
     gone = std::move(known->second.repository);
     state_->open.erase(known);
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto opened, OpenRepository(folder_, name, file ? RepositoryPlaces() : places_));
-  if (!file) file = IndexFileOf(folder_, name);  // Made elsewhere, and known here only now.
+  const auto ours = state_->opening[key] = std::make_shared<State::Opening>();
   ++state_->handles[key];
-  std::shared_ptr<Repository> repository(opened.release(), [state = state_.get(), key](Repository* closing) {
-    delete closing;
-    const std::lock_guard closed(state->mutex);
-    --state->handles[key];
-    state->closed.notify_all();
-  });
-  if (file) state_->open[key] = {repository, *file};
+  lock.unlock();
+  gone.reset();
+  auto opened = OpenRepository(folder_, name, file ? RepositoryPlaces() : places_);
+  if (!file) file = IndexFileOf(folder_, name);  // Made elsewhere, and known here only now.
+  std::shared_ptr<Repository> repository;
+  if (opened) {
+    repository.reset(opened->release(), [state = state_.get(), key](Repository* closing) {
+      delete closing;
+      const std::lock_guard closed(state->mutex);
+      --state->handles[key];
+      state->changed.notify_all();
+    });
+  }
+  lock.lock();
+  if (!opened) --state_->handles[key];
+  else if (file) state_->open[key] = {repository, *file};
+  ours->ended = true;
+  ours->outcome = opened.WithoutValue();
+  state_->opening.erase(key);
+  state_->changed.notify_all();
+  if (!opened) return opened.error();
   return repository;
 }
 
@@ -106,7 +130,7 @@ Status Root::Delete(const RepositoryName& name) {
   lock.unlock();
   ours.reset();
   lock.lock();
-  const bool free = state_->closed.wait_for(lock, kDeleteWait, [&] { return state_->handles[key] == 0; });
+  const bool free = state_->changed.wait_for(lock, kDeleteWait, [&] { return state_->handles[key] == 0; });
   lock.unlock();
   const Status deleted =
       free ? DeleteRepository(folder_, name)

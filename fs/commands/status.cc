@@ -1,5 +1,5 @@
 // status, diff: what is staged.
-#include "stagefs/status.h"
+#include "stagefs/status_visit.h"
 
 #include <cstdio>
 #include <optional>
@@ -41,10 +41,9 @@ class DiffCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      const auto reader = workspace.repository().index().Read();
-      if (!reader) return Report(reader.error());
-      return Done(ForEachChange(
-          workspace, [&](const StatusLine& line) { return Print(**reader, line, globals.json); }));
+      return Done(ForEachChange(workspace, [&](const StatusLine& line, IndexReader& index) {
+        return Print(index, line, globals.json);
+      }));
     });
   }
 

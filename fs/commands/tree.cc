@@ -42,17 +42,22 @@ class LsCommand : public Command {
 
   Status List(Repository& repository, Tree& tree, const RepoPath& path) {
     STAGEFS_ASSIGN_OR_RETURN(const Located at, tree.Find(path));
-    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-    if (at.entry.kind != EntryKind::kFolder) return Print(*reader, {at.slot.name, at.entry});
+    if (at.entry.kind != EntryKind::kFolder) return Print(repository, {{at.slot.name, at.entry}});
     for (std::string after;;) {
       STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(at.entry.child, after, kPage));
-      for (const auto& entry : page) STAGEFS_RETURN_IF_ERROR(Print(*reader, entry));
+      STAGEFS_RETURN_IF_ERROR(Print(repository, page));
       if (page.size() < kPage) return {};
       after = page.back().name;
     }
   }
 
-  Status Print(IndexReader& reader, const Named<Entry>& named) const {
+  Status Print(Repository& repository, const std::vector<Named<Entry>>& page) const {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+    for (const auto& entry : page) STAGEFS_RETURN_IF_ERROR(PrintLine(*reader, entry));
+    return {};
+  }
+
+  Status PrintLine(IndexReader& reader, const Named<Entry>& named) const {
     const Entry& entry = named.value;
     std::string hash = "-";
     if (entry.kind == EntryKind::kFile) {

@@ -146,7 +146,7 @@ void ChangeNotifier::TellShownAgain(const Notify& notify) {
 
 // std::nullopt: nothing changed and nothing waits to be looked at, or the index does not say.
 std::optional<ChangeNotifier::Changes> ChangeNotifier::AskIndex(std::optional<int64_t> heard) {
-  const auto reader = workspace_->repository().index().Read();
+  auto reader = workspace_->repository().index().Read();
   const auto mounts = reader ? (*reader)->ListMounts() : reader.error();
   const auto workspace = mounts ? (*reader)->GetWorkspace(workspace_->id()) : mounts.error();
   if (!workspace) {
@@ -154,15 +154,19 @@ std::optional<ChangeNotifier::Changes> ChangeNotifier::AskIndex(std::optional<in
     return std::nullopt;
   }
   if (!*workspace) return std::nullopt;
+  const int64_t change_seq = (*workspace)->change_seq;
+  Result<std::vector<FolderId>> folders = std::vector<FolderId>();
+  if (change_seq != seen_seq_) {
+    folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, registration_->writer());
+  }
+  reader->reset();
   // Whoever cannot see this process (from another container) takes it for dead and drops its row: what was
   // changed since was not noted.
   const bool forgotten = !registration_->IsAmong(*mounts) && registration_->Note();
-  const int64_t change_seq = (*workspace)->change_seq;
   if (change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten) {
     if (heard) shown_mark_ = *heard;
     return std::nullopt;
   }
-  auto folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, registration_->writer());
   if (!folders) {
     seen_mark_ = kMarkNeverSeen;
     return std::nullopt;

@@ -9,7 +9,7 @@ import sys
 FLOORS = (("system",), ("index", "versions"), ("durable",), ("tree",), ("staging",), ("history",), ("upkeep",))
 # Public headers that no file of their own name implements.
 HEADERS_ALONE = {"result": "system", "guarded": "system", "parallel": "system", "counters": "system",
-                 "process": "system", "version_store": "versions", "changes": "tree",
+                 "process": "system", "version_store": "versions", "changes": "tree", "status_visit": "staging",
                  "index_rows": "index", "index_versions": "index", "index_history": "index",
                  "index_workspaces": "index", "index_administration": "index", "index_move": "index"}
 

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -7,6 +9,9 @@
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "stagefs/working_copy.h"
+#include "stagefs/process.h"
+#include "stagefs/repositories.h"
+#include "stagefs/version_store.h"
 #include "stagefs/commit.h"
 #include "stagefs/history.h"
 #include "stagefs/status.h"
@@ -36,6 +41,26 @@ Lines Changes(Scene& scene) {
   return lines;
 }
 
+// Another process gets its turn just before the first transaction of this one.
+class OvertakenIndex : public StagingIndex {
+ public:
+  OvertakenIndex(std::unique_ptr<StagingIndex> below, std::function<void(StagingIndex&)>* overtaking)
+      : below_(std::move(below)), overtaking_(overtaking) {}
+  Result<std::unique_ptr<IndexReader>> Read() override { return below_->Read(); }
+  Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn) override {
+    if (*overtaking_) std::exchange(*overtaking_, nullptr)(*below_);
+    return below_->Begin(durability, turn);
+  }
+  Result<int64_t> ChangeMark() override { return below_->ChangeMark(); }
+  Status Sync() override { return below_->Sync(); }
+  bool IsShared() const override { return below_->IsShared(); }
+  Status Erase() override { return below_->Erase(); }
+
+ private:
+  const std::unique_ptr<StagingIndex> below_;
+  std::function<void(StagingIndex&)>* const overtaking_;
+};
+
 std::unique_ptr<Scene> SceneWithFoldersAndFiles() {
   auto scene = std::make_unique<Scene>();
   scene->Stage("file", "1");
@@ -47,6 +72,32 @@ std::unique_ptr<Scene> SceneWithFoldersAndFiles() {
 }
 
 }  // namespace
+
+TEST_CASE("Commit: a workspace that is mounted while its commit waits for its turn stays", "[core][commit]") {
+  Scene scene;
+  scene.Close();
+  const std::string folder = scene.root() + '/' + scene.name().ToString();
+  std::function<void(StagingIndex&)> overtaking;
+  const auto repository = Value(AssembleRepository(
+      folder, scene.name(),
+      std::make_unique<OvertakenIndex>(Value(OpenStagingIndex({"", "", folder + "/stagefs.db"})), &overtaking),
+      Value(OpenLocalVersionStore(folder + "/versions", folder + "/incoming"))));
+  Workspaces workspaces(*repository);
+  const WorkspaceInfo info = Value(workspaces.Create("main", std::nullopt, std::nullopt));
+  const auto workspace = Value(Workspace::Open(*repository, info.uid));
+  const VersionInfo version = Value(repository->PutBytes("1"));
+  Value(workspace->StagePath(Value(RepoPath::Parse("a")), ToHex(version.content.sha256), {}));
+  const auto mount = [&](StagingIndex& index) {
+    const auto t = Value(index.Begin(Durability::kProcessDeath, Turn::NothingElse()));
+    Ok(t->PutMount({HostOfPids(), "/mnt", info.id, getpid(), ProcessStartTime(getpid()), 7, Value(t->ClockNs())}));
+    Ok(t->Commit());
+  };
+  overtaking = mount;
+  CHECK_FALSE(Value(CommitOf(*workspace)).workspace_deleted);
+  Ok(workspaces.NoteUnmounted("/mnt"));
+  overtaking = mount;
+  CHECK(workspaces.Delete(info.uid, /*force=*/false).error().code() == ErrorCode::kBusy);
+}
 
 TEST_CASE("Commit: the tree becomes what the workspace shows", "[core][commit]") {
   Scene scene;

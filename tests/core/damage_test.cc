@@ -266,8 +266,9 @@ TEST_CASE("Gc: stops where the repository moved", "[core][damage]") {
   Scene scene;
   const std::string stored = scene.Put("stored by the new index");
   {
+    const VersionInfo version = Value(scene.repository().FindVersion(stored));
     const auto turn = Value(scene.repository().index().Begin(Durability::kPowerLoss));
-    Ok(turn->EraseVersion(Value(scene.repository().FindVersion(stored)).id));
+    Ok(turn->EraseVersion(version.id));
     Ok(turn->PutMeta("moved", "elsewhere"));
     Ok(turn->Commit());
   }

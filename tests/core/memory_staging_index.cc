@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 
+#include "index/held_reader.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs::test {
@@ -282,7 +283,7 @@ struct Committed {
 
 class MemoryReader : public MemoryQuestions<IndexReader> {
  public:
-  explicit MemoryReader(Committed& committed) : committed_(committed) {}
+  explicit MemoryReader(Committed& committed) : held_(&committed), committed_(committed) {}
 
  protected:
   const Rows& now() const override {
@@ -291,6 +292,7 @@ class MemoryReader : public MemoryQuestions<IndexReader> {
   }
 
  private:
+  const HeldReader held_;
   Committed& committed_;
   mutable std::shared_ptr<const Rows> rows_;
 };
@@ -298,12 +300,16 @@ class MemoryReader : public MemoryQuestions<IndexReader> {
 class MemoryTransaction : public MemoryQuestions<IndexTransaction> {
  public:
   explicit MemoryTransaction(Committed& committed)
-      : committed_(committed), turn_(committed.turn), mine_(std::make_shared<Rows>(*committed.Now())) {}
+      : committed_(committed),
+        held_(&committed),
+        turn_(committed.turn),
+        mine_(std::make_shared<Rows>(*committed.Now())) {}
 
   Status Commit() override {
     const std::lock_guard lock(committed_.mutex);
     committed_.rows = std::make_shared<Rows>(*mine_);
     ++committed_.commits;
+    held_.reset();
     turn_.unlock();
     return {};
   }
@@ -464,6 +470,7 @@ class MemoryTransaction : public MemoryQuestions<IndexTransaction> {
   }
 
   Committed& committed_;
+  std::optional<HeldReader> held_;
   std::unique_lock<std::mutex> turn_;
   const std::shared_ptr<Rows> mine_;
 };

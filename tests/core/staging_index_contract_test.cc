@@ -1,5 +1,6 @@
 // What every StagingIndex promises.
 #include <atomic>
+#include <future>
 #include <map>
 #include <random>
 #include <set>
@@ -9,7 +10,10 @@
 #include "tests/catch.h"
 #include "tests/scene.h"
 #include "tests/servers.h"
+#include "index/held_reader.h"
+#include "index/postgres/postgres_pool.h"
 #include "index/postgres/postgres_staging_index.h"
+#include "index/postgres/postgres_turns.h"
 #include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/index_move.h"
 #include "stagefs/posix_env.h"
@@ -29,8 +33,10 @@ struct IndexScene {
       index = NewMemoryStagingIndex();
       return;
     }
-    const std::string url = kind == IndexKind::kPostgres ? PostgresUrl() : "";
-    index = Value(OpenStagingIndex({url, "test/" + RandomHex(), folder / "stagefs.db", WhereMissing::kMake}));
+    place = {kind == IndexKind::kPostgres ? PostgresUrl() : "", "test/" + RandomHex(), folder / "stagefs.db",
+             WhereMissing::kMake};
+    index = Value(OpenStagingIndex(place));
+    place.missing = WhereMissing::kRefuse;
   }
 
   std::unique_ptr<IndexTransaction> Begin() { return Value(index->Begin(Durability::kProcessDeath)); }
@@ -63,8 +69,15 @@ struct IndexScene {
   }
 
   TempFolder folder;
+  IndexPlace place;
   std::unique_ptr<StagingIndex> index;
 };
+
+// What `take` returns, taken by another thread: this one may take another.
+template <class Take>
+auto OnAnother(Take take) {
+  return std::async(std::launch::async, take).get();
+}
 
 }  // namespace
 
@@ -80,13 +93,153 @@ TEST_CASE("StagingIndex: a transaction that does not commit leaves nothing", "[c
 
 TEST_CASE("StagingIndex: a reader stays in the moment of its first question", "[contract][staging_index]") {
   IndexScene scene(INDEXES);
-  const auto before = scene.Read();
+  auto before = scene.Read();
   CHECK_FALSE(Value(before->GetMeta("key")));
-  const auto transaction = scene.Begin();
-  Ok(transaction->PutMeta("key", "value"));
-  Ok(transaction->Commit());
+  OnAnother([&] {
+    const auto transaction = scene.Begin();
+    Ok(transaction->PutMeta("key", "value"));
+    Ok(transaction->Commit());
+  });
   CHECK_FALSE(Value(before->GetMeta("key")));
+  before.reset();
   CHECK(Value(scene.Read()->GetMeta("key")) == "value");
+}
+
+TEST_CASE("StagingIndex: a thread that takes a second reader is found", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  static int found;
+  found = 0;
+  const auto before = HeldReader::on_second.exchange([] { ++found; });
+  {
+    const auto reader = scene.Read();
+    OnAnother([&] { scene.Read(); });
+    CHECK(found == 0);
+    scene.Read();
+    CHECK(found == 1);
+    Value(scene.index->Glance());
+    CHECK(found == 2);
+    {
+      const HeldReader::Beside beside;
+      scene.Read();
+    }
+    CHECK(found == 2);
+    scene.Begin();
+    CHECK(found == 3);
+  }
+  {
+    const auto transaction = scene.Begin();
+    scene.Read();
+    CHECK(found == 4);
+    Ok(transaction->Commit());
+    scene.Read();
+  }
+  CHECK(found == 4);
+  HeldReader::on_second = before;
+}
+
+TEST_CASE("StagingIndex: who opens an index does not wait for writers", "[contract][staging_index]") {
+  IndexScene scene(DATABASES);
+  const auto writer = scene.Begin();
+  Ok(writer->PutMeta("key", "value"));
+  auto opened = std::async(std::launch::async, [&] { return OpenStagingIndex(scene.place); });
+  REQUIRE(opened.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  CHECK_FALSE(Value(Value(Value(opened.get())->Read())->GetMeta("key")));
+}
+
+TEST_CASE("StagingIndex: what comes to be named during a sweep stays", "[contract][staging_index]") {
+  IndexScene scene(DATABASES);
+  VersionId named = 0, staged = 0, renewed = 0, unused = 0;
+  WorkspaceId w = 0;
+  {
+    const auto t = scene.Begin();
+    w = scene.AddWorkspace(*t);
+    named = scene.AddVersion(*t, "named");
+    staged = scene.AddVersion(*t, "staged");
+    renewed = scene.AddVersion(*t, "renewed");
+    unused = scene.AddVersion(*t, "unused");
+    Ok(t->BeginSweep());
+    Ok(t->Commit());
+  }
+  CHECK(Value(scene.Read()->ListUnused(5, 10)).size() == 4);
+  {
+    const auto t = Value(scene.index->Begin(Durability::kProcessDeath, Turn::Workspace(w)));
+    WorkspaceInfo info = *Value(t->GetWorkspace(w));
+    info.report = named;
+    Ok(t->PutWorkspace(info));
+    Ok(t->Expect(w, TreeView{{{1, 0}}}, {{kRootFolder, "a"}}));  // Written as rows are that come in numbers.
+    Ok(t->PutStaged(w, {kRootFolder, "a"}, {IndexScene::File(staged), StagedState::kAdded}));
+    Ok(t->RenewVersion(renewed, 7));
+    Ok(t->Commit());
+  }
+  {
+    const auto t = scene.Begin();
+    for (const VersionId id : {named, staged, renewed}) CHECK_FALSE(Value(t->SweepVersion(id, 5)));
+    CHECK(Value(t->SweepVersion(unused, 5)));
+    Ok(t->EndSweep());
+    Ok(t->Commit());
+  }
+  {
+    const auto t = scene.Begin();
+    CHECK(Value(t->GetVersion(named)));
+    CHECK_FALSE(Value(t->GetVersion(unused)));
+    Ok(t->BeginSweep());  // Another one begins from nothing.
+    Ok(t->EraseStaged(w, {kRootFolder, "a"}));
+    CHECK(Value(t->SweepVersion(staged, 5)));
+  }
+}
+
+TEST_CASE("PostgresStagingIndex: those who wait for a turn leave the connections to others", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  const auto elsewhere = Value(OpenStagingIndex(scene.place));  // As another process has it.
+  auto alone = Value(elsewhere->Begin(Durability::kPowerLoss));
+  std::vector<std::future<void>> waiting;
+  for (int i = 1; i <= 60; ++i) {
+    waiting.push_back(std::async(std::launch::async, [&, i] {
+      Value(scene.index->Begin(Durability::kPowerLoss, Turn::Workspace(1 + i % 30)));
+    }));
+  }
+  const auto connection = Value(PostgresConnection::Open(PostgresUrl(), "", std::chrono::seconds(30)));
+  for (std::string blocked; blocked.size() < 2;) {  // Ten or more have a connection and wait on the server.
+    const auto rows = connection->Query("SELECT count(*)::text FROM pg_locks"
+                                        " WHERE NOT granted AND locktype = 'advisory'");
+    blocked = PostgresConnection::FirstText(Value(rows));
+  }
+  for (int i = 0; i < 20; ++i) CHECK_FALSE(Value(scene.Read()->GetMeta("key")));
+  alone.reset();
+  for (auto& one : waiting) one.get();
+}
+
+TEST_CASE("PostgresTurns: first come, first served among those that want the same", "[core][staging_index]") {
+  PostgresTurns turns;
+  auto first = Value(turns.Take(Turn::Workspace(1)));
+  auto other = Value(turns.Take(Turn::Commit(2)));
+  Guarded<std::string> order;
+  std::vector<std::future<void>> waiting;
+  const auto wait_for = [&](char name, Turn turn) {
+    waiting.push_back(std::async(std::launch::async, [&, name, turn] {
+      const auto held = Value(turns.Take(turn));
+      *order.Lock() += name;
+    }));
+  };
+  wait_for('e', Turn::Everything());
+  other.End();
+  CHECK(order.Lock()->empty());
+  first.End();
+  waiting.front().get();
+  CHECK(*order.Lock() == "e");
+}
+
+TEST_CASE("PostgresPool: a spare connection is not waited for", "[core][staging_index]") {
+  IndexScene scene(IndexKind::kPostgres);
+  std::vector<std::unique_ptr<IndexReader>> all;
+  for (size_t i = 0; i < PostgresPool::kConnectionsMax; ++i) all.push_back(OnAnother([&] { return scene.Read(); }));
+  {
+    const HeldReader::Beside beside;
+    CHECK(scene.index->Read().error().code() == ErrorCode::kBusy);
+  }
+  auto next = std::async(std::launch::async, [&] { return scene.Read(); });
+  all.pop_back();
+  CHECK_FALSE(Value(next.get()->GetMeta("key")));
 }
 
 TEST_CASE("StagingIndex: transactions wait for each other", "[contract][staging_index]") {
@@ -107,9 +260,10 @@ TEST_CASE("StagingIndex: transactions wait for each other", "[contract][staging_
 
 TEST_CASE("PostgresStagingIndex: only who wants the same waits", "[core][staging_index]") {
   IndexScene scene(IndexKind::kPostgres);
-  auto first = Value(scene.index->Begin(Durability::kPowerLoss, Turn::Workspace(1)));
-  auto second = Value(scene.index->Begin(Durability::kPowerLoss, Turn::Commit(2)));
-  auto put = Value(scene.index->Begin(Durability::kPowerLoss, Turn::NothingElse()));
+  const auto begin = [&](Turn turn) {
+    return OnAnother([&] { return Value(scene.index->Begin(Durability::kPowerLoss, turn)); });
+  };
+  auto first = begin(Turn::Workspace(1)), second = begin(Turn::Commit(2)), put = begin(Turn::NothingElse());
   std::atomic<int> begun = 0;
   const auto wait_for = [&](Turn turn) {
     return std::thread([&scene, &begun, turn] {
@@ -339,12 +493,13 @@ TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract]
   Ok(fresh->Commit());
   Ok(old->move()->Freeze("it moved"));
   Ok(old->Commit());
-  const auto frozen = from.Begin();
+  auto frozen = from.Begin();
   // Right away, or at the commit.
   const Status put = frozen->PutMeta("key", "other");
   const Status refused = put ? frozen->Commit() : put;
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message().find("it moved") != std::string::npos);
+  frozen.reset();
   CHECK(Value(from.Read()->GetMeta("key")) == "value");
 }
 

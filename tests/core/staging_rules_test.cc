@@ -144,8 +144,8 @@ TEST_CASE("Rename: a folder of any size costs a constant number of rows", "[core
   for (int i = 0; i < 50; ++i) scene.Stage("old/sub/" + std::to_string(i), std::to_string(i % 5));
   scene.Commit();
   scene.Rename("old", "new");
-  const auto reader = Value(scene.repository().index().Read());
-  CHECK(Value(reader->ScanStaged(scene.workspace().id(), std::nullopt, 100)).size() == 2);
+  CHECK(Value(Value(scene.repository().index().Read())->ScanStaged(scene.workspace().id(), std::nullopt, 100)).size() ==
+        2);
   CHECK(scene.StatusLines() == Lines{"R  old -> new (50 files)"});
   CHECK(scene.Read("new/sub/7") == "2");
   CHECK_FALSE(scene.Exists("old"));

@@ -3,7 +3,10 @@
 
 #include "tests/catch.h"
 #include "tests/scene.h"
+#include "tests/store_over.h"
 #include "stagefs/posix_env.h"
+#include "stagefs/repositories.h"
+#include "stagefs/version_store.h"
 
 namespace stagefs::test {
 namespace {
@@ -69,6 +72,36 @@ TEST_CASE("Uploads: limits and names that are none", "[core][uploads]") {
     CHECK(uploads.PlanOf(key).error().code() == ErrorCode::kNotFound);
     CHECK(uploads.Drop(key).error().code() == ErrorCode::kNotFound);
   }
+}
+
+TEST_CASE("Uploads: one that was being completed when its process was killed can be completed", "[core][uploads]") {
+  Scene scene;
+  const HashRef hash(HashOf("hello").xxh3);
+  const std::string key = Uploads::KeyOf(hash);
+  const RepositoryName name = scene.name();
+  const std::string root = scene.root();
+  {
+    Uploads uploads(scene.repository());
+    Ok(Send(uploads, key, 0, "hello"));
+  }
+  scene.Close();
+  InKilledProcess([&] {
+    class KillingStore : public StoreOver {
+     public:
+      using StoreOver::StoreOver;
+      Status Send(const Sha256&, const std::string&) override { _exit(0); }
+    };
+    const std::string folder = root + '/' + name.ToString();
+    auto store = Value(OpenLocalVersionStore(folder + "/versions", folder + "/incoming"));
+    const auto repository =
+        Value(AssembleRepository(folder, name, Value(OpenStagingIndex({"", "", folder + "/stagefs.db"})),
+                                 std::make_unique<KillingStore>(std::move(store))));
+    (void)Uploads(*repository).Complete(key, hash);
+  });
+  scene.Reopen();
+  Uploads uploads(scene.repository());
+  CHECK(Value(uploads.Pieces(key)).size() == 1);
+  CHECK(Value(uploads.Complete(key, hash)).content == HashOf("hello"));
 }
 
 TEST_CASE("Uploads: what nobody touched goes", "[core][uploads]") {

@@ -26,7 +26,7 @@ class OpenFileScene : public Scene {
       WorkingCopyPlace place;
       place.workspace = workspace().id();
       place.slot = {kRootFolder, "f"};
-      place.path = "f";
+      place.path = place.slot.name;
       return place;
     };
   }

@@ -44,6 +44,8 @@ class RevisionTree : public Tree {
   Result<std::optional<Slot>> PlaceOf(FolderId folder) override;
   Result<Located> Find(const RepoPath& path) override;
 
+  // What it reads from: this thread's only reader of the index while the tree lives.
+  IndexReader& index();
   Result<VersionInfo> VersionOf(const Entry& file);
   // The commit that gave a file its content; std::nullopt for what is only staged.
   Result<std::optional<CommitInfo>> LastCommitOf(const Slot& slot);

@@ -6,10 +6,12 @@
 //
 //   CLAIMED-HASH LF SIZE LF PIECE-SIZE LF WORKSPACE LF PATH-IN-HEX LF
 //
-// Uploads survive a restart. gc removes those that nobody touched for kUploadKeepHours.
+// Uploads survive a restart, also one while they are completed. gc removes those that nobody touched for
+// kUploadKeepHours.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -59,6 +61,9 @@ class Uploads {
   Result<VersionInfo> Complete(const std::string& key, const HashRef& claimed);
 
   Status Drop(const std::string& key);
+  // What processes that are dead were completing is there again, to be completed. `lives` knows a process by the name
+  // of its folder in incoming/.
+  Status GiveBackOfDead(const std::function<bool(const std::string& instance)>& lives);
   // Removes what nobody touched since `before_ns`. Returns how many.
   Result<int64_t> RemoveStale(int64_t before_ns);
 

@@ -15,8 +15,6 @@ using std::chrono::steady_clock;
 constexpr size_t kIdleMax = 8;
 // A connection that was idle for longer is asked whether it still works before it is used.
 constexpr auto kTrustIdle = seconds(1);
-// How long a process that holds a turn and stopped answering (frozen, cut off) keeps others waiting.
-constexpr int kIdleInTransactionSeconds = 300;
 constexpr auto kRetryEvery = milliseconds(200);
 constexpr int kWaitSecondsDefault = 30;
 
@@ -24,7 +22,8 @@ constexpr int kWaitSecondsDefault = 30;
 
 seconds IndexPatience() { return SecondsFromEnvironment("STAGEFS_INDEX_WAIT", kWaitSecondsDefault, 1); }
 
-PostgresLease::~PostgresLease() {
+void PostgresLease::End() {
+  held_.reset();
   if (connection_) pool_->GiveBack(std::move(connection_));
 }
 
@@ -32,8 +31,9 @@ Result<std::unique_ptr<PostgresConnection>> PostgresPool::Connect() const {
   return PostgresConnection::Open(
       url_,
       "SET search_path = " + schema_ + "; SET lock_timeout = '" + std::to_string(kTurnSeconds) +
-          "s'; SET idle_in_transaction_session_timeout = '" + std::to_string(kIdleInTransactionSeconds) +
-          "s'; SET statement_timeout = '" + std::to_string(kLongPatience.count()) +
+          // Of readers, who keep nobody waiting: between two questions one may fetch a large version from afar.
+          "s'; SET idle_in_transaction_session_timeout = '1d'; SET statement_timeout = '" +
+          std::to_string(kLongPatience.count()) +
           // Each question has an index, and a plan that was good for a small table stays good.
           "s'; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;"
           // What is acknowledged is flushed, whatever the server's default is; stricter settings stay.
@@ -42,36 +42,59 @@ Result<std::unique_ptr<PostgresConnection>> PostgresPool::Connect() const {
       IndexPatience());
 }
 
-Result<PostgresLease> PostgresPool::Take() {
-  const auto deadline = steady_clock::now() + IndexPatience();
+bool PostgresPool::Enter(Deadline deadline) {
+  auto state = state_.Lock();
+  if (state->in_use < kConnectionsMax) {
+    ++state->in_use;
+    return true;
+  }
+  Waiting waiting;
+  const auto place = state->waiting.insert(state->waiting.end(), &waiting);
+  if (waiting.changed.wait_until(state.lock(), deadline, [&] { return waiting.goes; })) return true;
+  state->waiting.erase(place);
+  return false;
+}
+
+void PostgresPool::Leave() {
+  auto state = state_.Lock();
+  if (state->waiting.empty()) {
+    --state->in_use;
+    return;
+  }
+  Waiting& next = *state->waiting.front();
+  state->waiting.pop_front();
+  next.goes = true;
+  next.changed.notify_one();
+}
+
+Result<std::unique_ptr<PostgresConnection>> PostgresPool::IdleOrNew() {
   for (;;) {
     Idle idle;
-    {
-      auto state = state_.Lock();
-      if (!returned_.wait_until(state.lock(), std::max(deadline, steady_clock::now() + kRetryEvery),
-                                [&] { return state->in_use < kConnectionsMax; })) {
-        return Error(ErrorCode::kBusy, "index: all " + std::to_string(kConnectionsMax) + " connections are in use");
-      }
-      if (!state->idle.empty()) {
-        idle = std::move(state->idle.back());
-        state->idle.pop_back();
-      }
-      ++state->in_use;
+    if (auto state = state_.Lock(); !state->idle.empty()) {
+      idle = std::move(state->idle.back());
+      state->idle.pop_back();
     }
-    if (idle.connection) {
-      PostgresLease lease(*this, std::move(idle.connection));
-      const bool there = lease->IsThere();
-      if (there && (steady_clock::now() - idle.since < kTrustIdle || lease->Execute("SELECT 1"))) return lease;
-      continue;
+    if (!idle.connection) return Connect();
+    const bool there = idle.connection->IsThere();
+    if (there && (steady_clock::now() - idle.since < kTrustIdle || idle.connection->Execute("SELECT 1"))) {
+      return std::move(idle.connection);
     }
-    auto connection = Connect();
-    if (connection) return PostgresLease(*this, std::move(*connection));
-    {
-      auto state = state_.Lock();
-      --state->in_use;
+  }
+}
+
+Result<PostgresLease> PostgresPool::Take() {
+  HeldReader held(this);
+  const bool waits = !HeldReader::IsBeside();
+  const auto deadline = steady_clock::now() + (waits ? IndexPatience() : seconds(0));
+  for (;;) {
+    if (!Enter(waits ? std::max(deadline, steady_clock::now() + kRetryEvery) : deadline)) {
+      return Error(ErrorCode::kBusy, "index: all " + std::to_string(kConnectionsMax) + " connections are in use");
     }
-    returned_.notify_one();
+    auto connection = IdleOrNew();
+    if (connection) return PostgresLease(*this, std::move(*connection), std::move(held));
+    Leave();
     const ErrorCode code = connection.error().code();
+    if (!waits && code == ErrorCode::kIo) return Error(ErrorCode::kBusy, connection.error().message());
     if ((code != ErrorCode::kIo && code != ErrorCode::kBusy) || steady_clock::now() >= deadline) {
       return connection.error();
     }
@@ -80,14 +103,11 @@ Result<PostgresLease> PostgresPool::Take() {
 }
 
 void PostgresPool::GiveBack(std::unique_ptr<PostgresConnection> connection) {
-  {
+  if (connection->IsAlive()) {
     auto state = state_.Lock();
-    --state->in_use;
-    if (connection->IsAlive() && state->idle.size() < kIdleMax) {
-      state->idle.push_back({std::move(connection), steady_clock::now()});
-    }
+    if (state->idle.size() < kIdleMax) state->idle.push_back({std::move(connection), steady_clock::now()});
   }
-  returned_.notify_one();
+  Leave();
 }
 
 }  // namespace stagefs

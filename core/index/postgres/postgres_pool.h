@@ -3,10 +3,13 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "index/held_reader.h"
 #include "postgres.h"
 #include "stagefs/guarded.h"
 
@@ -18,22 +21,27 @@ std::chrono::seconds IndexPatience();
 constexpr auto kLongPatience = std::chrono::seconds(600);
 // How long others are waited for that hold what a transaction wants.
 constexpr int kTurnSeconds = 60;
+// How long a process that holds a turn and stopped answering (frozen, cut off) keeps others waiting.
+constexpr int kIdleInTurnSeconds = 300;
 
 class PostgresPool;
 
 // A connection while somebody uses it; the pool gets it back afterwards.
 class PostgresLease {
  public:
-  PostgresLease(PostgresPool& pool, std::unique_ptr<PostgresConnection> connection)
-      : pool_(&pool), connection_(std::move(connection)) {}
+  PostgresLease(PostgresPool& pool, std::unique_ptr<PostgresConnection> connection, HeldReader held)
+      : pool_(&pool), held_(std::move(held)), connection_(std::move(connection)) {}
   PostgresLease(PostgresLease&&) = default;
   PostgresLease& operator=(PostgresLease&&) = delete;
-  ~PostgresLease();
+  ~PostgresLease() { End(); }
+  // Gives it back: it is not used any more.
+  void End();
   PostgresConnection& operator*() const { return *connection_; }
   PostgresConnection* operator->() const { return connection_.get(); }
 
  private:
   PostgresPool* pool_;
+  std::optional<HeldReader> held_;
   std::unique_ptr<PostgresConnection> connection_;
 };
 
@@ -45,7 +53,8 @@ class PostgresPool {
   // `schema`: of the repository.
   PostgresPool(std::string url, std::string schema) : url_(std::move(url)), schema_(std::move(schema)) {}
 
-  // kBusy when all are in use, kIo when none can be made, for as long as IndexPatience().
+  // First come, first served. kBusy when all are in use, kIo when none can be made, for as long as IndexPatience().
+  // REQUIRES: this thread holds none. One that is Beside is not waited for.
   Result<PostgresLease> Take();
   // One that is not the pool's.
   Result<std::unique_ptr<PostgresConnection>> Connect() const;
@@ -56,16 +65,26 @@ class PostgresPool {
     std::unique_ptr<PostgresConnection> connection;
     std::chrono::steady_clock::time_point since;
   };
+  struct Waiting {
+    std::condition_variable changed;
+    bool goes = false;
+  };
   struct State {
     std::vector<Idle> idle;
     size_t in_use = 0;
+    std::list<Waiting*> waiting;  // The first one gets what comes back.
   };
+  using Deadline = std::chrono::steady_clock::time_point;
+  // Until one more may be in use.
+  bool Enter(Deadline deadline);
+  void Leave();
+  // REQUIRES: it is counted as in use.
+  Result<std::unique_ptr<PostgresConnection>> IdleOrNew();
   void GiveBack(std::unique_ptr<PostgresConnection> connection);
 
   const std::string url_, schema_;
   // Synchronize themselves.
   Guarded<State> state_;
-  std::condition_variable returned_;
 };
 
 }  // namespace stagefs

@@ -76,7 +76,8 @@ class PostgresStagingIndex : public StagingIndex {
              std::to_string(object) + ')';
     };
     // Always in this order, so that no two wait for each other.
-    std::string begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    std::string begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '" +
+                        std::to_string(kIdleInTurnSeconds) + "s'";
     begin += turn.of == Turn::Of::kEverything ? lock("pg_advisory_xact_lock", kRepositoryLock)
                                               : lock("pg_advisory_xact_lock_shared", kRepositoryLock);
     if (turn.workspace != 0) begin += lock("pg_advisory_xact_lock", static_cast<int32_t>(turn.workspace));
@@ -86,6 +87,7 @@ class PostgresStagingIndex : public StagingIndex {
     const std::string what = turn.workspace != 0                 ? std::to_string(turn.workspace)
                              : turn.of == Turn::Of::kNothingElse ? kNoWorkspace
                                                                  : kAllWorkspaces;
+    STAGEFS_ASSIGN_OR_RETURN(PostgresTurns::Held ours, turns_.Take(turn));
     const auto deadline = steady_clock::now() + IndexPatience();
     for (;;) {
       STAGEFS_ASSIGN_OR_RETURN(PostgresLease lease, pool_.Take());
@@ -94,7 +96,8 @@ class PostgresStagingIndex : public StagingIndex {
       if (begun) {
         lease->set_patience(kLongPatience);
         return std::unique_ptr<IndexTransaction>(new PostgresTransaction(
-            std::move(lease), "SELECT pg_notify('" + channel_ + "', '" + what + "')", [this, what] { Hear(what); }));
+            std::move(ours), std::move(lease), "SELECT pg_notify('" + channel_ + "', '" + what + "')",
+            [this, what] { Hear(what); }));
       }
       if (lease->IsAlive()) lease->ExecuteUnanswered("ROLLBACK");
       // A connection that broke before anything was done is no reason to fail.
@@ -187,6 +190,7 @@ class PostgresStagingIndex : public StagingIndex {
   std::thread watcher_;
   // Synchronize themselves.
   PostgresPool pool_;
+  PostgresTurns turns_;
   struct Heard {
     bool listened = false;
     int64_t of_all = 0;

@@ -4,6 +4,7 @@
 
 #include "index/index_tables.h"
 #include "index/sql_rows.h"
+#include "stagefs/posix_env.h"
 
 namespace stagefs {
 namespace {
@@ -50,6 +51,16 @@ constexpr auto ReadBaseRow = [](auto in) -> std::pair<Slot, Entry> {
   Slot slot = ReadSlot(in);
   return {std::move(slot), ReadEntry(in)};
 };
+
+std::string SweepTrigger(const NamingColumn& column, const std::string& event) {
+  return std::string("sweep_") + column.table + '_' + column.column + '_' + event;
+}
+
+// Of this process, as a row among the versions that were noted: less than any number of a version.
+int64_t SweepMark() {
+  static const int64_t mark = -1 - static_cast<int64_t>(std::stoull(RandomHex().substr(0, 15), nullptr, 16));
+  return mark;
+}
 
 }  // namespace
 
@@ -294,11 +305,56 @@ Status PostgresTransaction::WriteRenewed() {
   return update.Run();
 }
 
+// Triggers note what comes to be named while they are enabled, which costs nobody anything at other times: they stay,
+// as removing them would wait for readers, and enabling waits for nobody in this turn. Each note is a row of its own,
+// so that nobody waits for another's. A sweep on another machine ends this one: its mark is gone then.
+Status PostgresTransaction::BeginSweep() {
+  std::string sql =
+      "CREATE TABLE IF NOT EXISTS sweep_named (version BIGINT NOT NULL);"
+      "CREATE INDEX IF NOT EXISTS sweep_named_by_version ON sweep_named (version);"
+      "CREATE OR REPLACE FUNCTION sweep_note() RETURNS trigger LANGUAGE plpgsql AS $note$ BEGIN"
+      " EXECUTE format('INSERT INTO sweep_named SELECT DISTINCT %1$I FROM named WHERE %1$I IS NOT NULL', TG_ARGV[0]);"
+      " RETURN NULL; END $note$;"
+      "DELETE FROM sweep_named; INSERT INTO sweep_named VALUES (" + std::to_string(SweepMark()) + ");";
+  for (const NamingColumn& column : kNamingColumns) {
+    for (const std::string event : {"insert", "update"}) {
+      const std::string name = SweepTrigger(column, event), table = column.table;
+      sql += "DO $make$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = '" + table +
+             "'::regclass AND tgname = '" + name + "') THEN CREATE TRIGGER " + name + " AFTER " + event + " ON " +
+             table + " REFERENCING NEW TABLE AS named FOR EACH STATEMENT EXECUTE FUNCTION sweep_note('" +
+             column.column + "'); END IF; END $make$;ALTER TABLE " + table + " ENABLE TRIGGER " + name + ';';
+    }
+  }
+  return lease_->Execute(sql);
+}
+
+Result<bool> PostgresTransaction::SweepVersion(VersionId id, int64_t before_ns) {
+  STAGEFS_ASSIGN_OR_RETURN(
+      auto erase, lease_->Prepare("DELETE FROM version WHERE id = ?1 AND renewed_ns < ?2 AND synced = 1"
+                                  " AND NOT EXISTS (SELECT 1 FROM sweep_named WHERE version = ?1)"
+                                  " AND EXISTS (SELECT 1 FROM sweep_named WHERE version = ?3) RETURNING id"));
+  erase.BindInt(1, id).BindInt(2, before_ns).BindInt(3, SweepMark());
+  return erase.Step();
+}
+
+Status PostgresTransaction::EndSweep() {
+  std::string sql = "DO $end$ BEGIN IF EXISTS (SELECT 1 FROM sweep_named WHERE version = " +
+                    std::to_string(SweepMark()) + ") THEN ";
+  for (const NamingColumn& column : kNamingColumns) {
+    for (const char* event : {"insert", "update"}) {
+      sql += std::string("ALTER TABLE ") + column.table + " DISABLE TRIGGER " + SweepTrigger(column, event) + ';';
+    }
+  }
+  return lease_->Execute(sql + "DELETE FROM sweep_named; END IF; END $end$");
+}
+
 Status PostgresTransaction::Commit() {
   STAGEFS_RETURN_IF_ERROR(WriteExpected());
   STAGEFS_RETURN_IF_ERROR(WriteRenewed());
   STAGEFS_RETURN_IF_ERROR(lease_->ExecuteTogether({notify_, "COMMIT"}));
   ended_ = true;
+  lease_.End();
+  turn_.End();
   committed_();
   return {};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "postgres_pool.h"
+#include "postgres_turns.h"
 #include "index/sql_changes.h"
 
 namespace stagefs {
@@ -58,6 +59,10 @@ class PostgresReader : public SqlQuestions<IndexReader, PostgresConnection> {
     lease_->set_patience(kLongPatience);
     return SqlQuestions::CountDangling();
   }
+  Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) override {
+    lease_->set_patience(kLongPatience);
+    return SqlQuestions::ListUnused(before_ns, limit);
+  }
 
  protected:
   PostgresConnection& connection() override { return *lease_; }
@@ -72,9 +77,13 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
  public:
   using Base = SqlTransaction<PostgresConnection>;
 
-  // Begun on `lease`. `notify` is a statement that tells others, `committed` is called afterwards.
-  PostgresTransaction(PostgresLease lease, std::string notify, std::function<void()> committed)
-      : lease_(std::move(lease)), notify_(std::move(notify)), committed_(std::move(committed)) {}
+  // Begun on `lease`, in `turn`. `notify` is a statement that tells others, `committed` is called afterwards.
+  PostgresTransaction(PostgresTurns::Held turn, PostgresLease lease, std::string notify,
+                      std::function<void()> committed)
+      : turn_(std::move(turn)),
+        lease_(std::move(lease)),
+        notify_(std::move(notify)),
+        committed_(std::move(committed)) {}
   ~PostgresTransaction() override {
     if (!ended_) lease_->ExecuteUnanswered("ROLLBACK");
   }
@@ -142,6 +151,9 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
     STAGEFS_RETURN_IF_ERROR(WriteExpected());
     return Base::CountStaged(workspace);
   }
+  Status BeginSweep() override;
+  Result<bool> SweepVersion(VersionId id, int64_t before_ns) override;
+  Status EndSweep() override;
   Status PutRow(size_t table, const IndexRow& row) override;
   Status EndRows() override {
     STAGEFS_RETURN_IF_ERROR(WriteCopied());
@@ -182,6 +194,7 @@ class PostgresTransaction : public SqlTransaction<PostgresConnection> {
   Status WriteRenewed();
   Status WriteCopied();
 
+  PostgresTurns::Held turn_;
   PostgresLease lease_;
   const std::string notify_;
   const std::function<void()> committed_;

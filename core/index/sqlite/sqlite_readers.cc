@@ -1,5 +1,6 @@
 #include "sqlite_readers.h"
 
+#include "index/held_reader.h"
 #include "index/index_tables.h"
 #include "index/sql_questions.h"
 
@@ -13,7 +14,7 @@ constexpr size_t kComplaintsMax = 20;
 class SqliteReader : public SqlQuestions<IndexReader, SqliteConnection> {
  public:
   SqliteReader(std::shared_ptr<SqliteReaders> readers, std::unique_ptr<SqliteConnection> connection)
-      : readers_(std::move(readers)), connection_(std::move(connection)) {}
+      : readers_(std::move(readers)), held_(readers_.get()), connection_(std::move(connection)) {}
   ~SqliteReader() override { readers_->TakeBack(std::move(connection_)); }
 
  protected:
@@ -21,6 +22,7 @@ class SqliteReader : public SqlQuestions<IndexReader, SqliteConnection> {
 
  private:
   const std::shared_ptr<SqliteReaders> readers_;
+  const HeldReader held_;
   std::unique_ptr<SqliteConnection> connection_;
 };
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "index/held_reader.h"
 #include "index/index_tables.h"
 #include "index/sql_changes.h"
 #include "log_keeper.h"
@@ -34,22 +35,28 @@ class SqliteStagingIndex;
 // Reads through the writing connection, whose pages nobody else's commit made stale.
 class SqliteGlance : public SqlQuestions<IndexReader, SqliteConnection> {
  public:
-  SqliteGlance(std::unique_lock<FairMutex> turn, SqliteConnection& connection)
-      : turn_(std::move(turn)), connection_(connection) {}
+  SqliteGlance(const SqliteReaders& readers, std::unique_lock<FairMutex> turn, SqliteConnection& connection)
+      : held_(&readers), turn_(std::move(turn)), connection_(connection) {}
   ~SqliteGlance() override { (void)connection_.Run("COMMIT"); }
 
  protected:
   SqliteConnection& connection() override { return connection_; }
 
  private:
+  const HeldReader held_;
   std::unique_lock<FairMutex> turn_;
   SqliteConnection& connection_;
 };
 
 class SqliteTransaction : public SqlTransaction<SqliteConnection> {
  public:
-  SqliteTransaction(SqliteStagingIndex& index, WriterTurn turn, SqliteConnection& connection, Durability durability)
-      : index_(index), turn_(std::move(turn)), connection_(connection), durability_(durability) {}
+  SqliteTransaction(SqliteStagingIndex& index, const SqliteReaders& readers, WriterTurn turn,
+                    SqliteConnection& connection, Durability durability)
+      : index_(index),
+        held_(&readers),
+        turn_(std::move(turn)),
+        connection_(connection),
+        durability_(durability) {}
   ~SqliteTransaction() override;
 
   Status Commit() override;
@@ -63,6 +70,7 @@ class SqliteTransaction : public SqlTransaction<SqliteConnection> {
 
  private:
   SqliteStagingIndex& index_;
+  std::optional<HeldReader> held_;
   WriterTurn turn_;  // The writer connection is ours while this is held.
   SqliteConnection& connection_;
   const Durability durability_;
@@ -86,7 +94,7 @@ class SqliteStagingIndex : public StagingIndex {
     std::unique_lock<FairMutex> turn(writer_turn_, std::try_to_lock);
     if (!turn) return Read();
     STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN"));
-    return std::unique_ptr<IndexReader>(new SqliteGlance(std::move(turn), *writer_));
+    return std::unique_ptr<IndexReader>(new SqliteGlance(*readers_, std::move(turn), *writer_));
   }
 
   Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn) override {
@@ -102,7 +110,8 @@ class SqliteStagingIndex : public StagingIndex {
     const Status begun = writer_->Run("BEGIN IMMEDIATE");
     if (!patient) writer_->WaitForOthers(Turn::kWaitMax);
     STAGEFS_RETURN_IF_ERROR(begun);
-    return std::unique_ptr<IndexTransaction>(new SqliteTransaction(*this, std::move(held), *writer_, durability));
+    return std::unique_ptr<IndexTransaction>(
+        new SqliteTransaction(*this, *readers_, std::move(held), *writer_, durability));
   }
 
   Result<int64_t> ChangeMark() override {
@@ -185,6 +194,7 @@ SqliteTransaction::~SqliteTransaction() {
 Status SqliteTransaction::Commit() {
   STAGEFS_RETURN_IF_ERROR(connection_.Run("COMMIT"));
   committed_ = true;
+  held_.reset();
   const int log_pages = connection_.log_pages();
   turn_.End();  // The next transaction runs while this one is synced.
   index_.NoteLog(log_pages);
