@@ -63,7 +63,10 @@ struct Repository::Listeners {
 };
 
 Repository::Repository(std::string folder, RepositoryName name)
-    : folder_(std::move(folder)), name_(std::move(name)), listeners_(std::make_unique<Listeners>()) {}
+    : folder_(std::move(folder)),
+      name_(std::move(name)),
+      file_system_(folder_),
+      listeners_(std::make_unique<Listeners>()) {}
 
 Repository::~Repository() {
   flusher_.reset();
@@ -109,15 +112,10 @@ void Repository::Start(const RecoveryReport& recovery) {
 Result<std::vector<VersionInfo>> Repository::Adopt(std::vector<IncomingFile> files) {
   // The bulk of the bytes goes to the store before anybody has to wait for our transaction.
   STAGEFS_RETURN_IF_ERROR(SendAll(*versions_, files));
-  if (versions_->TakesDurably()) {
-    // They are durable then.
-  } else if (files.size() <= kSyncEachMax) {
-    for (const IncomingFile& file : files) {
-      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file.path(), O_RDONLY));
-      STAGEFS_RETURN_IF_ERROR(SyncFile(fd.get(), file.path()));
-    }
-  } else {
-    STAGEFS_RETURN_IF_ERROR(SyncFileSystemOf(folder_));
+  const bool durable = versions_->TakesDurably() || (files.size() > kSyncEachMax && file_system_.Sync().has_value());
+  for (size_t i = 0; !durable && i < files.size(); ++i) {
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(files[i].path(), O_RDONLY));
+    STAGEFS_RETURN_IF_ERROR(SyncFile(fd.get(), files[i].path()));
   }
   std::vector<VersionInfo> versions(files.size());
   std::vector<ContentId> contents;

@@ -83,7 +83,11 @@ Status AddToList(const Repository& repository, const std::string& folder, const 
   if (ftruncate(fd.get(), static_cast<off_t>(list.whole_bytes)) != 0) return ErrnoError("shorten " + ListOf(folder));
   const std::string record = RecordOf(name, path);
   STAGEFS_RETURN_IF_ERROR(WriteAllAt(fd.get(), record.data(), record.size(), list.whole_bytes));
-  return SyncFd(fd.get(), ListOf(folder));
+  if (SyncFd(fd.get(), ListOf(folder))) return {};
+  // No later sync would reach what this one lost.
+  auto paths = list.paths;
+  paths[name] = path;
+  return WriteList(repository, folder, paths);
 }
 
 // One at a time, of all processes, moves files in or removes them.

@@ -202,6 +202,23 @@ Status SyncFile(int fd, const std::string& what) {
   return synced;
 }
 
+Status RewriteFile(int fd, const std::string& what) {
+  std::vector<char> buffer(kCopyChunkBytes);
+  for (uint64_t offset = 0;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), buffer.size(), offset));
+    STAGEFS_RETURN_IF_ERROR(WriteAllAt(fd, buffer.data(), got, offset));
+    offset += got;
+    if (got < buffer.size()) break;
+  }
+  STAGEFS_RETURN_IF_ERROR(SyncFd(fd, what));
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return ErrnoError("fstat " + what);
+  if ((info.st_mode & kSyncFailedMark) != 0 && fchmod(fd, info.st_mode & 07777 & ~kSyncFailedMark) != 0) {
+    return ErrnoError("change the mode of " + what);
+  }
+  return {};
+}
+
 Status SetMode(const std::string& path, mode_t mode) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0 || chmod(path.c_str(), mode | (info.st_mode & kSyncFailedMark)) != 0) {
@@ -228,10 +245,17 @@ Status SyncFolder(const std::string& path) {
   return SyncFd(fd.get(), path);
 }
 
-Status SyncFileSystemOf(const std::string& folder) {
-  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(folder, O_RDONLY | O_DIRECTORY));
-  if (syncfs(fd.get()) != 0) return ErrnoError("sync the file system of " + folder);
-  return {};
+FileSystemSync::FileSystemSync(const std::string& folder) : folder_(folder) {
+  if (auto fd = OpenFd(folder, O_RDONLY | O_DIRECTORY)) fd_ = std::move(*fd);
+}
+
+Status FileSystemSync::Sync() {
+  const std::lock_guard lock(mutex_);  // The kernel tells one of several.
+  if (!fd_.valid()) return Error(ErrorCode::kIo, "sync the file system of " + folder_ + ": one failed before");
+  if (syncfs(fd_.get()) == 0) return {};
+  const Error error = ErrnoError("sync the file system of " + folder_);
+  fd_.Reset();
+  return error;
 }
 
 Status RenameFile(const std::string& from, const std::string& to) {

@@ -41,7 +41,7 @@ Result<bool> HaveSameBytes(int a, int b) {
 class LocalVersionStore : public VersionStore {
  public:
   LocalVersionStore(std::string folder, std::string incoming)
-      : folder_(std::move(folder)), incoming_(std::move(incoming)) {}
+      : folder_(std::move(folder)), incoming_(std::move(incoming)), file_system_(folder_) {}
 
   Status Put(const Sha256& hash, ByteSource& source, uint64_t size_bytes) override {
     STAGEFS_ASSIGN_OR_RETURN(const TemporaryFile file, TemporaryFile::Create(incoming_));
@@ -79,7 +79,7 @@ class LocalVersionStore : public VersionStore {
 
   Status Sync(const std::vector<Sha256>& hashes) override {
     // Where the sync of all fails, that of each tells whose bytes it was.
-    const bool together = hashes.size() > kSyncEachMax && SyncFileSystemOf(folder_).has_value();
+    const bool together = hashes.size() > kSyncEachMax && file_system_.Sync().has_value();
     std::set<std::string> folders;
     for (const Sha256& hash : hashes) {
       if (together && !HasSyncFailed(PathOf(hash))) continue;
@@ -200,6 +200,7 @@ class LocalVersionStore : public VersionStore {
 
   const std::string folder_;
   const std::string incoming_;
+  FileSystemSync file_system_;
   mutable Guarded<std::set<Sha256>> wrong_;  // Seen by Send(), until Take().
 };
 

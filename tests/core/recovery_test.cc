@@ -651,4 +651,27 @@ TEST_CASE("Repository: a clean end leaves nothing in incoming", "[core][reposito
   CHECK(entries == 0);
 }
 
+TEST_CASE("Index: a log whose sync failed, in whatever process, is written anew before a sync is believed",
+          "[core][recovery]") {
+  TempFolder folder;
+  const auto index = Value(OpenStagingIndex({"", "", folder / "stagefs.db", WhereMissing::kMake}));
+  const std::string log = folder / "stagefs.db-wal";
+  const auto change = [&](Durability durability) {
+    const auto transaction = Value(index->Begin(durability));
+    Ok(transaction->PutMeta("key", RandomHex()));
+    Ok(transaction->Commit());
+  };
+  const auto is_marked = [&] {
+    struct stat info {};
+    REQUIRE(stat(log.c_str(), &info) == 0);
+    return (info.st_mode & kSyncFailedMark) != 0;
+  };
+  change(Durability::kPowerLoss);
+  REQUIRE(chmod(log.c_str(), 0600 | kSyncFailedMark) == 0);
+  SECTION("by who asks for a sync") { Ok(index->Sync()); }
+  SECTION("by the next change") { change(Durability::kProcessDeath); }
+  CHECK_FALSE(is_marked());
+  change(Durability::kPowerLoss);
+}
+
 }  // namespace stagefs::test

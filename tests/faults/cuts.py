@@ -10,7 +10,7 @@ the root written down (disk.c). Then, for CUTS moments of it, the disk is built 
   strict    names are kept by a sync of their folder, or of the whole file system, alone (what POSIX promises)
 
 The daemon and each command may have a clock that is far ahead or behind.
-One in four syncs of versions and working copies fails once, and the kernel takes those pages for written.
+One in four syncs of versions, working copies and the index's log fails once, and the kernel takes those pages for written.
 At its end the load turns the index into one of the oldest stagefs, and opens it: every moment of that upgrade is cut in each way.
 After a cut fsck must be clean, and each path of the workspace must hold what an acknowledged step left there, as far back as
 that door's promise allows: the last step that is durable at once, or the last one older than a second.
@@ -188,13 +188,33 @@ def run_load():
 # The disk.
 
 class File:
+    PAGE = 4096
+
     def __init__(self):
-        self.now, self.synced = bytearray(), b""
-        self.failed = False  # A sync of it did: no later one reaches what was written before.
+        self.now, self.synced = bytearray(), bytearray()
+        self.dirty = set()  # Pages that a sync writes: after one that failed, none until they are written again.
+
+    def touch(self, begin, end):
+        self.dirty.update(range(begin // self.PAGE, (end + self.PAGE - 1) // self.PAGE))
+
+    def write(self, offset, data):
+        if len(self.now) < offset:
+            self.resize(offset)
+        self.now[offset:offset + len(data)] = data
+        self.touch(offset, offset + len(data))
+
+    def resize(self, size):
+        before = len(self.now)
+        self.now = self.now[:size] + bytes(max(0, size - before))
+        self.touch(min(before, size), max(before, size))
 
     def sync(self):
-        if not self.failed:
-            self.synced = bytes(self.now)
+        size = len(self.now)
+        self.synced = self.synced[:size] + bytes(max(0, size - len(self.synced)))
+        for page in self.dirty:
+            begin = page * self.PAGE
+            self.synced[begin:min(begin + self.PAGE, size)] = self.now[begin:begin + self.PAGE]
+        self.dirty.clear()
 
 
 class Folder:
@@ -230,13 +250,9 @@ class Disk:
         elif kind in "WT" and words[0] not in self.inodes:
             pass  # A file without a name.
         elif kind == "W":
-            file, offset = self.inodes[words[0]], int(words[1])
-            if len(file.now) < offset:
-                file.now.extend(bytes(offset - len(file.now)))
-            file.now[offset:offset + len(data)] = data
+            self.inodes[words[0]].write(int(words[1]), data)
         elif kind == "T":
-            file, size = self.inodes[words[0]], int(words[1])
-            file.now = file.now[:size] + bytes(max(0, size - len(file.now)))
+            self.inodes[words[0]].resize(int(words[1]))
         elif kind == "M":
             names, name = self.place(words[0])
             names[name] = Folder()
@@ -266,7 +282,7 @@ class Disk:
             self.inodes.get(words[0], File()).sync()
             self.synced_names()
         elif kind == "E":
-            self.inodes.get(words[0], File()).failed = True
+            self.inodes.get(words[0], File()).dirty.clear()
         elif kind == "D":
             self.synced_names()
             folder = self.folder_at(words[0])

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,12 +77,27 @@ Status SyncFd(int fd, const std::string& what);
 // from then on. Its bytes must be written to another file.
 constexpr mode_t kSyncFailedMark = S_ISGID;
 Status SyncFile(int fd, const std::string& what);
+// Writes what memory has of a file over it once more, syncs that, and takes the mark off.
+// REQUIRES: nobody else writes to it meanwhile.
+Status RewriteFile(int fd, const std::string& what);
 // Makes a file read-only or writable, and keeps that mark.
 Status SetMode(const std::string& path, mode_t mode);
 Status SyncFolder(const std::string& path);
 // Up to so many new files are synced each by itself, more of them with the whole file system that `folder` is on.
 constexpr size_t kSyncEachMax = 32;
-Status SyncFileSystemOf(const std::string& folder);
+// The file system that a folder is on, for files that are written while this lives: the kernel tells it of what failed
+// since it was made, once. So after a failure Sync() fails with kIo, and each file is to be asked by itself. Safe for
+// concurrent use.
+class FileSystemSync {
+ public:
+  explicit FileSystemSync(const std::string& folder);
+  Status Sync();
+
+ private:
+  const std::string folder_;
+  std::mutex mutex_;
+  UniqueFd fd_;  // None once one failed.
+};
 Status RenameFile(const std::string& from, const std::string& to);
 Status RemoveFile(const std::string& path);
 // Total and free bytes and files, as statfs tells them.

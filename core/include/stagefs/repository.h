@@ -17,6 +17,7 @@
 
 #include "stagefs/guarded.h"
 #include "stagefs/incoming_file.h"
+#include "stagefs/posix_env.h"
 #include "stagefs/staging_index.h"
 
 namespace stagefs {
@@ -160,6 +161,7 @@ class Repository {
   int64_t clock_ahead_ns_ = 0;  // Of a shared index's clock before the time since this boot.
   // Synchronize themselves.
   std::atomic<bool> marks_wait_ = false;
+  FileSystemSync file_system_;
   std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
   std::unique_ptr<Listeners> listeners_;
   Guarded<std::unordered_map<VersionId, Known>> hashes_;  // Some of an index that is far away.

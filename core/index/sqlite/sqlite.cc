@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <sys/stat.h>
+
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -38,6 +40,58 @@ Error SqliteError(sqlite3* db, const std::string& what) {
     case SQLITE_CONSTRAINT: return Error(ErrorCode::kConflict, message);
     default: return Error(ErrorCode::kIo, message);
   }
+}
+
+// SQLite syncs its log, too, before it copies from it, and drops the error where nobody asked for a checkpoint. The next
+// sync would succeed without the bytes: so the log is marked as SyncFile() marks, and none is believed until it was
+// written anew.
+constexpr char kVfsName[] = "stagefs";
+
+struct LogMethods {
+  sqlite3_vfs* system = nullptr;
+  sqlite3_io_methods of_system{}, ours{};
+};
+LogMethods log_methods;
+
+const char*& PathOfLog(sqlite3_file* file) {
+  return *reinterpret_cast<const char**>(reinterpret_cast<char*>(file) + log_methods.system->szOsFile);
+}
+
+int SyncLog(sqlite3_file* file, int flags) {
+  struct stat info {};
+  if (stat(PathOfLog(file), &info) == 0 && (info.st_mode & kSyncFailedMark) != 0) return SQLITE_IOERR_FSYNC;
+  const int rc = log_methods.of_system.xSync(file, flags);
+  if (rc != SQLITE_OK) (void)chmod(PathOfLog(file), (info.st_mode & 07777) | kSyncFailedMark);
+  return rc;
+}
+
+int OpenFile(sqlite3_vfs*, const char* path, sqlite3_file* file, int flags, int* flags_out) {
+  const int rc = log_methods.system->xOpen(log_methods.system, path, file, flags, flags_out);
+  if (rc != SQLITE_OK || (flags & SQLITE_OPEN_WAL) == 0) return rc;
+  PathOfLog(file) = path;  // Lives as long as the file does.
+  static const bool known = [file] {
+    log_methods.of_system = log_methods.ours = *file->pMethods;
+    log_methods.ours.xSync = SyncLog;
+    return true;
+  }();
+  (void)known;
+  file->pMethods = &log_methods.ours;
+  return rc;
+}
+
+// Counting what SQLite allocates takes a lock that all threads share, and nobody asks for the count.
+void ConfigureSqlite() {
+  static const bool configured = [] {
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    log_methods.system = sqlite3_vfs_find(nullptr);
+    static sqlite3_vfs vfs = *log_methods.system;
+    vfs.zName = kVfsName;
+    vfs.szOsFile += static_cast<int>(sizeof(const char*));
+    vfs.xOpen = OpenFile;
+    sqlite3_vfs_register(&vfs, /*makeDflt=*/0);
+    return true;
+  }();
+  (void)configured;
 }
 
 }  // namespace
@@ -111,13 +165,11 @@ std::string_view SqliteStatement::Blob(int column) const {
 }
 
 Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path, const Options& options) {
-  // Counting what SQLite allocates takes a lock that all threads share, and nobody asks for the count.
-  static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-  (void)configured;
+  ConfigureSqlite();
   sqlite3* db = nullptr;
   const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (options.read_only ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  const int rc = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  const int rc = sqlite3_open_v2(path.c_str(), &db, flags, kVfsName);
   auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(db));
   if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
   connection->WaitForOthers(options.alone ? std::chrono::milliseconds(0) : kBusyTimeout);
@@ -178,6 +230,12 @@ Result<int64_t> SqliteConnection::Number(const char* sql) {
   STAGEFS_ASSIGN_OR_RETURN(auto query, Prepare(sql));
   STAGEFS_RETURN_IF_ERROR(query.Step().WithoutValue());
   return query.Int(0);
+}
+
+void SqliteConnection::TryToEmptyLog() {
+  WaitForOthers(std::chrono::milliseconds(0));
+  (void)sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  WaitForOthers(kBusyTimeout);
 }
 
 Status SqliteConnection::ContinueNumbers() {

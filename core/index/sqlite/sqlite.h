@@ -77,6 +77,8 @@ class SqliteConnection {
   // The first column of the first row; a literal, as for Prepare().
   Result<int64_t> Number(const char* sql);
   int64_t changes() const;
+  // Brings all that is in the log into the database file, unless somebody is in the way.
+  void TryToEmptyLog();
   // After rows that were copied: new ones get larger numbers.
   Status ContinueNumbers();
   // Refuses every change from now on, saying `why`.

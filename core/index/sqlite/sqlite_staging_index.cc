@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "index/index_tables.h"
@@ -117,6 +118,9 @@ class SqliteStagingIndex : public StagingIndex {
   }
 
   Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn) override {
+    struct stat info {};
+    // SQLite syncs the head of a log that begins anew, and does not go on without.
+    if (fstat(log_.get(), &info) == 0 && (info.st_mode & kSyncFailedMark) != 0) (void)Sync();
     const auto deadline = TurnClock::now() + turn.wait_max;
     WriterTurn held(writer_turn_, turn_file_, deadline);
     if (!held.held()) return Error(ErrorCode::kBusy, "index: others write");
@@ -138,8 +142,18 @@ class SqliteStagingIndex : public StagingIndex {
 
   // The log holds every commit that is not in the database file yet, and SQLite syncs it before it copies
   // anything from it. So syncing the log is what "synchronous = FULL" would do at each commit, and one sync
-  // serves every thread that committed before it began.
-  Status Sync() override { return SyncFd(log_.get(), path_ + "-wal"); }
+  // serves every thread that committed before it began. One at a time, since the kernel tells one of them of an error.
+  Status Sync() override {
+    const uint64_t ours = sync_wanted_.fetch_add(1) + 1;
+    const std::lock_guard lock(syncing_);
+    if (synced_ >= ours) return {};
+    const uint64_t all = sync_wanted_.load();
+    Status synced = log_is_doubtful_ ? Error(ErrorCode::kIo, "fsync " + path_ + "-wal: one failed before")
+                                     : SyncFile(log_.get(), path_ + "-wal");
+    if (!synced) synced = WriteLogAnew(synced.error());
+    if (synced) synced_ = all;
+    return synced;
+  }
 
   bool IsShared() const override { return false; }
   Result<std::vector<std::string>> CheckIntegrity() override;
@@ -153,20 +167,48 @@ class SqliteStagingIndex : public StagingIndex {
   }
 
  private:
+  // After a sync that failed the kernel takes for written what the disk may lack: only what is written once more, and
+  // synced then, is there. Whoever cannot do that acknowledges nothing as durable.
+  Status WriteLogAnew(const Error& why);
+
   // Constant after construction.
   const std::string path_;
   const UniqueFd log_;
+  // Guarded by syncing_.
+  std::mutex syncing_;
+  bool log_is_doubtful_ = false;  // Also where a failing disk does not take the mark.
+  uint64_t synced_ = 0;           // Of those who wanted a sync.
   // Guarded by writer_turn_, which a transaction holds while it lives.
   FairMutex writer_turn_;
   TurnFile turn_file_;
   const std::unique_ptr<SqliteConnection> writer_;
   // Synchronize themselves.
+  std::atomic<uint64_t> sync_wanted_{0};
   Guarded<std::unique_ptr<SqliteConnection>> watcher_;
   Guarded<std::vector<std::unique_ptr<SqliteConnection>>> idle_readers_;
   LogKeeper log_keeper_{path_, [this] {
                           return WriterTurn(writer_turn_, turn_file_, TurnClock::now() + std::chrono::seconds(1));
                         }};
 };
+
+Status SqliteStagingIndex::WriteLogAnew(const Error& why) {
+  log_is_doubtful_ = true;
+  const WriterTurn turn(writer_turn_, turn_file_, TurnClock::now() + Turn::kWaitMax);
+  if (!turn.held()) return Error(ErrorCode::kBusy, "index: others write");
+  Status written = writer_->Run("BEGIN IMMEDIATE");  // Nobody else writes to it then.
+  if (written) {
+    written = RewriteFile(log_.get(), path_ + "-wal");
+    (void)writer_->Run("ROLLBACK");
+  }
+  if (!written) {
+    return Error(ErrorCode::kIo, why.message() + "; writing it anew: " + written.error().message() +
+                                     ". What was changed since the last sync may be lost with the power, and nothing is"
+                                     " acknowledged as durable until this works: look at the disk (dmesg), then try again");
+  }
+  log_is_doubtful_ = false;
+  writer_->TryToEmptyLog();
+  return {};
+}
 
 SqliteReader::~SqliteReader() { index_.TakeBack(std::move(connection_)); }
 
