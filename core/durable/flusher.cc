@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "reserve.h"
+
 namespace stagefs {
 namespace {
 
@@ -38,6 +40,7 @@ void Flusher::Run() {
     const bool last = stop_;  // Marks that cannot be set now are left to the next process.
     lock.unlock();
     const Status status = repository_.SyncAll();
+    MakeReserve(repository_.folder());
     lock.lock();
     if (last) return;
     if (repository_.MarksWait()) work_ = true;

@@ -12,6 +12,7 @@
 #include "durable_change.h"
 #include "flusher.h"
 #include "repository_places.h"
+#include "reserve.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
@@ -69,10 +70,12 @@ Repository::Repository(std::string folder, RepositoryName name)
       listeners_(std::make_unique<Listeners>()) {}
 
 Repository::~Repository() {
+  const bool was_in_use = flusher_ != nullptr;
   flusher_.reset();
   // What is left in it is recovered by the next start.
   if (!incoming_.empty() && rmdir(incoming_.c_str()) == 0) unlink((incoming_ + ".lock").c_str());
   if (lock_fd_ >= 0) close(lock_fd_);
+  if (was_in_use) MakeReserve(folder_);
 }
 
 Result<std::unique_ptr<Repository>> Repository::Assemble(const std::string& folder, RepositoryName name,
@@ -92,6 +95,23 @@ Result<std::unique_ptr<Repository>> Repository::Assemble(const std::string& fold
   return repository;
 }
 
+std::unique_ptr<Repository> Repository::AssembleToRead(const std::string& folder, RepositoryName name,
+                                                       std::unique_ptr<StagingIndex> index,
+                                                       std::unique_ptr<VersionStore> versions,
+                                                       std::string versions_mark, const Error& why) {
+  auto repository = std::unique_ptr<Repository>(new Repository(folder, std::move(name)));
+  repository->index_ = std::move(index);
+  repository->versions_ = std::move(versions);
+  repository->versions_mark_ = std::move(versions_mark);
+  repository->why_only_read_ = why;
+  return repository;
+}
+
+Result<IncomingFile> Repository::NewIncoming() const {
+  STAGEFS_RETURN_IF_ERROR(CheckWritable());
+  return IncomingFile::Create(incoming_);
+}
+
 Status Repository::ClaimIncoming() {
   STAGEFS_RETURN_IF_ERROR(MakeFolders(folder_ + "/incoming"));
   // The lock exists before the folder does: whoever sees the folder can tell whether we live.
@@ -99,13 +119,18 @@ Status Repository::ClaimIncoming() {
   lock_fd_ = open((instance + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock_fd_ < 0) return ErrnoError("create " + instance + ".lock");
   if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) return ErrnoError("lock " + instance + ".lock");
-  if (mkdir(instance.c_str(), 0700) != 0) return ErrnoError("make folder " + instance);
+  if (mkdir(instance.c_str(), 0700) != 0) {
+    const Error error = ErrnoError("make folder " + instance);
+    unlink((instance + ".lock").c_str());
+    return error;
+  }
   incoming_ = instance;
   return {};
 }
 
 void Repository::Start(const RecoveryReport& recovery) {
   recovery_ = recovery;
+  if (why_only_read_) return;
   flusher_ = std::make_unique<Flusher>(*this);
 }
 
@@ -258,6 +283,7 @@ Status Repository::SyncAll() {
 // Bytes before the mark that says they are there. What is closed meanwhile is left to whoever comes next: a page that
 // is not full was all there was.
 Status Repository::SyncVersions() {
+  if (why_only_read_) return {};
   const std::lock_guard turn(syncing_);
   const std::set<Sha256> doubtful = LookAgain();
   for (size_t found = kSyncGroupMax; found >= kSyncGroupMax;) {

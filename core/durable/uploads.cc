@@ -178,11 +178,11 @@ Status Uploads::Drop(const std::string& key) {
 
 Result<int64_t> Uploads::RemoveStale(int64_t before_ns) {
   int64_t removed = 0;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+  const auto keys = ListNames(folder_);
+  for (const std::string& key : keys ? *keys : std::vector<std::string>()) {
     struct stat file {};
-    if (stat(entry.path().c_str(), &file) != 0 || ToNs(file.st_mtim) >= before_ns) continue;
-    STAGEFS_RETURN_IF_ERROR(Drop(entry.path().filename().string()));
+    if (stat(FolderOf(key).c_str(), &file) != 0 || ToNs(file.st_mtim) >= before_ns) continue;
+    STAGEFS_RETURN_IF_ERROR(Drop(key));
     ++removed;
   }
   return removed;

@@ -15,10 +15,16 @@ struct IndexKind {
 };
 
 Result<std::unique_ptr<StagingIndex>> OpenSqlite(const IndexPlace& place) {
+  if (place.only_read) return OpenSqliteIndexToRead(place.path, *place.only_read);
   return OpenSqliteStagingIndex(place.path, place.missing);
 }
 
 Result<std::unique_ptr<StagingIndex>> OpenPostgres(const IndexPlace& place) {
+  if (place.only_read) {
+    return Error(place.only_read->code(), place.only_read->message() +
+                                              " (the index is in a database: another --root, with the same --index and"
+                                              " --versions, shows it, too)");
+  }
   return OpenPostgresStagingIndex(place.url, place.repository, place.missing);
 }
 

@@ -170,6 +170,26 @@ Result<std::vector<RecoveredFile>> ListRecovered(Repository& repository, const W
   return files;
 }
 
+Result<std::vector<RecoveredFolderOfNobody>> ListRecoveredOfNobody(Repository& repository) {
+  const std::string above = repository.folder() + "/recovered";
+  std::vector<RecoveredFolderOfNobody> found;
+  const auto names = ListNames(above);
+  if (!names && names.error().code() == ErrorCode::kNotFound) return found;
+  if (!names) return names.error();
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  for (const std::string& name : *names) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto workspace, reader->FindWorkspace(name));
+    if (workspace && workspace->uid == name) continue;
+    const auto files = ListNames(above + '/' + name);
+    if (!files && files.error().code() == ErrorCode::kNotDirectory) continue;
+    if (!files) return files.error();
+    const auto list = std::count(files->begin(), files->end(), "list");
+    const size_t others = files->size() - static_cast<size_t>(list);
+    if (others > 0) found.push_back({above + '/' + name, others});
+  }
+  return found;
+}
+
 Status AddRecovered(Repository& repository, const std::string& workspace, const std::string& path,
                     const std::string& file) {
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd lock, LockRecovered(repository));

@@ -104,6 +104,12 @@ Status WriteStatusText(Workspace& workspace, const StatusStyle& style, const Tex
                                   (newer ? " as " + ShowPath(name, style.zero_ended) : "") +
                                   ": retry or dismiss)" + end));
   }
+  STAGEFS_ASSIGN_OR_RETURN(const auto of_nobody, ListRecoveredOfNobody(workspace.repository()));
+  for (const auto& [folder, files] : of_nobody) {
+    STAGEFS_RETURN_IF_ERROR(
+        write("!  " + ShowPath(folder, style.zero_ended) + "/ (" + std::to_string(files) +
+              " recovered after a crash, of no workspace: copy what you want, then remove it)" + end));
+  }
   return {};
 }
 

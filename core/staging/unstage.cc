@@ -128,7 +128,9 @@ class Unstaging {
 }  // namespace
 
 Result<int64_t> Workspace::Unstage(const RepoPath& path) {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) { return Unstaging(overlay, path).Run(); });
+  return WithReserve(repository_.folder(), [&] {
+    return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) { return Unstaging(overlay, path).Run(); });
+  });
 }
 
 Result<int64_t> Workspace::UnstageAll() { return Unstage(RepoPath()); }

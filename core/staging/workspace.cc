@@ -180,7 +180,9 @@ Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& fil
 }
 
 Status Workspace::Remove(const Slot& slot) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.Remove(slot); });
+  return WithReserve(repository_.folder(), [&] {
+    return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.Remove(slot); });
+  });
 }
 
 Result<Entry> Workspace::MakeFolder(const Slot& slot) {
@@ -191,7 +193,9 @@ Result<Entry> Workspace::MakeFolder(const Slot& slot) {
 }
 
 Status Workspace::RemoveFolder(const Slot& slot) {
-  return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.RemoveFolder(slot); });
+  return WithReserve(repository_.folder(), [&] {
+    return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) { return overlay.RemoveFolder(slot); });
+  });
 }
 
 Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
@@ -286,9 +290,11 @@ Status Workspace::MovePath(const RepoPath& from, const RepoPath& to) {
 }
 
 Status Workspace::RemovePath(const RepoPath& path) {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(path));
-    return overlay.RemoveRecursively(located.slot, located.entry);
+  return WithReserve(repository_.folder(), [&] {
+    return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+      STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(path));
+      return overlay.RemoveRecursively(located.slot, located.entry);
+    });
   });
 }
 

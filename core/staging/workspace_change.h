@@ -2,6 +2,7 @@
 #pragma once
 
 #include "durable/durable_change.h"
+#include "durable/reserve.h"
 #include "stagefs/workspace.h"
 #include "tree/overlay.h"
 

@@ -6,6 +6,7 @@
 
 #include "durable/durable_change.h"
 #include "durable/repository_places.h"
+#include "durable/reserve.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/process.h"
 #include "stagefs/text.h"
@@ -63,6 +64,10 @@ Result<WorkspaceInfo> Workspaces::Create(const std::string& branch,
 }
 
 Status Workspaces::Delete(const std::string& id_or_name, bool force) {
+  return WithReserve(repository_.folder(), [&] { return DeleteNow(id_or_name, force); });
+}
+
+Status Workspaces::DeleteNow(const std::string& id_or_name, bool force) {
   STAGEFS_ASSIGN_OR_RETURN(const auto mounts, LiveMounts());
   STAGEFS_ASSIGN_OR_RETURN(const auto change,
                            DurableChange::Begin(repository_, Durability::kPowerLoss, Turn::Everything()));
@@ -96,15 +101,17 @@ Result<std::vector<MountRow>> Workspaces::LiveMounts() {
                            : now_ns - mount.seen_ns < kMountSilenceSeconds * 1'000'000'000LL;
     (alive ? live : dead).push_back(std::move(mount));
   }
-  if (!dead.empty()) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto change,
-                             DurableChange::Begin(repository_, Durability::kProcessDeath, Turn::NothingElse()));
-    for (const MountRow& mount : dead) {
-      STAGEFS_RETURN_IF_ERROR(change->index().EraseMount(mount.host, mount.mountpoint));
-    }
-    STAGEFS_RETURN_IF_ERROR(change->Commit());
-  }
+  if (!dead.empty()) (void)Forget(dead);  // The answer is right without, also where nothing can be written.
   return live;
+}
+
+Status Workspaces::Forget(const std::vector<MountRow>& dead) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto change,
+                           DurableChange::Begin(repository_, Durability::kProcessDeath, Turn::NothingElse()));
+  for (const MountRow& mount : dead) {
+    STAGEFS_RETURN_IF_ERROR(change->index().EraseMount(mount.host, mount.mountpoint));
+  }
+  return change->Commit();
 }
 
 Status Workspaces::NoteMounted(const std::string& mountpoint, WorkspaceId workspace, WriterId writer) {

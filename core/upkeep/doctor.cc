@@ -81,6 +81,12 @@ Result<std::vector<Finding>> Diagnose(const std::string& root, const RepositoryN
     findings.push_back({false, repository.error().message()});
     return findings;
   }
+  if (const Status writable = (*repository)->CheckWritable(); !writable) {
+    findings.push_back({false, writable.error().message()});
+    if (const int64_t left = (*repository)->recovery().left_for_later; left > 0) {
+      findings.push_back({false, std::to_string(left) + " files that a crash left wait until it can be written to"});
+    }
+  }
   struct stat info {};
   if (stat((*repository)->folder().c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
     findings.push_back({false, (*repository)->folder() + ": others on this machine may look into it: chmod go= it"});
@@ -102,6 +108,12 @@ Result<std::vector<Finding>> Diagnose(const std::string& root, const RepositoryN
                                      std::to_string(recovered->size()) +
                                      " files recovered after a crash wait for stagefs retry or dismiss"});
     }
+  }
+  const auto of_nobody = ListRecoveredOfNobody(**repository);
+  for (const auto& [folder, files] : of_nobody ? *of_nobody : std::vector<RecoveredFolderOfNobody>()) {
+    findings.push_back({false, folder + ": " + std::to_string(files) +
+                                   " files recovered after a crash, of no workspace: copy what you want, then remove"
+                                   " it"});
   }
   return findings;
 }

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "durable/reserve.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/version_store.h"
@@ -194,10 +195,7 @@ Result<UniqueFd> TakeGcLock(const Repository& repository) {
   return lock;
 }
 
-}  // namespace
-
-Result<GcReport> Gc(Repository& repository, int64_t keep_days) {
-  if (keep_days < 0) return Error(ErrorCode::kInvalidArgument, "gc: --keep counts days from 0");
+Result<GcReport> Collect(Repository& repository, int64_t keep_days) {
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd lock, TakeGcLock(repository));
   STAGEFS_RETURN_IF_ERROR(repository.SyncAll());
   STAGEFS_ASSIGN_OR_RETURN(auto reader, repository.index().Read());
@@ -220,6 +218,16 @@ Result<GcReport> Gc(Repository& repository, int64_t keep_days) {
   // adds its row: nobody gets a row for bytes that are about to go.
   STAGEFS_RETURN_IF_ERROR(repository.index().Sync());
   STAGEFS_RETURN_IF_ERROR(RemoveOrphans(repository, erased, before_ns, &report));
+  return report;
+}
+
+}  // namespace
+
+Result<GcReport> Gc(Repository& repository, int64_t keep_days) {
+  if (keep_days < 0) return Error(ErrorCode::kInvalidArgument, "gc: --keep counts days from 0");
+  STAGEFS_RETURN_IF_ERROR(repository.CheckWritable());
+  auto report = WithReserve(repository.folder(), [&] { return Collect(repository, keep_days); });
+  MakeReserve(repository.folder());
   return report;
 }
 

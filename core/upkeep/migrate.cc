@@ -296,6 +296,7 @@ Result<MigrateReport> Migrate(const std::string& root, const RepositoryName& nam
                               std::optional<RepositoryPlaces> places,
                               const std::function<void(int64_t, int64_t)>& progress) {
   STAGEFS_ASSIGN_OR_RETURN(const auto source, OpenRepository(root, name));
+  STAGEFS_RETURN_IF_ERROR(source->CheckWritable());
   const std::string& folder = source->folder();
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd lock, TakeMigrateLock(folder));
   STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces at, RepositoryPlaces::Read(folder));

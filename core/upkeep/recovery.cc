@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 
 #include "durable/durable_change.h"
@@ -331,6 +332,25 @@ Result<RecoveryReport> Recover(Repository& repository) {
   if (branches.empty()) STAGEFS_RETURN_IF_ERROR(LayOut(repository));
   STAGEFS_RETURN_IF_ERROR(RecoverUnsyncedVersions(repository, &report));
   RecoverWorkingCopies(repository, &report);
+  return report;
+}
+
+Result<RecoveryReport> CountLeft(Repository& repository) {
+  RecoveryReport report;
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> boot, reader->GetMeta(BootKey(repository)));
+  if (boot != BootId()) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto unsynced, reader->ListUnsynced(SIZE_MAX >> 1));
+    report.left_for_later += static_cast<int64_t>(unsynced.size());
+  }
+  const auto instances = ListInstances(repository);
+  for (const std::string& instance : instances ? *instances : std::vector<std::string>()) {
+    const auto lock = OpenFd(instance + ".lock", O_RDONLY);
+    if (lock && flock(lock->get(), LOCK_SH | LOCK_NB) != 0) continue;  // Its process lives.
+    const auto names = ListNames(instance);
+    if (!names) continue;
+    report.left_for_later += std::count_if(names->begin(), names->end(), IsWorkingCopyName);
+  }
   return report;
 }
 

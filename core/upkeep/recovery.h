@@ -7,5 +7,7 @@ namespace stagefs {
 
 // Lays out a repository that is new, and recovers what a crash left of another.
 Result<RecoveryReport> Recover(Repository& repository);
+// What it would have to look at, where nothing can be written: all of that is left for later.
+Result<RecoveryReport> CountLeft(Repository& repository);
 
 }  // namespace stagefs

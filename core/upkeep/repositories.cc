@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "durable/repository_places.h"
+#include "durable/reserve.h"
 #include "recovery.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
@@ -29,6 +30,21 @@ IndexPlace IndexPlaceOf(const std::string& folder, const RepositoryName& name, c
   return {places.index, name.ToString(), folder + "/stagefs.db", missing};
 }
 
+// Nothing can be written there, while all else may be as it should.
+bool IsOfDisk(const Error& error) {
+  return error.code() == ErrorCode::kReadOnly || error.code() == ErrorCode::kPermission;
+}
+
+Status CheckWritable(const std::string& folder) {
+  if (access(folder.c_str(), W_OK) == 0) return {};
+  const Error error = ErrnoError("write to " + folder);
+  if (!IsOfDisk(error)) return error;
+  return Error(error.code(), error.message() + ": it can only be read: " +
+                                 (error.code() == ErrorCode::kReadOnly
+                                      ? "mount its file system writable (mount -o remount,rw), or copy the root"
+                                      : "give this user the right to write there, or copy the root"));
+}
+
 // They may have moved since places.json was written, also by another machine: then the index says where to.
 Status FollowVersions(StagingIndex& index, const std::string& folder, RepositoryPlaces* places) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, index.Read());
@@ -40,7 +56,8 @@ Status FollowVersions(StagingIndex& index, const std::string& folder, Repository
                                            ", which no other machine sees: move them there with stagefs migrate");
   }
   places->versions = here ? "" : *known;
-  return places->Write(folder);
+  const Status written = places->Write(folder);
+  return written || !IsOfDisk(written.error()) ? written : Status();
 }
 
 Status AgreeOnVersions(StagingIndex& index, const RepositoryName& name, const std::string& folder,
@@ -165,6 +182,30 @@ Status Join(const std::string& root, const RepositoryName& name, const Repositor
   return made;
 }
 
+// `only_read`: why nothing may be written.
+Result<std::unique_ptr<Repository>> OpenFolder(const std::string& folder, const RepositoryName& name,
+                                               const RepositoryPlaces& places, const std::optional<Error>& only_read) {
+  STAGEFS_ASSIGN_OR_RETURN(RepositoryPlaces known, RepositoryPlaces::Read(folder));
+  IndexPlace place = IndexPlaceOf(folder, name, known, WhereMissing::kRefuse);
+  place.only_read = only_read;
+  auto index = OpenStagingIndex(place);
+  if (!index && known.index.empty()) {
+    if (index.error().code() == ErrorCode::kNotFound) return LostIndexOf(folder, name);
+    if (index.error().code() == ErrorCode::kCorrupt) return LostIndex(index.error().message(), name);
+  }
+  if (!index) return index.error();
+  STAGEFS_RETURN_IF_ERROR(FollowVersions(**index, folder, &known));
+  STAGEFS_RETURN_IF_ERROR(CheckPlaces(places, known, folder, name));
+  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, known));
+  const std::string mark = VersionsMark(folder, known);
+  if (!only_read) return AssembleRepository(folder, name, std::move(*index), std::move(versions), mark);
+  auto repository =
+      Repository::AssembleToRead(folder, name, std::move(*index), std::move(versions), mark, *only_read);
+  STAGEFS_ASSIGN_OR_RETURN(const RecoveryReport left, CountLeft(*repository));
+  repository->Start(left);
+  return repository;
+}
+
 }  // namespace
 
 Status CreateRepository(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places) {
@@ -178,12 +219,12 @@ Status CreateRepository(const std::string& root, const RepositoryName& name, con
 
 Result<std::vector<RepositoryName>> ListRepositories(const std::string& root) {
   std::vector<RepositoryName> names;
-  std::error_code error;
-  for (const auto& space : std::filesystem::directory_iterator(root, error)) {
-    for (const auto& entry : std::filesystem::directory_iterator(space.path(), error)) {
-      const auto name =
-          RepositoryName::Parse(space.path().filename().string() + '/' + entry.path().filename().string());
-      if (name && IsRepository(entry.path())) names.push_back(*name);
+  const auto spaces = ListNames(root);
+  for (const std::string& space : spaces ? *spaces : std::vector<std::string>()) {
+    const auto entries = ListNames(root + '/' + space);
+    for (const std::string& entry : entries ? *entries : std::vector<std::string>()) {
+      const auto name = RepositoryName::Parse(space + '/' + entry);
+      if (name && IsRepository(FolderOf(root, *name))) names.push_back(*name);
     }
   }
   std::sort(names.begin(), names.end(),
@@ -194,6 +235,7 @@ Result<std::vector<RepositoryName>> ListRepositories(const std::string& root) {
 Status DeleteRepository(const std::string& root, const RepositoryName& name, const RepositoryPlaces& at) {
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto repository, OpenRepository(root, name, at));
+    STAGEFS_RETURN_IF_ERROR(repository->CheckWritable());
     STAGEFS_ASSIGN_OR_RETURN(const auto mounts, Workspaces(*repository).LiveMounts());
     if (!mounts.empty()) {
       return Error(ErrorCode::kBusy, "repository " + name.ToString() + " is mounted at " +
@@ -222,18 +264,14 @@ Result<std::unique_ptr<Repository>> OpenRepository(const std::string& root, cons
     const Status joined = Join(root, name, places, WhereMissing::kRefuse);
     if (!joined && joined.error().code() != ErrorCode::kExists) return joined.error();  // Else just now, by another.
   }
-  if (access(folder.c_str(), W_OK) != 0) return ErrnoError("write to " + folder);
-  STAGEFS_ASSIGN_OR_RETURN(RepositoryPlaces known, RepositoryPlaces::Read(folder));
-  auto index = OpenStagingIndex(IndexPlaceOf(folder, name, known, WhereMissing::kRefuse));
-  if (!index && known.index.empty()) {
-    if (index.error().code() == ErrorCode::kNotFound) return LostIndexOf(folder, name);
-    if (index.error().code() == ErrorCode::kCorrupt) return LostIndex(index.error().message(), name);
-  }
-  if (!index) return index.error();
-  STAGEFS_RETURN_IF_ERROR(FollowVersions(**index, folder, &known));
-  STAGEFS_RETURN_IF_ERROR(CheckPlaces(places, known, folder, name));
-  STAGEFS_ASSIGN_OR_RETURN(auto versions, OpenVersions(folder, name, known));
-  return AssembleRepository(folder, name, std::move(*index), std::move(versions), VersionsMark(folder, known));
+  const Status writable = CheckWritable(folder);
+  auto opened = writable ? WithReserve(folder, [&] { return OpenFolder(folder, name, places, std::nullopt); })
+                         : Result<std::unique_ptr<Repository>>(writable.error());
+  if (opened || !IsOfDisk(opened.error())) return opened;
+  // Else it was another place that said no.
+  STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces known, RepositoryPlaces::Read(folder));
+  if (writable && !known.index.empty()) return opened;
+  return OpenFolder(folder, name, places, opened.error());
 }
 
 Result<std::unique_ptr<Repository>> AssembleRepository(const std::string& folder, RepositoryName name,

@@ -1,5 +1,6 @@
 // The repositories of a root that are open.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <map>
@@ -53,7 +54,10 @@ Result<std::shared_ptr<Repository>> Root::Open(const RepositoryName& name) {
   }
   std::optional<FileId> file = IndexFileOf(folder_, name);
   if (const auto known = state_->open.find(key); known != state_->open.end()) {
-    if (known->second.file == file) return known->second.repository;
+    const auto& repository = known->second.repository;
+    // What could only be read when it was opened may have become writable.
+    const bool same = repository->CheckWritable() || access(repository->folder().c_str(), W_OK) != 0;
+    if (known->second.file == file && same) return repository;
     gone = std::move(known->second.repository);
     state_->open.erase(known);
   }

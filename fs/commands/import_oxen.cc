@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "put_files.h"
+#include "stagefs/posix_env.h"
 #include "stagefs/version_store.h"
 
 namespace stagefs {
@@ -27,13 +28,16 @@ std::string FilesFolderOf(const std::string& path) {
 
 Result<std::vector<OxenVersion>> List(const std::string& folder, std::vector<std::string>* failed) {
   std::vector<OxenVersion> versions;
-  std::error_code error;
-  for (const auto& first : std::filesystem::directory_iterator(folder, error)) {
-    for (const auto& rest : std::filesystem::directory_iterator(first.path(), error)) {
-      const std::string data = rest.path().string() + "/data";
+  STAGEFS_ASSIGN_OR_RETURN(const auto firsts, ListNames(folder));
+  for (const std::string& first : firsts) {
+    const auto rests = ListNames(folder + '/' + first);
+    if (!rests && rests.error().code() == ErrorCode::kNotDirectory) continue;
+    if (!rests) return rests.error();
+    for (const std::string& rest : *rests) {
+      const std::string data = folder + '/' + first + '/' + rest + "/data";
       std::error_code missing;
       if (!std::filesystem::is_regular_file(data, missing)) continue;
-      std::string hash = first.path().filename().string() + rest.path().filename().string();
+      std::string hash = first + rest;
       if (const auto parsed = HashRef::Parse(hash); !parsed || parsed->xxh3() == nullptr) {
         failed->push_back(data + ": its folders are not named by an XXH3 hash");
         continue;
@@ -41,7 +45,6 @@ Result<std::vector<OxenVersion>> List(const std::string& folder, std::vector<std
       versions.push_back({data, std::move(hash)});
     }
   }
-  if (error) return Error(ErrorCode::kIo, "list " + folder + ": " + error.message());
   std::sort(versions.begin(), versions.end(),
             [](const OxenVersion& a, const OxenVersion& b) { return a.path < b.path; });
   return versions;

@@ -1,6 +1,7 @@
 // status, diff: what is staged.
 #include "stagefs/status.h"
 
+#include <cstdio>
 #include <optional>
 
 #include "stagefs/status_text.h"
@@ -19,6 +20,13 @@ class StatusCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      const Repository& repository = workspace.repository();
+      if (const Status writable = repository.CheckWritable(); !writable) {
+        const int64_t left = repository.recovery().left_for_later;
+        const std::string also =
+            left == 0 ? "" : "; " + std::to_string(left) + " files that a crash left are recovered once that is done";
+        std::fprintf(stderr, "stagefs: %s%s\n", writable.error().message().c_str(), also.c_str());
+      }
       return Done(globals.json ? WriteStatusJson(workspace, expand_, PrintOut)
                                : WriteStatusText(workspace, {expand_, zero_}, PrintOut));
     });

@@ -85,6 +85,9 @@ class Session {
 }  // namespace
 
 Status ServeMount(Repository& repository, const MountRequest& request) {
+  if (const Status writable = repository.CheckWritable(); !writable && !request.options.read_only) {
+    return Error(writable.error().code(), writable.error().message() + ". To read: mount it with -o ro");
+  }
   STAGEFS_ASSIGN_OR_RETURN(const auto fs, StageFs::OfWorkspace(repository, request.workspace, request.options));
   std::string options = "fsname=stagefs#" + repository.name().ToString() + ":" + request.workspace +
                         ",subtype=stagefs,default_permissions";

@@ -38,11 +38,12 @@ std::set<uint64_t> WatchedInodes(dev_t device) {
   std::set<uint64_t> inodes;
   const std::string self = std::to_string(getpid());
   std::error_code error;
-  for (const auto& process : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string pid = process.path().filename().string();
+  for (std::filesystem::directory_iterator process("/proc", error), none; !error && process != none;
+       process.increment(error)) {
+    const std::string pid = process->path().filename().string();
     if (!IsNumber(pid) || pid == self) continue;
     std::error_code hidden;
-    const std::string fds = process.path().string() + "/fd";
+    const std::string fds = process->path().string() + "/fd";
     for (std::filesystem::directory_iterator it(fds, hidden), end; !hidden && it != end;
          it.increment(hidden)) {
       char target[32];
@@ -50,7 +51,7 @@ std::set<uint64_t> WatchedInodes(dev_t device) {
       if (size <= 0) continue;
       target[size] = '\0';
       if (std::strcmp(target, "anon_inode:inotify") != 0) continue;
-      ReadWatches(process.path().string() + "/fdinfo/" + it->path().filename().string(), KernelDevice(device),
+      ReadWatches(process->path().string() + "/fdinfo/" + it->path().filename().string(), KernelDevice(device),
                   &inodes);
     }
   }

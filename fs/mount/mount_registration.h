@@ -19,8 +19,12 @@ class MountRegistration {
 
   WriterId writer() const { return writer_; }
   // Before the kernel asks anything; again where the row was dropped.
-  Status Note() { return Workspaces(repository_).NoteMounted(mountpoint_, workspace_, writer_); }
-  Status Erase() { return Workspaces(repository_).NoteUnmounted(mountpoint_); }
+  // Where nothing can be written there is no row: this mount takes everything for changed once anything was.
+  Status Note() {
+    if (!repository_.CheckWritable()) return {};
+    return Workspaces(repository_).NoteMounted(mountpoint_, workspace_, writer_);
+  }
+  Status Erase() { return repository_.CheckWritable() ? Workspaces(repository_).NoteUnmounted(mountpoint_) : Status(); }
   bool IsAmong(const std::vector<MountRow>& mounts) const {
     return std::any_of(mounts.begin(), mounts.end(), [this](const MountRow& row) { return row.writer == writer_; });
   }

@@ -30,6 +30,14 @@ Result<std::vector<RecoveredFile>> ListRecovered(Repository& repository, const W
 Status AddRecovered(Repository& repository, const std::string& workspace, const std::string& path,
                     const std::string& file);
 
+// A folder of recovered/ that is no workspace's: of one that was deleted, or of what nobody knows where it belonged. No
+// command stages what is in it: whoever wants that copies it out, and removes the folder.
+struct RecoveredFolderOfNobody {
+  std::string folder;
+  size_t files = 0;
+};
+Result<std::vector<RecoveredFolderOfNobody>> ListRecoveredOfNobody(Repository& repository);
+
 // Stages a file at its path again, or removes it. It is given by its name, or by its path: then the newest of that
 // path. kNotFound.
 Status RetryRecovered(Repository& repository, const WorkspaceInfo& workspace, const std::string& name_or_path);

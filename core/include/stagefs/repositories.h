@@ -17,9 +17,9 @@ Result<std::vector<RepositoryName>> ListRepositories(const std::string& root);
 // With all that is in it, wherever that is. kBusy while it is mounted; kConflict where it is not in `places`.
 Status DeleteRepository(const std::string& root, const RepositoryName& name, const RepositoryPlaces& places = {});
 
-// Opens it and recovers what a crash left. One that this root does not know is looked for in `places`; one that it
-// knows must be in those that are named. Errors: kNotFound; kConflict; kUnsupported if a newer stagefs made it;
-// kReadOnly; kCorrupt; kIo.
+// Opens it and recovers what a crash left; where nothing can be written, to read (Repository::CheckWritable()). One
+// that this root does not know is looked for in `places`; one that it knows must be in those that are named. Errors:
+// kNotFound; kConflict; kUnsupported if a newer stagefs made it; kReadOnly; kCorrupt; kIo.
 Result<std::unique_ptr<Repository>> OpenRepository(const std::string& root, const RepositoryName& name,
                                                    const RepositoryPlaces& places = {});
 // The same of any index and store, as tests want it; `folder` holds incoming/ and recovered/. `versions_mark`: what the

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -59,6 +60,12 @@ class Repository {
                                                       std::unique_ptr<StagingIndex> index,
                                                       std::unique_ptr<VersionStore> versions,
                                                       std::string versions_mark);
+  // The same where nothing can be written, as `why` says: no file is made, nothing is synced or recovered, and every
+  // change fails with `why`. REQUIRES: so does the index.
+  static std::unique_ptr<Repository> AssembleToRead(const std::string& folder, RepositoryName name,
+                                                    std::unique_ptr<StagingIndex> index,
+                                                    std::unique_ptr<VersionStore> versions, std::string versions_mark,
+                                                    const Error& why);
   // Once what a crash left was recovered.
   void Start(const RecoveryReport& recovery);
   ~Repository();
@@ -69,9 +76,11 @@ class Repository {
   const std::string& folder() const { return folder_; }
   const RecoveryReport& recovery() const { return recovery_; }
 
-  // This process's own folder for files being written.
+  // This process's own folder for files being written; none where nothing can be.
   const std::string& incoming() const { return incoming_; }
-  Result<IncomingFile> NewIncoming() const { return IncomingFile::Create(incoming_); }
+  Result<IncomingFile> NewIncoming() const;
+  // What a repository that can only be read says to changes: kReadOnly, kPermission.
+  Status CheckWritable() const { return why_only_read_ ? Status(*why_only_read_) : Status(); }
 
   // Stores each file, or finds that its content is there already and renews it. In one transaction; when it
   // returns OK all of them survive power loss. The files are gone afterwards.
@@ -157,6 +166,7 @@ class Repository {
   std::unique_ptr<StagingIndex> index_;
   std::unique_ptr<VersionStore> versions_;
   std::string versions_mark_;  // What an index that says where they are says of these.
+  std::optional<Error> why_only_read_;
   RecoveryReport recovery_;
   int64_t clock_ahead_ns_ = 0;  // Of a shared index's clock before the time since this boot.
   // Synchronize themselves.

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "stagefs/index_administration.h"
 #include "stagefs/index_history.h"
@@ -113,6 +114,8 @@ struct IndexPlace {
   std::string repository;  // Its name: a database keeps the indexes of many.
   std::string path;        // The file of an index that is in the repository's folder.
   WhereMissing missing = WhereMissing::kRefuse;
+  // Why nothing may be written there, which every Begin() answers then.
+  std::optional<Error> only_read{};
 };
 
 // The index at `place`, by the scheme of its URL.

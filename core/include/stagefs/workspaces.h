@@ -37,6 +37,8 @@ class Workspaces {
   Status NoteUnmounted(const std::string& mountpoint);
 
  private:
+  Status DeleteNow(const std::string& id_or_name, bool force);
+  Status Forget(const std::vector<MountRow>& dead);
   Repository& repository_;
 };
 

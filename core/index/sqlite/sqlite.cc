@@ -42,8 +42,8 @@ Error SqliteError(sqlite3* db, const std::string& what) {
   }
 }
 
-// SQLite syncs its log, too, before it copies from it, and drops the error where nobody asked for a checkpoint. The next
-// sync would succeed without the bytes: so the log is marked as SyncFile() marks, and none is believed until it was
+// SQLite syncs its log, too, before it copies from it, and drops the error where nobody asked for that. The next sync
+// would succeed without the bytes: so the log is marked as SyncFile() marks, and none is believed until it was
 // written anew.
 constexpr char kVfsName[] = "stagefs";
 
@@ -92,6 +92,17 @@ void ConfigureSqlite() {
     return true;
   }();
   (void)configured;
+}
+
+std::string UriOf(const std::string& path, bool unchanging) {
+  std::string uri = path.starts_with('/') ? "file://" : "file:";
+  for (const char c : path) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    const bool plain = isalnum(static_cast<unsigned char>(c)) != 0 || c == '/' || c == '.' || c == '-' || c == '_';
+    if (plain) uri += c;
+    else uri += {'%', kDigits[static_cast<unsigned char>(c) >> 4], kDigits[c & 15]};
+  }
+  return uri + (unchanging ? "?immutable=1" : "");
 }
 
 }  // namespace
@@ -167,19 +178,28 @@ std::string_view SqliteStatement::Blob(int column) const {
 Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path, const Options& options) {
   ConfigureSqlite();
   sqlite3* db = nullptr;
+  const bool writable = options.disk == Disk::kWritable;
   const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                    (options.read_only ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  const int rc = sqlite3_open_v2(path.c_str(), &db, flags, kVfsName);
+                    (!writable           ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+                     : options.read_only ? SQLITE_OPEN_READWRITE
+                                         : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const std::string name = writable ? path : UriOf(path, options.disk == Disk::kUnchanging);
+  const int rc = sqlite3_open_v2(name.c_str(), &db, flags, kVfsName);
   auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(db));
   if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
   connection->WaitForOthers(options.alone ? std::chrono::milliseconds(0) : kBusyTimeout);
+  const std::string cache =
+      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -" + std::to_string(options.cache_kib) + ';';
+  if (!writable) {
+    if (auto status = connection->Execute(cache); !status) return status.error().In("open " + path);
+    return connection;
+  }
   // The lock of the whole file: each connection of a log has a shared one on it for as long as it lives.
   const std::string settings =
       std::string(options.alone ? "PRAGMA locking_mode = EXCLUSIVE;" : "") +
       "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 16384;"
-      "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -" +
-      std::to_string(options.cache_kib) + ";" + (options.read_only ? "PRAGMA query_only = 1;" : "");
+      "PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864;" +
+      cache + (options.read_only ? "PRAGMA query_only = 1;" : "");
   if (auto status = connection->Execute(settings); !status) return status.error().In("open " + path);
   if (!options.checkpoints) {
     const auto note = [](void* pages, sqlite3*, const char*, int now) {

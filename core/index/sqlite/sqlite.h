@@ -56,9 +56,13 @@ class SqliteConnection {
  public:
   using Statement = SqliteStatement;
 
+  // What the file lies on. kReadOnly: others may write to it. kUnchanging: nobody does while the connection lives, and
+  // it has no log.
+  enum class Disk { kWritable, kReadOnly, kUnchanging };
   struct Options {
     bool read_only = false;
     int cache_kib = 8192;
+    Disk disk = Disk::kWritable;
     bool alone = false;  // No other process has it open; kBusy at once if one has.
     // False: somebody else copies the log into the database, as log_pages() says when.
     bool checkpoints = true;

@@ -13,6 +13,7 @@
 #include "log_keeper.h"
 #include "sqlite.h"
 #include "sqlite_dialect.h"
+#include "sqlite_readers.h"
 #include "sqlite_upgrade.h"
 #include "stagefs/guarded.h"
 #include "stagefs/posix_env.h"
@@ -21,11 +22,7 @@
 namespace stagefs {
 namespace {
 
-// "stgf": tells an index from any other SQLite database (file(1) shows it).
-constexpr int kApplicationId = 0x73746766;
 constexpr SqliteConnection::Options kWriterOptions = {.cache_kib = 32 * 1024, .checkpoints = false};
-constexpr int kReaderCacheKib = 8 * 1024;
-constexpr size_t kIdleReadersMax = 4;
 
 std::chrono::milliseconds TimeUntil(TurnClock::time_point deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - TurnClock::now());
@@ -33,20 +30,6 @@ std::chrono::milliseconds TimeUntil(TurnClock::time_point deadline) {
 }
 
 class SqliteStagingIndex;
-
-class SqliteReader : public SqlQuestions<IndexReader, SqliteConnection> {
- public:
-  SqliteReader(SqliteStagingIndex& index, std::unique_ptr<SqliteConnection> connection)
-      : index_(index), connection_(std::move(connection)) {}
-  ~SqliteReader() override;
-
- protected:
-  SqliteConnection& connection() override { return *connection_; }
-
- private:
-  SqliteStagingIndex& index_;
-  std::unique_ptr<SqliteConnection> connection_;
-};
 
 // Reads through the writing connection, whose pages nobody else's commit made stale.
 class SqliteGlance : public SqlQuestions<IndexReader, SqliteConnection> {
@@ -94,21 +77,10 @@ class SqliteStagingIndex : public StagingIndex {
         log_(std::move(log)),
         turn_file_(path_ + "-turn"),
         writer_(std::move(writer)),
-        watcher_(Guarded<std::unique_ptr<SqliteConnection>>(std::move(watcher))) {}
+        watcher_(Guarded<std::unique_ptr<SqliteConnection>>(std::move(watcher))),
+        readers_(std::make_shared<SqliteReaders>(path_, SqliteConnection::Disk::kWritable)) {}
 
-  Result<std::unique_ptr<IndexReader>> Read() override {
-    std::unique_ptr<SqliteConnection> connection;
-    if (auto idle = idle_readers_.Lock(); !idle->empty()) {
-      connection = std::move(idle->back());
-      idle->pop_back();
-    }
-    if (!connection) {
-      STAGEFS_ASSIGN_OR_RETURN(connection,
-                               SqliteConnection::Open(path_, {.read_only = true, .cache_kib = kReaderCacheKib}));
-    }
-    STAGEFS_RETURN_IF_ERROR(connection->Run("BEGIN"));
-    return std::unique_ptr<IndexReader>(new SqliteReader(*this, std::move(connection)));
-  }
+  Result<std::unique_ptr<IndexReader>> Read() override { return readers_->Read(); }
 
   Result<std::unique_ptr<IndexReader>> Glance() override {
     std::unique_lock<FairMutex> turn(writer_turn_, std::try_to_lock);
@@ -160,11 +132,6 @@ class SqliteStagingIndex : public StagingIndex {
   Status Erase() override { return {}; }  // It goes with the repository's folder.
 
   void NoteLog(int pages) { log_keeper_.Note(pages); }
-  void TakeBack(std::unique_ptr<SqliteConnection> connection) {
-    if (!connection->Run("COMMIT")) return;
-    auto idle = idle_readers_.Lock();
-    if (idle->size() < kIdleReadersMax) idle->push_back(std::move(connection));
-  }
 
  private:
   // After a sync that failed the kernel takes for written what the disk may lack: only what is written once more, and
@@ -185,7 +152,7 @@ class SqliteStagingIndex : public StagingIndex {
   // Synchronize themselves.
   std::atomic<uint64_t> sync_wanted_{0};
   Guarded<std::unique_ptr<SqliteConnection>> watcher_;
-  Guarded<std::vector<std::unique_ptr<SqliteConnection>>> idle_readers_;
+  const std::shared_ptr<SqliteReaders> readers_;
   LogKeeper log_keeper_{path_, [this] {
                           return WriterTurn(writer_turn_, turn_file_, TurnClock::now() + std::chrono::seconds(1));
                         }};
@@ -202,15 +169,14 @@ Status SqliteStagingIndex::WriteLogAnew(const Error& why) {
   }
   if (!written) {
     return Error(ErrorCode::kIo, why.message() + "; writing it anew: " + written.error().message() +
-                                     ". What was changed since the last sync may be lost with the power, and nothing is"
-                                     " acknowledged as durable until this works: look at the disk (dmesg), then try again");
+                                     ". What was changed since the last sync may be lost with the power, and nothing"
+                                     " is acknowledged as durable until this works: look at the disk (dmesg), then try"
+                                     " again");
   }
   log_is_doubtful_ = false;
   writer_->TryToEmptyLog();
   return {};
 }
-
-SqliteReader::~SqliteReader() { index_.TakeBack(std::move(connection_)); }
 
 SqliteTransaction::~SqliteTransaction() {
   if (!committed_) (void)connection_.Run("ROLLBACK");
@@ -264,25 +230,8 @@ Status SqliteTransaction::EndSweep() {
 }
 
 Result<std::vector<std::string>> SqliteStagingIndex::CheckIntegrity() {
-  constexpr size_t kComplaintsMax = 20;
-  STAGEFS_ASSIGN_OR_RETURN(const auto connection,
-                           SqliteConnection::Open(path_, {.read_only = true, .cache_kib = kReaderCacheKib}));
-  std::vector<std::string> complaints;
-  auto check = connection->Prepare("PRAGMA integrity_check(20)");
-  for (bool more = true; check && more && complaints.size() < kComplaintsMax;) {
-    const auto row = check->Step();
-    more = row && *row;
-    if (!row && row.error().code() != ErrorCode::kCorrupt) return row.error();
-    if (!row) complaints.push_back(row.error().message());
-    if (more && check->Text(0) != "ok") complaints.emplace_back(check->Text(0));
-  }
-  if (!check && check.error().code() != ErrorCode::kCorrupt) return check.error();
-  if (!check) complaints.push_back(check.error().message());
-  return complaints;
-}
-
-Error EmptyIndex(const std::string& path) {
-  return Error(ErrorCode::kCorrupt, path + " is empty: it is no index any more");
+  STAGEFS_ASSIGN_OR_RETURN(const auto connection, readers_->Open());
+  return CheckSqliteIntegrity(*connection);
 }
 
 // Two processes may create the same index at once: the lock decides who lays out the tables. Returns the layout that
@@ -291,34 +240,41 @@ Result<int64_t> LayOut(SqliteConnection& connection, const std::string& path, Wh
   const auto known = connection.Number("PRAGMA user_version");
   if (known && *known == kSchemaVersion) {
     STAGEFS_ASSIGN_OR_RETURN(const int64_t known_application, connection.Number("PRAGMA application_id"));
-    if (known_application == kApplicationId) return kSchemaVersion;  // Nobody's turn is waited for.
+    if (known_application == kSqliteApplicationId) return kSchemaVersion;  // Nobody's turn is waited for.
   }
   STAGEFS_RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
-  STAGEFS_ASSIGN_OR_RETURN(const int64_t application, connection.Number("PRAGMA application_id"));
-  STAGEFS_ASSIGN_OR_RETURN(int64_t version, connection.Number("PRAGMA user_version"));
-  STAGEFS_ASSIGN_OR_RETURN(const int64_t tables, connection.Number("SELECT count(*) FROM sqlite_master"));
-  Status status;
-  if (application == 0 && version == 0 && tables == 0 && missing == WhereMissing::kRefuse) {
-    status = EmptyIndex(path);
-  } else if (application == 0 && version == 0 && tables == 0) {
+  auto version = SqliteLayoutOf(connection, path);
+  Status status = version.WithoutValue();
+  if (version && *version == 0 && missing == WhereMissing::kRefuse) {
+    status = EmptySqliteIndex(path);
+  } else if (version && *version == 0) {
     version = kSchemaVersion;
     status = connection.Execute(LayOutSql(kSqliteDialect));
     if (status) {
-      status = connection.Execute("PRAGMA application_id = " + std::to_string(kApplicationId) +
+      status = connection.Execute("PRAGMA application_id = " + std::to_string(kSqliteApplicationId) +
                                   "; PRAGMA user_version = " + std::to_string(kSchemaVersion));
     }
-  } else if (application != kApplicationId) {
-    status = Error(ErrorCode::kCorrupt, path + " is not a stagefs index");
-  } else if (version > kSchemaVersion) {
-    status = Error(ErrorCode::kUnsupported, path + " was made by a newer stagefs (schema " +
-                                                std::to_string(version) + "; this one knows up to " +
-                                                std::to_string(kSchemaVersion) + "): update stagefs");
-  } else if (version < 1) {
-    status = Error(ErrorCode::kCorrupt, path + " has an unknown schema " + std::to_string(version));
   }
   const Status ended = connection.Execute(status ? "COMMIT" : "ROLLBACK");
   if (!status || !ended) return (status ? ended : status).error();
   return version;
+}
+
+// As an unpacked backup, or a chmod of the whole folder, leaves them: SQLite would take the index for read-only without
+// saying why. What is in its shared memory has no mode of its own.
+Status MakeWritable(const std::string& path) {
+  struct stat index {};
+  if (stat(path.c_str(), &index) != 0) return {};
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    const std::string file = path + suffix;
+    if (access(file.c_str(), W_OK) == 0 || errno == ENOENT) continue;
+    const Error error = ErrnoError("write to " + file);
+    const bool follows = *suffix != 0 && (index.st_mode & S_IWUSR) != 0;
+    if (follows && chmod(file.c_str(), index.st_mode & 0777) == 0 && access(file.c_str(), W_OK) == 0) continue;
+    return Error(error.code(), error.message() + ": give this user the right to (chmod, chown)" +
+                                   (file.ends_with("-shm") ? ", or remove it while no stagefs runs" : ""));
+  }
+  return {};
 }
 
 }  // namespace
@@ -326,13 +282,14 @@ Result<int64_t> LayOut(SqliteConnection& connection, const std::string& path, Wh
 Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& path, WhereMissing missing) {
   struct stat info {};
   if (missing == WhereMissing::kRefuse && stat(path.c_str(), &info) != 0) return ErrnoError("open " + path);
-  if (missing == WhereMissing::kRefuse && info.st_size == 0) return EmptyIndex(path);
+  if (missing == WhereMissing::kRefuse && info.st_size == 0) return EmptySqliteIndex(path);
   // SQLite would let everybody read it, as far as the umask does; its other files get the same mode. One that is there
   // is not opened, and a new one closed before SQLite opens it: closing any descriptor of the file releases all locks
   // that this process has on it.
   if (auto made = OpenFd(path, O_RDWR | O_CREAT | O_EXCL); !made && made.error().code() != ErrorCode::kExists) {
     return made.error();
   }
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(path));
   STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
                            SqliteConnection::Open(path, kWriterOptions));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t version, LayOut(*writer, path, missing));
@@ -341,8 +298,7 @@ Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& 
     STAGEFS_RETURN_IF_ERROR(UpgradeSqliteIndex(path));
     STAGEFS_ASSIGN_OR_RETURN(writer, SqliteConnection::Open(path, kWriterOptions));
   }
-  STAGEFS_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> watcher,
-                           SqliteConnection::Open(path, {.read_only = true, .cache_kib = kReaderCacheKib}));
+  STAGEFS_ASSIGN_OR_RETURN(auto watcher, SqliteReaders(path, SqliteConnection::Disk::kWritable).Open());
   // Closing this descriptor releases no lock: SQLite keeps its locks on the database and the -shm file.
   STAGEFS_ASSIGN_OR_RETURN(UniqueFd log, OpenFd(path + "-wal", O_RDWR | O_CREAT));
   return std::unique_ptr<StagingIndex>(
