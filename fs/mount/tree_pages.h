@@ -7,8 +7,9 @@
 
 namespace stagefs {
 
-// Merged from the tree and from files that are being written, which may be nowhere else. While neither the index nor what the kernel knows
-// of the folder changed since a listing in which the kernel knew each name, they come from memory.
+// Merged from the tree and from files that are being written, which may be nowhere else. While neither the index nor
+// what the kernel knows of the folder changed since a listing in which the kernel knew each name, they come from
+// memory.
 class TreePages : public FolderPages {
  public:
   // All must outlive it. `with_control`: the control folder is one of the names.

@@ -103,7 +103,8 @@ TEST_CASE("ChangeNotifier: a reader keeps what it opened and hides nothing from 
   }
 }
 
-TEST_CASE("ChangeNotifier: a folder whose last file others removed is empty, though the file is read", "[fs][notifier]") {
+TEST_CASE("ChangeNotifier: a folder whose last file others removed is empty, though the file is read",
+          "[fs][notifier]") {
   FsScene scene;
   scene.MakeFolder("folder");
   scene.Save("folder/a", "one");
