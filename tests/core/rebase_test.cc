@@ -151,7 +151,9 @@ struct RandomScene : Scene {
   unsigned Below(unsigned n) { return static_cast<unsigned>(random()) % n; }
   RepoPath Path() {
     std::string path;
-    for (unsigned depth = 1 + Below(3), i = 0; i < depth; ++i) path += (i == 0 ? "" : "/") + std::string(1, "abcd"[Below(4)]);
+    for (unsigned depth = 1 + Below(3), i = 0; i < depth; ++i) {
+      path += (i == 0 ? "" : "/") + std::string(1, "abcd"[Below(4)]);
+    }
     return Value(RepoPath::Parse(path));
   }
   // What cannot be is refused, and that is all.
@@ -283,7 +285,8 @@ TEST_CASE("History: a path's commits are those that reading every row of every c
   }
   const auto reader = Value(scene.repository().index().Read());
   const CommitInfo head = Value(scene.history.Resolve("main"));
-  for (const char* text : {"a", "b", "c", "d", "a/a", "a/b", "b/a", "c/kept", "c/d", "d/c", "a/b/c", "b/b/b", "d/a/a"}) {
+  for (const char* text :
+       {"a", "b", "c", "d", "a/a", "a/b", "b/a", "c/kept", "c/d", "d/c", "a/b/c", "b/b/b", "d/a/a"}) {
     const RepoPath path = Value(RepoPath::Parse(text));
     std::vector<CommitSeq> plain, found;
     Ok(WalkBoth(*reader, head.seq, head.seq, [&](const CommitInfo& commit, int) {

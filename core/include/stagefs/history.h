@@ -55,9 +55,9 @@ class History {
   Result<std::vector<std::string>> ParentsOf(const CommitInfo& commit);
   // What `revision` descends from, itself included, newest first: the page after `skip` commits.
   Result<CommitPage> Log(const std::string& revision, int64_t skip, size_t limit);
-  // Only those that changed something at or below `path`. That takes time for each commit that `revision` descends from,
-  // for each change of what is at the path or above it, and for each folder that a commit changed, if a folder is at the
-  // path; not for what else commits changed.
+  // Only those that changed something at or below `path`. That takes time for each commit that `revision` descends
+  // from, for each change of what is at the path or above it, and for each folder that a commit changed, if a folder is
+  // at the path; not for what else commits changed.
   Result<CommitPage> LogOf(const std::string& revision, const RepoPath& path, int64_t skip, size_t limit);
   // What `revision` descends from and `base` does not, newest first.
   Result<std::vector<CommitInfo>> CommitsSince(const std::string& revision, CommitSeq base);

@@ -39,8 +39,8 @@ class HistoryChanges {
 
   virtual Status PutBranch(const BranchInfo& branch) = 0;
   virtual Status EraseBranch(const std::string& name) = 0;
-  // Appends a commit of `branch` on `parent` (0: none). It goes on with the parent's lineage, unless another commit does,
-  // or the parent is the head of another branch whose line that is: then a new lineage begins.
+  // Appends a commit of `branch` on `parent` (0: none). It goes on with the parent's lineage, unless another commit
+  // does, or the parent is the head of another branch whose line that is: then a new lineage begins.
   virtual Result<CommitInfo> AddCommit(CommitInfo commit, const std::string& branch) = 0;
   // A number for a folder of a tree or a workspace; none is given twice.
   virtual Result<FolderId> NewFolder() = 0;
