@@ -151,6 +151,14 @@ def has_stopped(process):
         return stat.read().rpartition(")")[2].split()[0] in "TZX"
 
 
+def answers():
+    """Whether it is mounted and answers: for that it waits for a turn, which the one that stopped may have."""
+    try:
+        return subprocess.run(["mountpoint", "-q", mnt], timeout=0.5, stderr=subprocess.DEVNULL).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
 def try_two():
     """After one cut, two daemons start. What one of them lists of the lost is something else when it comes to it."""
     global tried
@@ -170,12 +178,12 @@ def try_two():
         tried += 1
         second = subprocess.Popen([binary, "--root", root, "mount", "t/r:w", mnt, "--foreground"], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 1  # The one that stopped may have the index to itself.
-        while not os.path.ismount(mnt) and time.monotonic() < deadline:
+        while not answers() and time.monotonic() < deadline:
             time.sleep(0.005)
-        if not os.path.ismount(mnt):
+        if not answers():
             first.send_signal(signal.SIGCONT)
             first.wait(60)
-        while not os.path.ismount(mnt) and second.poll() is None:
+        while not answers() and second.poll() is None:
             time.sleep(0.005)
         write("new", f"new {number}\n")
         first.send_signal(signal.SIGCONT)
