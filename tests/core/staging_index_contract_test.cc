@@ -554,7 +554,8 @@ TEST_CASE("StagingIndex: a tree shows the newest row of its own line", "[contrac
   CHECK(Value(t->ListBase(Value(t->ViewOf(after_fork.seq)), kRootFolder, "", 10)).empty());
 }
 
-TEST_CASE("StagingIndex: a view of many lineages shows what a walk along the parents finds", "[contract][staging_index]") {
+TEST_CASE("StagingIndex: a view of many lineages shows what a walk along the parents finds",
+          "[contract][staging_index]") {
   IndexScene scene(INDEXES);
   const auto t = scene.Begin();
   std::vector<CommitInfo> commits{scene.Commit(*t, 0)};
