@@ -48,11 +48,11 @@ class OpenFileScene : public Scene {
         },
         placer());
   }
-  // Others have the turn.
-  Status StageBusy(OpenFile& file) {
-    const Error busy(ErrorCode::kBusy, "others write");
-    return file.Stage([&](const auto&, const auto&, uint64_t, const auto&) -> Result<Entry> { return busy; },
-                      [&](VersionId, const auto&) -> Result<Entry> { return busy; }, placer(),
+  // Others have the turn, or it is refused.
+  Status StageBusy(OpenFile& file, ErrorCode code = ErrorCode::kBusy) {
+    const Error error(code, "others write");
+    return file.Stage([&](const auto&, const auto&, uint64_t, const auto&) -> Result<Entry> { return error; },
+                      [&](VersionId, const auto&) -> Result<Entry> { return error; }, placer(),
                       std::chrono::milliseconds(5));
   }
   CopySource Source(const std::string& text) {
@@ -146,6 +146,14 @@ TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged th
     CHECK(!file->closed());
     CHECK(!file->holds_bytes());
     CHECK(scene.Copies() == 0);
+  }
+  SECTION("the repository moved meanwhile: it is for the next start, at the new place") {
+    CHECK(scene.StageBusy(*file, ErrorCode::kConflict).error().code() == ErrorCode::kConflict);
+    CHECK(file->closed());
+    CHECK(!file->refused());
+    CHECK(Value(ListWorkingCopyPlaces(scene.repository())).at(0).state == WorkingCopyState::kClosed);
+    Ok(scene.StageIt(*file));
+    CHECK(scene.Read("f") == "hello");
   }
   SECTION("somebody did") {
     scene.Stage("f", "newer");
