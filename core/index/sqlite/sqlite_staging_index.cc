@@ -35,8 +35,8 @@ class SqliteStagingIndex;
 // Reads through the writing connection, whose pages nobody else's commit made stale.
 class SqliteGlance : public SqlQuestions<IndexReader, SqliteConnection> {
  public:
-  SqliteGlance(const SqliteReaders& readers, std::unique_lock<FairMutex> turn, SqliteConnection& connection)
-      : held_(&readers), turn_(std::move(turn)), connection_(connection) {}
+  SqliteGlance(HeldReader held, std::unique_lock<FairMutex> turn, SqliteConnection& connection)
+      : held_(std::move(held)), turn_(std::move(turn)), connection_(connection) {}
   ~SqliteGlance() override { (void)connection_.Run("COMMIT"); }
 
  protected:
@@ -50,13 +50,9 @@ class SqliteGlance : public SqlQuestions<IndexReader, SqliteConnection> {
 
 class SqliteTransaction : public SqlTransaction<SqliteConnection> {
  public:
-  SqliteTransaction(SqliteStagingIndex& index, const SqliteReaders& readers, WriterTurn turn,
-                    SqliteConnection& connection, Durability durability)
-      : index_(index),
-        held_(&readers),
-        turn_(std::move(turn)),
-        connection_(connection),
-        durability_(durability) {}
+  SqliteTransaction(SqliteStagingIndex& index, HeldReader held, WriterTurn turn, SqliteConnection& connection,
+                    Durability durability)
+      : index_(index), held_(std::move(held)), turn_(std::move(turn)), connection_(connection), durability_(durability) {}
   ~SqliteTransaction() override;
 
   Status Commit() override;
@@ -94,7 +90,7 @@ class SqliteStagingIndex : public StagingIndex {
     std::unique_lock<FairMutex> turn(writer_turn_, std::try_to_lock);
     if (!turn) return Read();
     STAGEFS_RETURN_IF_ERROR(writer_->Run("BEGIN"));
-    return std::unique_ptr<IndexReader>(new SqliteGlance(*readers_, std::move(turn), *writer_));
+    return std::unique_ptr<IndexReader>(new SqliteGlance(HeldReader(readers_.get()), std::move(turn), *writer_));
   }
 
   Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn) override {
@@ -111,7 +107,7 @@ class SqliteStagingIndex : public StagingIndex {
     if (!patient) writer_->WaitForOthers(Turn::kWaitMax);
     STAGEFS_RETURN_IF_ERROR(begun);
     return std::unique_ptr<IndexTransaction>(
-        new SqliteTransaction(*this, *readers_, std::move(held), *writer_, durability));
+        new SqliteTransaction(*this, HeldReader(readers_.get()), std::move(held), *writer_, durability));
   }
 
   Result<int64_t> ChangeMark() override {
