@@ -73,7 +73,7 @@ std::unique_ptr<Scene> SceneWithFoldersAndFiles() {
 
 }  // namespace
 
-TEST_CASE("Commit: a workspace that is mounted while its commit waits for its turn stays", "[core][commit]") {
+TEST_CASE("Commit: a workspace that is mounted while its commit waits for its turn stays", "[core][embedded][commit]") {
   Scene scene;
   scene.Close();
   const std::string folder = scene.root() + '/' + scene.name().ToString();

@@ -120,7 +120,7 @@ TEST_CASE("Damage: a file whose time alone is wrong is hashed once and served", 
   CHECK(ToNs(info.st_mtim) == version.stored_ns);
 }
 
-TEST_CASE("Fsck: names damaged pages of the index", "[core][damage]") {
+TEST_CASE("Fsck: names damaged pages of the index", "[core][embedded][damage]") {
   Scene scene;
   for (int i = 0; i < 300; ++i) scene.Stage("file " + std::to_string(i), "content " + std::to_string(i));
   const std::string commit = scene.Commit();
@@ -134,7 +134,7 @@ TEST_CASE("Fsck: names damaged pages of the index", "[core][damage]") {
   CHECK_FALSE(report.Clean());
 }
 
-TEST_CASE("Index: one that is empty or gone is not a new repository", "[core][damage]") {
+TEST_CASE("Index: one that is empty or gone is not a new repository", "[core][embedded][damage]") {
   const bool gone = GENERATE(false, true);
   Scene scene;
   scene.Stage("a", "kept");
@@ -176,7 +176,7 @@ TEST_CASE("Background check: finds what is wrong, goes on where it stopped, and 
   CHECK(scene.repository().OpenVersion(version).error().code() == ErrorCode::kCorrupt);
 }
 
-TEST_CASE("Rebuild: what can be read of a damaged index is saved, line by line", "[core][damage]") {
+TEST_CASE("Rebuild: what can be read of a damaged index is saved, line by line", "[core][embedded][damage]") {
   Scene scene;
   for (int i = 0; i < 2000; ++i) scene.Stage("file " + std::to_string(i), "content");
   const std::string commit = scene.Commit("many files");
@@ -197,7 +197,7 @@ TEST_CASE("Rebuild: what can be read of a damaged index is saved, line by line",
   CHECK(scene.AllFiles().size() > 1000);
 }
 
-TEST_CASE("Gc: does not go by a clock that is far ahead of everything", "[core][damage]") {
+TEST_CASE("Gc: does not go by a clock that is far ahead of everything", "[core][embedded][damage]") {
   const int days_ahead = GENERATE(20, 400);
   Scene scene;
   const std::string unused = scene.Put("stored a second ago");

@@ -213,20 +213,21 @@ TEST_CASE("PostgresTurns: first come, first served among those that want the sam
   PostgresTurns turns;
   auto first = Value(turns.Take(Turn::Workspace(1)));
   auto other = Value(turns.Take(Turn::Commit(2)));
-  Guarded<std::string> order;
-  std::vector<std::future<void>> waiting;
-  const auto wait_for = [&](char name, Turn turn) {
-    waiting.push_back(std::async(std::launch::async, [&, name, turn] {
-      const auto held = Value(turns.Take(turn));
-      *order.Lock() += name;
-    }));
+  const auto code_of = [&](Turn turn) {
+    const auto held = turns.Take(turn.Within(std::chrono::milliseconds(1)));
+    return held ? std::optional<ErrorCode>() : held.error().code();
   };
-  wait_for('e', Turn::Everything());
+  for (const Turn turn : {Turn::Workspace(1), Turn::Commit(1), Turn::History(), Turn::Everything()}) {
+    CHECK(code_of(turn) == ErrorCode::kBusy);
+  }
+  CHECK_FALSE(code_of(Turn::Workspace(3)));
+  CHECK_FALSE(code_of(Turn::NothingElse()));
   other.End();
-  CHECK(order.Lock()->empty());
+  CHECK_FALSE(code_of(Turn::History()));
+  auto next = std::async(std::launch::async, [&] { return turns.Take(Turn::Everything()).has_value(); });
+  while (!code_of(Turn::NothingElse())) {}  // Until that one waits: who comes later waits for it.
   first.End();
-  waiting.front().get();
-  CHECK(*order.Lock() == "e");
+  CHECK(next.get());
 }
 
 TEST_CASE("PostgresPool: a spare connection is not waited for", "[core][staging_index]") {

@@ -323,9 +323,9 @@ TEST_CASE("Staging: folders nested deeper than any stack are listed, compared, c
   FolderId folder = kRootFolder;
   // As an index may have them that was made before paths were limited in every door.
   {
+    const WorkspaceInfo info = Value(scene.workspace().Info());
     const auto change = Value(DurableChange::Begin(scene.repository(), Durability::kProcessDeath,
                                                    Turn::Workspace(scene.workspace().id())));
-    const WorkspaceInfo info = Value(scene.workspace().Info());
     Overlay overlay(*change, info, Value(change->index().ViewOf(info.base)), kNoMount);
     for (int i = 0; i < 20'000; ++i) {
       const FolderId below = Value(change->index().NewFolder());
