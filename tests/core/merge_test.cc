@@ -111,8 +111,8 @@ TEST_CASE("Merge: a branch stays a line or two, however many others are merged i
     }
     Value(scene.Merge("main", name));
   }
-  const auto reader = Value(scene.repository().index().Read());
-  CHECK(Value(reader->ViewOf(Value(history.Resolve("main")).seq)).lines().size() <= 2);
+  const CommitSeq head = Value(history.Resolve("main")).seq;
+  CHECK(Value(Value(scene.repository().index().Read())->ViewOf(head)).lines().size() <= 2);
   CHECK(scene.TreeOf("main")["theirs"] == "topic29");
 }
 

@@ -283,16 +283,17 @@ TEST_CASE("History: a path's commits are those that reading every row of every c
     if (round % 4 == 3) (void)scene.history.Merge("main", "side", "merge", {"Ann", "a"});
     if (round % 4 == 3) (void)Rebase(scene.workspace());
   }
-  const auto reader = Value(scene.repository().index().Read());
   const CommitInfo head = Value(scene.history.Resolve("main"));
   for (const char* text :
        {"a", "b", "c", "d", "a/a", "a/b", "b/a", "c/kept", "c/d", "d/c", "a/b/c", "b/b/b", "d/a/a"}) {
     const RepoPath path = Value(RepoPath::Parse(text));
     std::vector<CommitSeq> plain, found;
+    auto reader = Value(scene.repository().index().Read());
     Ok(WalkBoth(*reader, head.seq, head.seq, [&](const CommitInfo& commit, int) {
       if (ChangedPlainly(*reader, commit, path)) plain.push_back(commit.seq);
       return true;
     }));
+    reader.reset();  // A thread has one at a time.
     for (const CommitInfo& commit : Value(scene.history.LogOf("main", path, 0, 1'000)).commits) {
       found.push_back(commit.seq);
     }
