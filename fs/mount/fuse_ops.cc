@@ -200,7 +200,7 @@ void ReleaseFile(FuseContext& context, fuse_file_info* info) {
 
 void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto handle = FsOf(request).Open(id, info->flags);
-  if (!handle && !DescriptorsAreLeft()) {
+  if (!handle && (handle.error().code() == ErrorCode::kBusy || !DescriptorsAreLeft())) {
     fuse_reply_err(request, ENFILE);
     return;
   }

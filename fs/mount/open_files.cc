@@ -62,7 +62,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::OpenToRead(std::unique_lock<std::mu
                                                         const std::shared_ptr<Node>& node,
                                                         const std::shared_ptr<OpenFile>& file, bool writes) {
   const auto opened = file->ForReading();
-  if (opened || DescriptorsAreLeft()) return file;
+  if (opened || (opened.error().code() != ErrorCode::kBusy && DescriptorsAreLeft())) return file;
   lock.unlock();
   Release(node, file, writes);
   return opened.error();

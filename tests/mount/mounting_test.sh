@@ -62,7 +62,7 @@ test_no_descriptors_are_left() {
   mounted
   for i in {1..200}; do echo "$i" > "$MNT/$i"; done
   unmount_w
-  (ulimit -n 200; mount_w)
+  (ulimit -n 150; mount_w)
   check "open() says so, and what is open is read" python3 - "$MNT" <<'PY'
 import errno, os, sys
 opened = []
