@@ -52,7 +52,11 @@ class SqliteTransaction : public SqlTransaction<SqliteConnection> {
  public:
   SqliteTransaction(SqliteStagingIndex& index, HeldReader held, WriterTurn turn, SqliteConnection& connection,
                     Durability durability)
-      : index_(index), held_(std::move(held)), turn_(std::move(turn)), connection_(connection), durability_(durability) {}
+      : index_(index),
+        held_(std::move(held)),
+        turn_(std::move(turn)),
+        connection_(connection),
+        durability_(durability) {}
   ~SqliteTransaction() override;
 
   Status Commit() override;
