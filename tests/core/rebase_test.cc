@@ -213,11 +213,12 @@ struct Outcome {
 
 // What `how` makes of a rebase onto `side`, which then never was.
 Outcome Try(RandomScene& scene, bool plain) {
+  const WorkspaceInfo info = Value(scene.workspace().Info());
+  const CommitInfo side = Value(scene.history.Resolve("side"));
   const auto change = Value(DurableChange::Begin(scene.repository(), Durability::kProcessDeath,
                                                  Turn::Workspace(scene.workspace().id())));
-  const WorkspaceInfo info = Value(scene.workspace().Info());
   Overlay from(*change, info, Value(change->index().ViewOf(info.base)), kNoMount);
-  Overlay to = Value(OnTopOf(from, Value(scene.history.Resolve("side")).seq));
+  Overlay to = Value(OnTopOf(from, side.seq));
   Outcome outcome;
   if (plain) {
     PlainRebaser rebaser(from, to);
