@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "stagefs/posix_env.h"
 
@@ -22,7 +25,11 @@ bool Fill(int fd) {
 
 void MakeReserve(const std::string& folder) {
   (void)mkdir((folder + "/reserve").c_str(), 0700);
-  for (int i = 0; i < kReservePieces; ++i) {
+  struct statvfs disk {};
+  if (statvfs(folder.c_str(), &disk) != 0) return;
+  const auto disk_bytes = static_cast<off_t>(disk.f_blocks * disk.f_frsize);
+  const off_t pieces = std::min<off_t>(kReservePieces, disk_bytes / kReserveShareOfDisk / kReservePieceBytes + 1);
+  for (int i = 0; i < pieces; ++i) {
     struct stat info {};
     const std::string piece = PieceOf(folder, i);
     if (stat(piece.c_str(), &info) == 0 && info.st_size >= kReservePieceBytes) continue;

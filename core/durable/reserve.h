@@ -9,9 +9,11 @@ namespace stagefs {
 
 // A full disk has no room for the rows that say what is removed, nor for a process that wants to remove something. So a
 // repository keeps pieces of kReservePieceBytes each, and as many inodes, in reserve/ in its folder. Who needs them
-// removes one after the other; whoever opens or closes the repository, or syncs it, makes them anew as far as they fit.
+// removes one after the other; whoever opens or closes the repository, or syncs it, makes them anew as far as they fit,
+// in a sixteenth of a small disk.
 constexpr int kReservePieces = 16;
 constexpr off_t kReservePieceBytes = 256 << 10;
+constexpr off_t kReserveShareOfDisk = 16;
 
 // What fits of the pieces that are missing.
 void MakeReserve(const std::string& folder);

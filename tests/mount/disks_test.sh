@@ -91,8 +91,8 @@ test_a_full_disk_can_be_emptied() {
   check "unstage" stagefs unstage t/r:w f2
   check "status" stagefs status t/r:w
   check "gc" stagefs gc t/r --keep 0
-  check "a file is read" cat "$MNT/f3"
-  check "the reserve is whole again" eventually sh -c "test \$(find $STAGEFS_ROOT/t/r/reserve -size 256k | wc -l) = 16"
+  check "a file is read" sh -c "cat '$MNT/f3' > /dev/null"
+  check "the reserve is whole again" eventually sh -c "test \$(find $STAGEFS_ROOT/t/r/reserve -size 256k | wc -l) = 6"
   check "and files can be written" sh -c "head -c 300000 /dev/urandom > $MNT/more"
 }
 test_without_inodes_things_can_be_removed() {

@@ -63,7 +63,10 @@ def stagefs(*args, **kwargs):
 def eventually(function, what):
     """Until `function` answers None; what it answers otherwise is told after ten seconds."""
     for _ in range(200):
-        found = function()
+        try:
+            found = function()
+        except OSError as error:  # What was listed had become something else when it was opened.
+            found = error
         if found is None:
             return
         threading.Event().wait(0.05)
