@@ -64,7 +64,7 @@ void MoveTimes(Scene& scene, int days) {
 
 }  // namespace
 
-TEST_CASE("Damage: a version known to be wrong fails; storing its content again mends it", "[core][damage]") {
+TEST_CASE("Damage: a version known to be wrong fails; storing its content again mends it", "[core][embedded][damage]") {
   const auto damage = GENERATE(Damage::kEmpty, Damage::kShort, Damage::kChanged, Damage::kChangedSilently);
   INFO(static_cast<int>(damage));
   Scene scene;
@@ -86,7 +86,7 @@ TEST_CASE("Damage: a version known to be wrong fails; storing its content again 
   CHECK(Value(Fsck(scene.repository(), {})).Clean());
 }
 
-TEST_CASE("Damage: bytes that are found right say nothing of a sync that failed", "[core][damage]") {
+TEST_CASE("Damage: bytes that are found right say nothing of a sync that failed", "[core][embedded][damage]") {
   Scene scene;
   const std::string path = PathOfVersion(scene, scene.Put("precious"));
   REQUIRE(chmod(path.c_str(), 0400 | S_ISVTX | kSyncFailedMark) == 0);
@@ -96,7 +96,7 @@ TEST_CASE("Damage: bytes that are found right say nothing of a sync that failed"
   CHECK((info.st_mode & 07777) == (0400 | kSyncFailedMark));
 }
 
-TEST_CASE("Damage: every door replaces wrong bytes that nobody knew of", "[core][damage]") {
+TEST_CASE("Damage: every door replaces wrong bytes that nobody knew of", "[core][embedded][damage]") {
   const bool by_file = GENERATE(false, true);
   Scene scene;
   scene.Stage("a", "precious");
@@ -108,7 +108,7 @@ TEST_CASE("Damage: every door replaces wrong bytes that nobody knew of", "[core]
   CHECK(Value(Fsck(scene.repository(), {})).Clean());
 }
 
-TEST_CASE("Damage: a file whose time alone is wrong is hashed once and served", "[core][damage]") {
+TEST_CASE("Damage: a file whose time alone is wrong is hashed once and served", "[core][embedded][damage]") {
   Scene scene;
   const VersionInfo version = Value(scene.repository().PutBytes("touched"));
   const std::string path = PathOfVersion(scene, ToHex(version.content.sha256));
@@ -158,7 +158,7 @@ TEST_CASE("Index: one that is empty or gone is not a new repository", "[core][em
 }
 
 TEST_CASE("Background check: finds what is wrong, goes on where it stopped, and begins anew after a disk error",
-          "[core][damage]") {
+          "[core][embedded][damage]") {
   Scene scene;
   for (int i = 0; i < 40; ++i) scene.Put("content " + std::to_string(i));
   int rounds = 0;
@@ -262,7 +262,7 @@ TEST_CASE("Gc: two at once both succeed", "[core][damage]") {
   CHECK(Value(Fsck(scene.repository(), {})).Clean());
 }
 
-TEST_CASE("Gc: stops where the repository moved", "[core][damage]") {
+TEST_CASE("Gc: stops where the repository moved", "[core][embedded][damage]") {
   Scene scene;
   const std::string stored = scene.Put("stored by the new index");
   {
