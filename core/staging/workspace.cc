@@ -184,9 +184,25 @@ Result<std::string> Workspace::StatusOf(const Slot& slot) {
   return std::string("unchanged");
 }
 
+namespace {
+
+// Others may have removed the folder that a mount knows by its number: what is staged there nobody would see.
+Status CheckIsThere(Overlay& overlay, FolderId folder) {
+  if (folder == kRootFolder) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, overlay.PlaceOf(folder));
+  if (place) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, overlay.LookUp(*place));
+    if (entry && entry->kind == EntryKind::kFolder && entry->child == folder) return {};
+  }
+  return Error(ErrorCode::kStale, "its folder was removed");
+}
+
+}  // namespace
+
 Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, const StageHow& how) {
   const Turn turn = Turn::Workspace(id_).Within(how.wait_max);
   return Mutate(Durability::kProcessDeath, turn, [&](Overlay& overlay) -> Result<StagedFile> {
+    STAGEFS_RETURN_IF_ERROR(CheckIsThere(overlay, slot.folder));
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> info, overlay.index().GetVersion(version));
     if (!info) return Error(ErrorCode::kNotFound, "the version is gone");
     return overlay.StageVersion(slot, *info, how);
@@ -198,6 +214,7 @@ Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& fil
   STAGEFS_RETURN_IF_ERROR(repository_.versions().Send(content.sha256, file));
   const Turn turn = Turn::Workspace(id_).Within(how.wait_max);
   return Mutate(Durability::kProcessDeath, turn, [&](Overlay& overlay) -> Result<StagedFile> {
+    STAGEFS_RETURN_IF_ERROR(CheckIsThere(overlay, slot.folder));
     // The file moves last but one: every refusal that can come has come by then.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
     if (existing && existing->kind == EntryKind::kFolder) {

@@ -317,7 +317,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
     // A conflict: the repository moved, and the next start stages what was closed, at its new place.
     const bool another_time =
         (code == ErrorCode::kBusy && wait_max < Turn::kWaitMax) ||
-        (closed_ && (code == ErrorCode::kBusy || code == ErrorCode::kExists || code == ErrorCode::kConflict));
+        (closed_ && (code == ErrorCode::kBusy || code == ErrorCode::kConflict || IsTakenByOthers(code)));
     if (another_time) return staged.error();
     // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
     if (!copy_fd_ && !fresh_) (void)MakeWritable(placer);

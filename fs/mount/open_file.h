@@ -28,6 +28,12 @@ struct OpenFileEnv {
   WorkingCopies& copies;
 };
 
+// Why what was closed cannot be staged where it was: others changed its path, or the folder it was in, meanwhile.
+constexpr bool IsTakenByOthers(ErrorCode code) {
+  return code == ErrorCode::kExists || code == ErrorCode::kNotFound || code == ErrorCode::kNotDirectory ||
+         code == ErrorCode::kStale;
+}
+
 // All of a file's handles share one OpenFile. Content is one of:
 //   a version (nothing written, or everything staged);
 //   a clone: pieces of one version from its start, copied by copy_file_range, no byte moved yet;

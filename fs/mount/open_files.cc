@@ -50,9 +50,16 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
   std::unique_lock lock(file->mutex());
   // Others may have changed them while it was only read.
   if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.executable);
-  if (empty) STAGEFS_RETURN_IF_ERROR(StageIfClosed(node, *file));
-  if (empty) STAGEFS_RETURN_IF_ERROR(file->Empty());
-  else if (reads && !env_.repository.versions().IsElsewhere()) return OpenToRead(std::move(lock), node, file, writes);
+  Status emptied;
+  if (empty) emptied = StageIfClosed(node, *file);
+  if (empty && emptied) emptied = file->Empty();
+  if (!emptied) {
+    lock.unlock();
+    Release(node, file, writes);
+    return emptied.error();
+  }
+  const bool here = !env_.repository.versions().IsElsewhere();
+  if (!empty && reads && here) return OpenToRead(std::move(lock), node, file, writes);
   return file;
 }
 
@@ -113,7 +120,7 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file, std::
       },
       [&](VersionId version, const StageHow& how) { return home.StageVersion(place, version, how); },
       PlacerOf(node), wait_max);
-  if (!staged && file.closed() && staged.error().code() == ErrorCode::kExists) {
+  if (!staged && file.closed() && IsTakenByOthers(staged.error().code())) {
     STAGEFS_RETURN_IF_ERROR(file.PutAside());
     notifier_.ShowStagedAgain(node);
     return Error(ErrorCode::kStale, "others staged something here since it was closed: it was recovered");

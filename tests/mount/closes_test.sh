@@ -57,6 +57,27 @@ test_a_closed_file_survives_kill_9() {
   check "and the mode" test -x "$MNT/mode"
   equals "all is staged, nothing was merely recovered" "A  big A  clone A  mode A  new A  old" "$(status | xargs -d'\n')"
 }
+test_a_closed_file_whose_folder_others_remove_is_recovered() {
+  mounted
+  mkdir "$MNT/d"
+  take_turn
+  check "a new file is closed" timeout 20 cp data/dog "$MNT/d/new"
+  let_go "DELETE FROM staged_entry WHERE name = CAST('d' AS BLOB)"
+  check "its folder goes, it does not" eventually sh -c "grep -q '^!  d/new ' '$MNT/.stagefs/status'"
+  equals "with its bytes" "$DOG" "$(sha256sum < "$MNT/.stagefs/recovered/1-new" | cut -d' ' -f1)"
+}
+test_a_file_that_cannot_be_emptied_is_emptied_later() {
+  mounted
+  cp data/cat "$MNT/f"
+  take_turn
+  check "a file is closed" timeout 20 cp data/dog "$MNT/f"
+  sh -c ": > '$MNT/f'" 2> /dev/null &
+  local emptied=$!
+  let_go
+  wait "$emptied"
+  check "it is emptied" sh -c ": > '$MNT/f'"
+  check "which is staged" eventually sh -c "'$STAGEFS_BINARY' ls t/r:w f | grep -q '^ *0 '"
+}
 test_a_closed_file_is_staged_once_the_turn_comes() {
   mounted
   cp data/cat "$MNT/f"
