@@ -40,9 +40,9 @@ void Flusher::Run() {
     const bool last = stop_;  // Marks that cannot be set now are left to the next process.
     lock.unlock();
     const Status status = repository_.SyncAll();
+    if (last) return;
     MakeReserve(repository_.folder());
     lock.lock();
-    if (last) return;
     if (repository_.MarksWait()) work_ = true;
     if (!status && !stop_) {
       // A disk that cannot sync is tried again; the entries stay marked as not synced.

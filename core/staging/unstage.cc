@@ -34,14 +34,9 @@ class Unstaging {
       if (*folder == kNotDirect) others_.emplace(path.str(), std::vector<StagedAt>());
       else direct.emplace_back(Slot{*folder, std::string(path.name())}, &path);
     }
-    for (size_t i = 0; i < direct.size(); ++i) {
-      if (i % kWithdrawTogether == 0) {
-        std::vector<Slot> slots;
-        for (size_t j = i; j < std::min(i + kWithdrawTogether, direct.size()); ++j) slots.push_back(direct[j].first);
-        STAGEFS_RETURN_IF_ERROR(overlay_.Expect(slots));
-      }
-      STAGEFS_RETURN_IF_ERROR(TakeDirect(direct[i].first, direct[i].second->str()));
-    }
+    STAGEFS_RETURN_IF_ERROR(InRuns(direct, [](const auto& at) { return at.first; }, [&](const auto& at) {
+      return TakeDirect(at.first, at.second->str());
+    }));
     return others_.empty() ? Status() : Collect();
   }
 
@@ -55,6 +50,20 @@ class Unstaging {
 
  private:
   static constexpr FolderId kNotDirect = 0;
+
+  // Calls `take` for each of `all`; the slots of a run are announced together.
+  template <class At, class SlotOf, class Take>
+  Status InRuns(const std::vector<At>& all, SlotOf slot_of, Take take) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (i % kWithdrawTogether == 0) {
+        std::vector<Slot> slots;
+        for (size_t j = i; j < std::min(i + kWithdrawTogether, all.size()); ++j) slots.push_back(slot_of(all[j]));
+        STAGEFS_RETURN_IF_ERROR(overlay_.Expect(slots));
+      }
+      STAGEFS_RETURN_IF_ERROR(take(all[i]));
+    }
+    return {};
+  }
 
   // The folder at `directory` where the workspace and its base agree on it and on each above it: then no row of
   // another folder has a path in it.
@@ -125,14 +134,8 @@ class Unstaging {
     count_ = 0;
     restored_ = false;
     covering_.clear();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      if (i % kWithdrawTogether == 0) {
-        std::vector<Slot> slots;
-        for (size_t j = i; j < std::min(i + kWithdrawTogether, rows.size()); ++j) slots.push_back(rows[j].slot);
-        STAGEFS_RETURN_IF_ERROR(overlay_.Expect(slots));
-      }
-      STAGEFS_RETURN_IF_ERROR(TakeBack(rows[i]));
-    }
+    STAGEFS_RETURN_IF_ERROR(InRuns(rows, [](const StagedAt& at) { return at.slot; },
+                                   [&](const StagedAt& at) { return TakeBack(at); }));
     for (auto at = covering_.rbegin(); at != covering_.rend(); ++at) STAGEFS_RETURN_IF_ERROR(Uncover(*at));
     if (restored_ || count_ > 0) {
       for (const StagedAt& at : removed_above) STAGEFS_RETURN_IF_ERROR(overlay_.Withdraw(at.slot).WithoutValue());

@@ -82,6 +82,17 @@ Result<std::optional<VersionInfo>> VersionOf(Overlay& overlay, const Slot& slot,
   return is_there ? std::optional<VersionInfo>() : overlay.index().FindVersion(*hash);
 }
 
+// Others may have removed the folder that a mount knows by its number: what is staged there nobody would see.
+Status CheckIsThere(Overlay& overlay, FolderId folder) {
+  if (folder == kRootFolder) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, overlay.PlaceOf(folder));
+  if (place) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, overlay.LookUp(*place));
+    if (entry && entry->kind == EntryKind::kFolder && entry->child == folder) return {};
+  }
+  return Error(ErrorCode::kStale, "its folder was removed");
+}
+
 }  // namespace
 
 // Asks the workspace, or its base, as it is at each question.
@@ -183,21 +194,6 @@ Result<std::string> Workspace::StatusOf(const Slot& slot) {
   }
   return std::string("unchanged");
 }
-
-namespace {
-
-// Others may have removed the folder that a mount knows by its number: what is staged there nobody would see.
-Status CheckIsThere(Overlay& overlay, FolderId folder) {
-  if (folder == kRootFolder) return {};
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> place, overlay.PlaceOf(folder));
-  if (place) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, overlay.LookUp(*place));
-    if (entry && entry->kind == EntryKind::kFolder && entry->child == folder) return {};
-  }
-  return Error(ErrorCode::kStale, "its folder was removed");
-}
-
-}  // namespace
 
 Result<StagedFile> Workspace::StageVersion(const Slot& slot, VersionId version, const StageHow& how) {
   const Turn turn = Turn::Workspace(id_).Within(how.wait_max);

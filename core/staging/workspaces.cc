@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "durable/durable_change.h"
-#include "live_mounts.h"
 #include "durable/repository_places.h"
 #include "durable/reserve.h"
+#include "live_mounts.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/process.h"
 #include "stagefs/text.h"

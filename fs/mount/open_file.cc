@@ -314,7 +314,6 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   }
   if (!staged) {
     const ErrorCode code = staged.error().code();
-    // A conflict: the repository moved, and the next start stages what was closed, at its new place.
     const bool another_time =
         (code == ErrorCode::kBusy && wait_max < Turn::kWaitMax) ||
         (closed_ && (code == ErrorCode::kBusy || code == ErrorCode::kConflict || IsTakenByOthers(code)));

@@ -49,7 +49,7 @@ class VersionChanges {
   // For removing many unused versions without holding others back. Once the transaction that begins a sweep is
   // committed, every version that any process comes to name is noted. So what ListUnused() says later can be erased in
   // small transactions: SweepVersion() erases it, unless it was noted or renewed since. EndSweep() ends the noting.
-  // REQUIRES: one sweep at a time. kUnsupported where Turn::Everything() holds nobody back for long.
+  // REQUIRES: one sweep at a time. kUnsupported: there are none, and no gc.
   virtual Status BeginSweep() { return Error(ErrorCode::kUnsupported, "this index has no sweeps"); }
   virtual Result<bool> SweepVersion(VersionId /*id*/, int64_t /*before_ns*/) { return false; }
   virtual Status EndSweep() { return {}; }

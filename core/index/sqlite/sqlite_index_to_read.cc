@@ -1,7 +1,7 @@
 // An index on a disk that nothing is written to, as a snapshot or what its file system turned read-only.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include <cstdlib>
 #include <filesystem>
