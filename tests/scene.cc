@@ -79,6 +79,14 @@ RepositoryPlaces PlacesToTest() {
   return places;
 }
 
+WorkingCopyPlace PlaceAtRoot(Workspace& workspace, const std::string& name) {
+  WorkingCopyPlace place;
+  place.workspace = workspace.id();
+  place.slot = {kRootFolder, name};
+  place.path = name;
+  return place;
+}
+
 Scene::Scene(bool in_memory_store) {
   const std::string folder = root_.path() + "/t/r";
   Ok(MakeFolders(folder));

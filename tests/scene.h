@@ -11,6 +11,7 @@
 #include "stagefs/status_text.h"
 #include "stagefs/workspace.h"
 #include "stagefs/status.h"
+#include "stagefs/working_copy.h"
 
 namespace stagefs::test {
 
@@ -39,6 +40,9 @@ void InKilledProcess(const std::function<void()>& body);
 ContentId HashOf(const std::string& text);
 void WriteFile(const std::string& path, const std::string& text);
 std::string ReadFile(const std::string& path);
+
+// Where the working copy of a file belongs that is at the root of a workspace.
+WorkingCopyPlace PlaceAtRoot(Workspace& workspace, const std::string& name);
 
 // A repository with one workspace `w`, used through core.
 class Scene {

@@ -21,7 +21,7 @@ import time
 from functools import partial
 
 import pieces
-from pieces import daemon_of, drop_caches, hash_of, is_mount, remove, run, timed
+from pieces import daemon_of, drop_caches, hash_of, is_mount, remove, run, serving, timed
 
 arguments = sys.argv[1:]
 SCALE = 10 if "--quick" in arguments else 1
@@ -103,16 +103,6 @@ def peers():
         ["passthrough_hp"] if os.path.exists(PASSTHROUGH) else [])
 
 
-@contextlib.contextmanager
-def serving():
-    server = subprocess.Popen([STAGEFS, "serve", "--listen", ":0", "--insecure-no-auth"], stderr=subprocess.PIPE, text=True)
-    try:
-        yield server.stderr.readline().split()[-1], server.pid
-    finally:
-        server.terminate()
-        server.wait()
-
-
 def compare(name, ours, beside, amount, goal=None):
     """`ours` and each of `beside` ({name: function}) run in turn, round by round; one that fails is left out."""
     seconds, others = [], {other: [] for other in beside}
@@ -146,7 +136,7 @@ def batch():
         with open(index, "w") as file:
             file.writelines(f"100644 {hashlib.sha1(path.encode()).hexdigest()}\t{path}\n" for path in paths)
         git, rows, http, command, inbox = [], [], [], [], []
-        with serving() as (url, server):
+        with serving(STAGEFS) as (url, server):
             for number in range(ROUNDS):
                 own = new_folder("git")
                 run("git", "init", "-q", own)
@@ -372,7 +362,7 @@ request = function()
   return wrk.format("POST", nil, {{["content-type"] = "application/json"}}, body)
 end''')
     ours, syncs = [], []
-    with serving() as (url, _):
+    with serving(STAGEFS) as (url, _):
         for number in range(ROUNDS):
             run(STAGEFS, "workspace", "create", f"b/posts:w{number}")
             with open(f"{WORK}/sync", "wb") as file:

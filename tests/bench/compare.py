@@ -22,7 +22,7 @@ import time
 from functools import partial
 
 import pieces
-from pieces import daemon_of, hash_of, remove, run, timed
+from pieces import daemon_of, hash_of, remove, run, serving, timed
 
 FS_BENCH, OLD, NEW = (os.path.realpath(path) for path in sys.argv[1:])
 ROUNDS = int(os.environ.get("ROUNDS") or 20)
@@ -65,15 +65,8 @@ class Side:
             while os.path.exists(f"/proc/{daemon}") and ") Z " not in open(f"/proc/{daemon}/stat").read():
                 time.sleep(0.01)
 
-    @contextlib.contextmanager
     def serving(self):
-        server = subprocess.Popen([self.binary, "--root", f"{self.folder}/root", "serve", "--listen", ":0", "--insecure-no-auth"],
-                                  stderr=subprocess.PIPE, text=True)
-        try:
-            yield server.stderr.readline().split()[-1]
-        finally:
-            server.terminate()
-            server.wait()
+        return serving(self.binary, "--root", f"{self.folder}/root")
 
 
 def best(times, function, *args):
@@ -188,7 +181,7 @@ def batch(side):
     body = f"{side.folder}/batch.json"
     with open(body, "w") as file:
         json.dump([{"hash": hash_of(i % FILES), "path": f"{i % 100:02d}/{i:06d}.jpg"} for i in range(BATCH)], file)
-    with side.serving() as url:
+    with side.serving() as (url, _):
         def post(workspace):
             side.run("workspace", "create", f"b/batch:{workspace}")
             return timed(run, "curl", "-sSf", "-o", f"{side.folder}/answer", "-H", "content-type: application/json", "-T", body,

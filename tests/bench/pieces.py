@@ -1,4 +1,5 @@
-"""What bench.py and compare.py are made of: commands, clocks, caches, mounts."""
+"""What bench.py, compare.py and turns.py are made of: commands, clocks, caches, mounts, servers."""
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -13,6 +14,17 @@ def timed(function, *args, **kwargs):
     start = time.monotonic()
     function(*args, **kwargs)
     return time.monotonic() - start
+
+
+@contextlib.contextmanager
+def serving(*stagefs):
+    """The command line's server on a free port: its URL and its process."""
+    server = subprocess.Popen([*stagefs, "serve", "--listen", ":0", "--insecure-no-auth"], stderr=subprocess.PIPE, text=True)
+    try:
+        yield server.stderr.readline().split()[-1], server.pid
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def fs_bench(binary, *args):

@@ -4,7 +4,6 @@
 A mount's files of 1 KiB are written and closed one after the other while another process works; a row prints how many were
 closed meanwhile, and of the seconds that close() took the median, the 99th of 100 and the most.
 """
-import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from pieces import daemon_of, hash_of, remove
+from pieces import daemon_of, hash_of, remove, serving
 
 STAGEFS, CHOSEN = os.path.realpath(sys.argv[1]), sys.argv[2:]
 N = int(os.environ.get("ROWS_EACH", 1_000_000))
@@ -71,17 +70,6 @@ def beside(name, work):
     show(name, closer.seconds, took)
 
 
-@contextlib.contextmanager
-def serving():
-    server = subprocess.Popen([STAGEFS, "--root", f"{WORK}/root", "serve", "--listen", ":0", "--insecure-no-auth"],
-                              stderr=subprocess.PIPE, text=True)
-    try:
-        yield server.stderr.readline().split()[-1]
-    finally:
-        server.terminate()
-        server.wait()
-
-
 def post(url, workspace, entries):
     with open(f"{WORK}/body.json", "w") as file:
         json.dump(entries, file)
@@ -114,7 +102,7 @@ def batch():
 
 def http():
     stagefs("workspace", "create", "b/r:http")
-    with serving() as url:
+    with serving(STAGEFS, "--root", f"{WORK}/root") as (url, _):
         entries = [{"hash": hash_of(i % CONTENTS), "path": f"{i % 1000:03d}/{i:07d}"} for i in range(N)]
         beside(f"an HTTP batch of {N:,}", lambda: post(url, "http", entries))
 
@@ -137,7 +125,7 @@ def rebase():
 def writers():
     stagefs("workspace", "create", "b/r:one")
     lock, waits = threading.Lock(), []
-    with serving() as url:
+    with serving(STAGEFS, "--root", f"{WORK}/root") as (url, _):
         closers = [Closer(lock) for _ in range(4)]
         begun = time.monotonic()
         try:

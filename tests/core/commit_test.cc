@@ -429,10 +429,7 @@ TEST_CASE("Commit: waits for a file whose close is on its way", "[core][commit]"
   Scene scene;
   scene.Stage("written", "1");
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
-  WorkingCopyPlace place;
-  place.workspace = scene.workspace().id();
-  place.slot = {kRootFolder, "touched"};
-  place.path = "touched";
+  WorkingCopyPlace place = PlaceAtRoot(scene.workspace(), "touched");
   Ok(copies->Create(&place).WithoutValue());
   std::thread closing([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(30));

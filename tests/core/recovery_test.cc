@@ -108,10 +108,7 @@ void LeaveWorkingCopy(const std::string& root, const std::string& path, const st
     auto workspace = Workspace::Open(**repository, "w");
     auto copies = WorkingCopies::Open(**repository);
     if (!workspace || !copies) _exit(2);
-    WorkingCopyPlace place;
-    place.workspace = (*workspace)->id();
-    place.slot = {kRootFolder, path};
-    place.path = path;
+    WorkingCopyPlace place = PlaceAtRoot(**workspace, path);
     const auto base = (*workspace)->tree().LookUp({kRootFolder, path});
     if (!(*copies)->Create(&place)) _exit(3);
     const auto fd = OpenFd(place.file, O_WRONLY);
@@ -201,10 +198,7 @@ TEST_CASE("Commit: it waits for what was closed before it", "[core][recovery]") 
   Scene scene;
   scene.Stage("b", "b");
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
-  WorkingCopyPlace place;
-  place.workspace = scene.workspace().id();
-  place.slot = {kRootFolder, "a"};
-  place.path = "a";
+  WorkingCopyPlace place = PlaceAtRoot(scene.workspace(), "a");
   Ok(copies->Create(&place).WithoutValue());
   place.state = WorkingCopyState::kClosed;
   Ok(copies->Note(place));
@@ -230,10 +224,7 @@ TEST_CASE("WorkingCopies: a place is found after moves and refusals, and is used
   size_t most = 0;
   for (int i = 0; i < 1'000; ++i) {
     const std::string deep(i % 3 == 0 ? 3'000 : 3, 'd');
-    WorkingCopyPlace place;
-    place.workspace = scene.workspace().id();
-    place.slot = {kRootFolder, "first"};
-    place.path = "first";
+    WorkingCopyPlace place = PlaceAtRoot(scene.workspace(), "first");
     Ok(copies->Create(&place).WithoutValue());
     place.slot.name = "new\nname";
     place.path = deep + "/new\nname";
@@ -256,10 +247,7 @@ TEST_CASE("WorkingCopies: a place is found after moves and refusals, and is used
 TEST_CASE("Recovery: a living process's copies are left alone and shown", "[core][recovery]") {
   Scene scene;
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
-  WorkingCopyPlace place;
-  place.workspace = scene.workspace().id();
-  place.slot = {kRootFolder, "busy"};
-  place.path = "busy";
+  WorkingCopyPlace place = PlaceAtRoot(scene.workspace(), "busy");
   Ok(copies->Create(&place).WithoutValue());
   const auto second = Value(OpenRepository(scene.root(), scene.name()));
   CHECK(second->recovery().recovered == 0);

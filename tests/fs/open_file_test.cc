@@ -23,11 +23,7 @@ class OpenFileScene : public Scene {
   Placer placer() {
     return [this]() -> Result<WorkingCopyPlace> {
       if (broken_) return Error(ErrorCode::kNoSpace, "full");
-      WorkingCopyPlace place;
-      place.workspace = workspace().id();
-      place.slot = {kRootFolder, "f"};
-      place.path = place.slot.name;
-      return place;
+      return PlaceAtRoot(workspace(), "f");
     };
   }
   Status Write(OpenFile& file, const std::string& text, uint64_t offset = 0) {

@@ -36,6 +36,16 @@ Lines ListPlus(FsScene& scene) {
   return names;
 }
 
+// Goes on with a listing until `listed` has so many names; all that are left otherwise.
+void GoOn(DirectoryStream& stream, bool plus, off_t* next, Lines* listed, size_t most = SIZE_MAX) {
+  Ok(stream.List(*next, plus, [&](const DirectoryStream::Name& name) {
+    if (listed->size() == most) return false;
+    if (name.next > 2) listed->push_back(name.name);
+    *next = name.next;
+    return true;
+  }));
+}
+
 }  // namespace
 
 TEST_CASE("TreePages: a folder of several pages has each name once and in order", "[fs][tree_pages]") {
@@ -97,18 +107,10 @@ TEST_CASE("TreePages: a name removed between two pages hides no other", "[fs][tr
   const auto stream = Value(scene.fs().OpenFolder(kRootNode));
   Lines listed;
   off_t next = 0;
-  Ok(stream->List(0, false, [&](const DirectoryStream::Name& name) {
-    if (listed.size() == 299) return false;
-    if (name.next > 2) listed.push_back(name.name);
-    next = name.next;
-    return true;
-  }));
+  GoOn(*stream, false, &next, &listed, 299);
   Ok(scene.fs().Remove(kRootNode, "n0100"));
   Ok(scene.fs().Remove(kRootNode, "n0599"));
-  Ok(stream->List(next, false, [&](const DirectoryStream::Name& name) {
-    listed.push_back(name.name);
-    return true;
-  }));
+  GoOn(*stream, false, &next, &listed);
   CHECK(listed == Lines(names.begin(), names.end() - 1));
 }
 
@@ -119,18 +121,10 @@ TEST_CASE("TreePages: a name that others removed after it was read gets no node"
   const auto stream = Value(scene.fs().OpenFolder(kRootNode));
   Lines listed;
   off_t next = 0;
-  const auto list = [&](size_t most) {
-    Ok(stream->List(next, true, [&](const DirectoryStream::Name& name) {
-      if (listed.size() == most) return false;
-      if (name.next > 2) listed.push_back(name.name);
-      next = name.next;
-      return true;
-    }));
-  };
-  list(50);
+  GoOn(*stream, true, &next, &listed, 50);
   OtherProcess(scene).Remove("n0070");
   scene.Refresh();
-  list(1000);
+  GoOn(*stream, true, &next, &listed);
   CHECK(listed.size() == 99);
   CHECK(scene.fs().nodes().Lock()->FindSlot({kRootFolder, "n0070"}) == nullptr);
 }
