@@ -3,11 +3,9 @@
 // A commit on top of the workspace's own base moves the staged rows into the tree as they are. When the
 // branch has moved on, the rows are first laid over its head, path by path; then the same happens.
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <thread>
 
 #include "committer.h"
@@ -15,6 +13,7 @@
 #include "stagefs/commit.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/working_copy.h"
+#include "staging/closed_files.h"
 #include "staging/live_mounts.h"
 #include "staging/workspace_change.h"
 
@@ -49,42 +48,8 @@ Result<bool> HasJustBeenTouched(Repository& repository, WorkspaceId workspace) {
   });
 }
 
-// Files whose close() did not wait until they were staged, and their paths.
-using ClosedFiles = std::map<std::string, std::string>;
-
-Status AddClosed(Repository& repository, WorkspaceId workspace, ClosedFiles* files) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(repository));
-  for (const WorkingCopyPlace& place : places) {
-    const bool closed = place.state == WorkingCopyState::kClosed && place.workspace == workspace;
-    if (closed) files->emplace(place.file, place.path);
-    else files->erase(place.file);
-  }
-  return {};
-}
-
-// Waits until those that were closed by now are staged, or refused.
-Status AwaitStaging(Repository& repository, WorkspaceId workspace) {
-  const auto deadline = std::chrono::steady_clock::now() + Turn::kWaitMax;
-  ClosedFiles waiting;
-  // Twice: what moves from one place to another meanwhile is in one of the lists.
-  STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &waiting));
-  STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &waiting));
-  for (;;) {
-    std::erase_if(waiting, [](const auto& file) { return access(file.first.c_str(), F_OK) != 0; });
-    if (waiting.empty()) return {};
-    if (std::chrono::steady_clock::now() >= deadline) {
-      return Error(ErrorCode::kBusy, "'" + ToDisplayUtf8(waiting.begin()->second) +
-                                         "' was closed and is not staged yet: its mount waits for a turn, or died");
-    }
-    std::this_thread::sleep_for(kCloseWaitMax / 40);
-    ClosedFiles now = waiting;
-    STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &now));
-    std::erase_if(waiting, [&](const auto& file) { return !now.contains(file.first); });
-  }
-}
-
 Status AwaitCloses(Repository& repository, WorkspaceId workspace) {
-  STAGEFS_RETURN_IF_ERROR(AwaitStaging(repository, workspace));
+  STAGEFS_RETURN_IF_ERROR(AwaitClosedFiles(repository, workspace));
   const auto deadline = std::chrono::steady_clock::now() + kCloseWaitMax;
   do {
     STAGEFS_ASSIGN_OR_RETURN(const bool waiting, HasJustBeenTouched(repository, workspace));
@@ -119,7 +84,7 @@ Result<std::vector<std::string>> FindConflicts(Workspace& workspace, const std::
 }
 
 Result<int64_t> Rebase(Workspace& workspace) {
-  STAGEFS_RETURN_IF_ERROR(AwaitStaging(workspace.repository(), workspace.id()));
+  STAGEFS_RETURN_IF_ERROR(AwaitClosedFiles(workspace.repository(), workspace.id()));
   return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch,
                              overlay.index().FindBranch(overlay.workspace().branch));

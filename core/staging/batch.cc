@@ -11,6 +11,7 @@
 #include "index/held_reader.h"
 #include "stagefs/counters.h"
 #include "stagefs/posix_env.h"
+#include "closed_files.h"
 #include "workspace_change.h"
 
 namespace stagefs {
@@ -435,6 +436,8 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
   StageReport report(repository_.incoming());
   report.directory = request.directory.str();
   bool withdrawn = false;
+  // It may name what was just closed. Where that does not come, its entries say so.
+  (void)AwaitClosedFiles(repository_, std::nullopt);
   const Status staged = Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
     Batch batch(repository_.index(), overlay, request, &report);
     STAGEFS_ASSIGN_OR_RETURN(const ManifestOptions own,

@@ -8,6 +8,7 @@
 #include "inbox_queue.h"
 #include "stagefs/scratch_names.h"
 #include "stagefs/version_store.h"
+#include "closed_files.h"
 #include "workspace_change.h"
 
 namespace stagefs {
@@ -257,6 +258,7 @@ Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
 
 Result<Workspace::Linked> Workspace::Link(const Slot& slot, const std::string& target,
                                           std::string_view mountpoint) {
+  if (HashRef::Parse(target.substr(target.rfind('/') + 1))) (void)AwaitClosedFiles(repository_, std::nullopt);
   return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Linked> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
     if (existing) {
@@ -280,6 +282,7 @@ Result<Entry> Workspace::SetTraits(const Slot& slot, std::optional<int64_t> mtim
 
 Result<StagedFile> Workspace::StagePath(const RepoPath& path, std::string_view hash, const StageHow& how) {
   STAGEFS_ASSIGN_OR_RETURN(const HashRef ref, HashRef::Parse(hash));
+  (void)AwaitClosedFiles(repository_, std::nullopt);
   return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<StagedFile> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay.index().FindVersion(ref));
     if (!version) return Error(ErrorCode::kNotFound, "version " + ref.ToString() + ": no such version");

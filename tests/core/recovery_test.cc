@@ -217,6 +217,30 @@ TEST_CASE("Commit: it waits for what was closed before it", "[core][recovery]") 
   CHECK(scene.StatusLines().empty());
 }
 
+TEST_CASE("StageManifest: it waits for what was closed before it, which it may name", "[core][recovery]") {
+  Scene scene;
+  const auto copies = Value(WorkingCopies::Open(scene.repository()));
+  WorkingCopyPlace place = PlaceAtRoot(scene.workspace(), "a");
+  Ok(copies->Create(&place).WithoutValue());
+  place.state = WorkingCopyState::kClosed;
+  Ok(copies->Note(place));
+  std::atomic<bool> staged = false;
+  std::thread manifest([&] {
+    const std::string hash = ToHex(HashOf("a").sha256);
+    const auto report = scene.StageManifest(hash + "  b\n");
+    CHECK(report.refused.size() == 0);
+    CHECK(report.added == 1);
+    staged = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK_FALSE(staged);
+  scene.Stage("a", "a");
+  std::filesystem::remove(place.file);
+  Ok(copies->Forget(place, false));
+  manifest.join();
+  CHECK(scene.StatusLines() == Lines{"A  a", "A  b"});
+}
+
 TEST_CASE("WorkingCopies: a place is found after moves and refusals, and is used again", "[core][recovery]") {
   Scene scene;
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
