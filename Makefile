@@ -30,7 +30,7 @@ LDFLAGS := $(MODE_$(BUILD)) -pthread
 # Asked for when first used: `make deps` must run where pkg-config is not installed yet.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
 CATCH_LIBS = $(shell pkg-config --silence-errors --libs catch2)  # Version 3 has a library, 2 is headers.
-PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
+PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PACKAGES) spdlog))$(PKG_LIBS)
 
 CORE := $(wildcard core/*/*.cc core/*/*/*.cc)
 FS := $(wildcard fs/*/*.cc fs/*/*/*.cc)
@@ -71,12 +71,14 @@ $(BENCHES):
 
 # Nothing in core throws: without exceptions the compiler makes no branches for them that would count as not reached.
 build/coverage/core/%.o: CXXFLAGS += -fno-exceptions
+build/coverage/core/system/daemon_log.o: CXXFLAGS += -fexceptions  # It uses a library that throws.
 
 # A folder's files see the public headers of core and their own folder's: a wrong dependency does not compile.
 $(OUT)/core/%.o: CPPFLAGS += -Icore
 $(OUT)/fs/%.o: CPPFLAGS += -Ifs
 $(OUT)/api/%.o: CPPFLAGS += -Iapi
 $(OUT)/fs/main.o: CPPFLAGS += -I.
+$(OUT)/core/system/daemon_log.o: CPPFLAGS += $(shell pkg-config --silence-errors --cflags spdlog)
 $(OUT)/tests/%.o: CPPFLAGS += -I. -Icore -Ifs -Iapi
 
 $(OUT)/%.o: %.cc

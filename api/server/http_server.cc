@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -14,6 +13,7 @@
 #include "dispatch.h"
 #include "incoming_body.h"
 #include "listen.h"
+#include "stagefs/daemon_log.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
 #include "wire/status_bodies.h"
@@ -174,7 +174,7 @@ class MicrohttpdServer : public HttpServer {
   HttpResponse Answer(Arrival& arrival) {
     const auto body = arrival.body.Finish();
     if (!body) {
-      std::fprintf(stderr, "stagefs: http: keep a request body: %s\n", body.error().message().c_str());
+      Log(LogLevel::kError, "http: keep a request body: " + body.error().message());
       return Refuse(507, "internal_server_error", "Server trouble", "the body cannot be kept: disk full?")
           .ToResponse();
     }
@@ -187,8 +187,8 @@ class MicrohttpdServer : public HttpServer {
 
   MHD_Result Send(MHD_Connection* connection, const Arrival& arrival, HttpResponse answer) {
     if (options_.debug) {
-      std::fprintf(stderr, "http: %s %s: %u\n", arrival.request.method.c_str(),
-                   arrival.request.raw_target.c_str(), answer.status);
+      Log(LogLevel::kDebug, "http: " + arrival.request.method + ' ' + arrival.request.raw_target + ": " +
+                                std::to_string(answer.status));
     }
     MHD_Response* response =
         answer.fd >= 0

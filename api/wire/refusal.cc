@@ -1,10 +1,9 @@
 #include "refusal.h"
 
-#include <cstdio>
-
 #include "http_status.h"
 #include "reply.h"
 #include "status_bodies.h"
+#include "stagefs/daemon_log.h"
 #include "stagefs/text.h"
 
 namespace stagefs {
@@ -22,7 +21,7 @@ HttpResponse ResponseTo(const Error& error) {
   if (status < 500) {
     return JsonReply(status, ErrorBody(status, StatusMessageOf(status), "Request refused", error.message()));
   }
-  std::fprintf(stderr, "stagefs: http: %s\n", error.message().c_str());
+  Log(status == 503 ? LogLevel::kWarning : LogLevel::kError, "http: " + error.message());
   const char* detail = status == 507   ? "the disk is full"
                        : status == 503 ? "busy, try again"
                                        : "see the server's log";

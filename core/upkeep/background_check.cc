@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <condition_variable>
-#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <sstream>
 #include <thread>
 
+#include "stagefs/daemon_log.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/version_store.h"
@@ -72,8 +72,8 @@ std::optional<uint64_t> CheckSomeVersions(Repository& repository) {
     bytes += version.size_bytes;
     // What is missing may be gone because gc removed it.
     if (health && *health == Health::kDamaged) {
-      std::fprintf(stderr, "stagefs: %s: version %s is damaged: store its content again\n",
-                   repository.name().ToString().c_str(), ToHex(version.content.sha256).c_str());
+      Log(LogLevel::kError, repository.name().ToString() + ": version " + ToHex(version.content.sha256) +
+                                " is damaged: store its content again");
     }
   }
   progress.after = page->size() < kAtOnce ? "-" : ToHex(page->back().content.sha256);

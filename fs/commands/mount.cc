@@ -13,6 +13,7 @@
 #include "server_hooks.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/history.h"
+#include "stagefs/daemon_log.h"
 #include "stagefs/repositories.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/workspaces.h"
@@ -138,6 +139,7 @@ class MountCommand : public Command {
     dup2(null.get(), STDIN_FILENO);
     dup2(null.get(), STDOUT_FILENO);
     dup2(complaints.valid() ? complaints.get() : null.get(), STDERR_FILENO);
+    if (const Status logs = LogTo(log); !logs) Log(LogLevel::kWarning, logs.error().message());
     (void)chdir("/");
   }
 

@@ -9,11 +9,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "errno_map.h"
 #include "fuse_killpriv.h"
+#include "stagefs/daemon_log.h"
+#include "stagefs/status_text.h"
 #include "stagefs/version_store.h"
 
 namespace stagefs {
@@ -34,12 +35,43 @@ DirectoryStream& FolderOf(const fuse_file_info* info) { return *reinterpret_cast
 
 bool IsPoke(fuse_req_t request) { return ContextOf(request).poker.Asks(fuse_req_ctx(request)->pid); }
 
-void Fail(fuse_req_t request, const char* operation, const Error& error) {
-  const int code = ToErrno(error.code());
-  if (ContextOf(request).debug) {
-    std::fprintf(stderr, "fuse: %s: %s (%s)\n", operation, error.message().c_str(), std::strerror(code));
+// What the request that this thread answers names: a node, or a name in one.
+struct Subject {
+  fuse_ino_t id = 0;
+  const char* name = nullptr;
+};
+thread_local Subject subject;
+
+template <auto kOperation>
+constexpr auto OfNode = [](fuse_req_t request, fuse_ino_t id, auto... rest) {
+  subject = {id, nullptr};
+  kOperation(request, id, rest...);
+};
+template <auto kOperation>
+constexpr auto OfName = [](fuse_req_t request, fuse_ino_t parent, const char* name, auto... rest) {
+  subject = {parent, name};
+  kOperation(request, parent, name, rest...);
+};
+
+std::string SubjectPath(StageFs& fs) {
+  const std::string path = fs.nodes().Lock()->PathShown(subject.id);
+  if (subject.name == nullptr) return path;
+  return subject.id == kRootNode ? subject.name : path + '/' + subject.name;
+}
+
+// A program is told a number; what it stands for is in the log where it is trouble, not the program's own mistake.
+void Fail(fuse_req_t request, const char* operation, const Error& error, int code) {
+  const bool is_trouble = code == EIO || code == ENOSPC || code == EBUSY || code == ENFILE;
+  if (is_trouble || ContextOf(request).debug) {
+    const LogLevel level = code == EIO ? LogLevel::kError : is_trouble ? LogLevel::kWarning : LogLevel::kDebug;
+    Log(level, std::string(operation) + ' ' + ShowText(SubjectPath(FsOf(request))) + ": " + std::strerror(code) + ": " +
+                   error.message());
   }
   fuse_reply_err(request, code);
+}
+
+void Fail(fuse_req_t request, const char* operation, const Error& error) {
+  Fail(request, operation, error, ToErrno(error.code()));
 }
 
 void Reply(fuse_req_t request, const char* operation, const Status& status) {
@@ -163,6 +195,7 @@ void Unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
 }
 
 void SymLink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
+  subject = {parent, name};
   ReplyEntry(request, "symlink", FsOf(request).MakeSymlink(parent, name, target));
 }
 
@@ -201,8 +234,7 @@ void ReleaseFile(FuseContext& context, fuse_file_info* info) {
 void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto handle = FsOf(request).Open(id, info->flags);
   if (!handle && (handle.error().code() == ErrorCode::kBusy || !DescriptorsAreLeft())) {
-    fuse_reply_err(request, ENFILE);
-    return;
+    return Fail(request, "open", handle.error(), ENFILE);
   }
   if (!handle) return Fail(request, "open", handle.error());
   FuseContext& context = ContextOf(request);
@@ -363,7 +395,8 @@ void GetXattr(fuse_req_t request, fuse_ino_t id, const char* name, size_t size) 
   const auto value = FsOf(request).GetXattr(id, name);
   if (!value) {
     const int code = ToErrno(value.error().code());
-    fuse_reply_err(request, code == ENOENT ? ENODATA : code);
+    if (code == ENOENT) fuse_reply_err(request, ENODATA);
+    else Fail(request, "getxattr", value.error());
   } else if (size == 0) {
     fuse_reply_xattr(request, value->size());
   } else if (size < value->size()) {
@@ -411,39 +444,39 @@ const fuse_lowlevel_ops& FuseOperations() {
   static const fuse_lowlevel_ops kOperations = [] {
     fuse_lowlevel_ops ops{};
     ops.init = Init;
-    ops.lookup = LookUp;
+    ops.lookup = OfName<LookUp>;
     ops.forget = Forget;
     ops.forget_multi = ForgetMulti;
-    ops.getattr = GetAttr;
-    ops.setattr = SetAttr;
-    ops.readlink = ReadLink;
-    ops.mknod = MkNod;
-    ops.mkdir = MkDir;
-    ops.unlink = Unlink;
-    ops.rmdir = RmDir;
+    ops.getattr = OfNode<GetAttr>;
+    ops.setattr = OfNode<SetAttr>;
+    ops.readlink = OfNode<ReadLink>;
+    ops.mknod = OfName<MkNod>;
+    ops.mkdir = OfName<MkDir>;
+    ops.unlink = OfName<Unlink>;
+    ops.rmdir = OfName<RmDir>;
     ops.symlink = SymLink;
-    ops.rename = Rename;
-    ops.link = Link;
-    ops.open = Open;
-    ops.read = Read;
-    ops.write = Write;
-    ops.flush = Flush;
-    ops.release = Release;
-    ops.fsync = FSync;
-    ops.opendir = OpenDir;
-    ops.readdir = ReadDir;
-    ops.readdirplus = ReadDirPlus;
+    ops.rename = OfName<Rename>;
+    ops.link = OfNode<Link>;
+    ops.open = OfNode<Open>;
+    ops.read = OfNode<Read>;
+    ops.write = OfNode<Write>;
+    ops.flush = OfNode<Flush>;
+    ops.release = OfNode<Release>;
+    ops.fsync = OfNode<FSync>;
+    ops.opendir = OfNode<OpenDir>;
+    ops.readdir = OfNode<ReadDir>;
+    ops.readdirplus = OfNode<ReadDirPlus>;
     ops.releasedir = ReleaseDir;
-    ops.fsyncdir = FSyncDir;
-    ops.statfs = StatFs;
+    ops.fsyncdir = OfNode<FSyncDir>;
+    ops.statfs = OfNode<StatFs>;
     ops.setxattr = SetXattr;
-    ops.getxattr = GetXattr;
+    ops.getxattr = OfNode<GetXattr>;
     ops.listxattr = ListXattr;
     ops.removexattr = RemoveXattr;
-    ops.create = Create;
-    ops.fallocate = FAllocate;
-    ops.lseek = LSeek;
-    ops.copy_file_range = CopyFileRange;
+    ops.create = OfName<Create>;
+    ops.fallocate = OfNode<FAllocate>;
+    ops.lseek = OfNode<LSeek>;
+    ops.copy_file_range = OfNode<CopyFileRange>;
     return ops;
   }();
   return kOperations;

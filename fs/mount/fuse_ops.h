@@ -15,7 +15,7 @@ namespace stagefs {
 // What a session's requests are answered with.
 struct FuseContext {
   StageFs& fs;
-  bool debug = false;              // Each refused request is a line on stderr.
+  bool debug = false;              // Each refused request is a line in the log.
   const WindowPoker& poker;        // Its requests are answered without doing anything.
   std::function<void()> on_ready;  // The kernel has said hello: the mount answers.
   // What the kernel has open. It goes without giving anything back when the mount ends under open files.

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "stagefs/content_hash.h"
+#include "stagefs/repo_path.h"
 
 namespace stagefs {
 namespace {
@@ -166,6 +167,19 @@ std::shared_ptr<Node> InodeTable::Add(NodeKind kind) {
   node->kind = kind;
   files_.Add(node);
   return node;
+}
+
+std::string InodeTable::PathShown(NodeId id) const {
+  if (id == kRootNode) return "/";
+  if (const auto key = keys_.find(id); key != keys_.end()) return std::string(kControlFolder) + ' ' + key->second;
+  std::shared_ptr<Node> node = Find(id);
+  if (!node || node->slot.name.empty()) return "a removed file";
+  std::string path = node->slot.name;
+  while (node && node->attached && node->slot.folder != kRootFolder) {
+    node = FindFolder(node->slot.folder);
+    if (node) path = node->slot.name + '/' + path;
+  }
+  return node && node->attached ? path : path + " (removed)";
 }
 
 std::shared_ptr<Node> InodeTable::AddFolder(FolderId folder) {

@@ -136,6 +136,9 @@ class InodeTable {
   // The number of a name that is not known yet. REQUIRES: `folder` is attached, the root, or of the control folder.
   uint64_t NumberAt(const Node& folder, std::string_view name) const;
 
+  // Where a node is, for people, as far as the table knows; of the control folder: the key.
+  std::string PathShown(NodeId id) const;
+
   // A new node. A folder's id is the same each time, so that programs that remember it are not confused.
   std::shared_ptr<Node> Add(NodeKind kind);
   std::shared_ptr<Node> AddFolder(FolderId folder);

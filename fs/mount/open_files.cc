@@ -1,11 +1,11 @@
 #include "open_files.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <mutex>
 
+#include "stagefs/daemon_log.h"
 #include "stagefs/posix_env.h"
-#include "stagefs/text.h"
+#include "stagefs/status_text.h"
 #include "stagefs/version_store.h"
 
 namespace stagefs {
@@ -19,7 +19,7 @@ constexpr auto kStopWaitMax = std::chrono::seconds(30);
 
 // Of what nobody can be told any more.
 void Complain(const Node& node, const Error& error) {
-  std::fprintf(stderr, "stagefs: %s was closed: %s\n", ToDisplayUtf8(node.slot.name).c_str(), error.message().c_str());
+  Log(LogLevel::kError, ShowText(node.slot.name) + " was closed: " + error.message());
 }
 
 }  // namespace
