@@ -109,6 +109,7 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
   Status noted;
   {
     Session session(args.get(), &context);
+    context.session = session.get();
     STAGEFS_RETURN_IF_ERROR(session.Mount(request.options.mountpoint));
     STAGEFS_RETURN_IF_ERROR(fs->registration()->Note());
     // The only thread that tells the kernel anything: a request that did so could wait for itself.

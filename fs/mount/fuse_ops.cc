@@ -100,11 +100,18 @@ struct stat StatOf(const Attributes& attributes, const MountOptions& options) {
   return stat;
 }
 
+// Even ids are files of the tree, odd ones its folders; both are notified. Texts are made anew each time; and what
+// becomes of a link nobody tells the kernel of the others.
+double AttributesTimeout(const Attributes& attributes) {
+  return attributes.permissions == 0444 || attributes.links > 1 ? 0 : kTimeoutSeconds;
+}
+
 fuse_entry_param EntryOf(const LookedUp& found, const MountOptions& options) {
   fuse_entry_param entry{};
   entry.ino = found.attributes.id;
   if (entry.ino != 0) entry.attr = StatOf(found.attributes, options);
-  entry.attr_timeout = entry.entry_timeout = found.cacheable ? kTimeoutSeconds : 0;
+  entry.entry_timeout = found.cacheable ? kTimeoutSeconds : 0;
+  entry.attr_timeout = found.cacheable ? AttributesTimeout(found.attributes) : 0;
   return entry;
 }
 
@@ -149,8 +156,7 @@ void ForgetMulti(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
 void ReplyAttributes(fuse_req_t request, const char* operation, const Result<Attributes>& attributes) {
   if (!attributes) return Fail(request, operation, attributes.error());
   const struct stat stat = StatOf(*attributes, FsOf(request).options());
-  // Even ids are files of the tree, odd ones its folders; both are notified. Texts are made anew each time.
-  fuse_reply_attr(request, &stat, attributes->permissions == 0444 ? 0 : kTimeoutSeconds);
+  fuse_reply_attr(request, &stat, AttributesTimeout(*attributes));
 }
 
 void GetAttr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
@@ -212,7 +218,12 @@ void Rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t 
 }
 
 void Link(fuse_req_t request, fuse_ino_t id, fuse_ino_t parent, const char* name) {
-  ReplyEntry(request, "link", FsOf(request).Link(id, parent, name));
+  const auto link = FsOf(request).Link(id, parent, name);
+  // Attributes alone are forgotten without a lock that the kernel holds for this request.
+  if (link && link->attributes.links > 1) {
+    fuse_lowlevel_notify_inval_inode(ContextOf(request).session, id, -1, 0);
+  }
+  ReplyEntry(request, "link", link);
 }
 
 void KeepFile(fuse_req_t request, std::unique_ptr<FileHandle> handle, fuse_file_info* info) {

@@ -9,6 +9,7 @@
 #include "window_poker.h"
 
 struct fuse_lowlevel_ops;
+struct fuse_session;
 
 namespace stagefs {
 
@@ -18,6 +19,7 @@ struct FuseContext {
   bool debug = false;              // Each refused request is a line in the log.
   const WindowPoker& poker;        // Its requests are answered without doing anything.
   std::function<void()> on_ready;  // The kernel has said hello: the mount answers.
+  fuse_session* session = nullptr;
   // What the kernel has open. It goes without giving anything back when the mount ends under open files.
   Guarded<std::map<const FileHandle*, std::unique_ptr<FileHandle>>> files{};
   Guarded<std::map<const DirectoryStream*, std::unique_ptr<DirectoryStream>>> folders{};

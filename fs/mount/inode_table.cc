@@ -15,6 +15,10 @@ NodeId IdOfFolder(FolderId folder) { return 2 * static_cast<NodeId>(folder) - 1;
 // The first numbers have meanings: of the root, of none, of unknown ones in 32 bits.
 constexpr uint64_t kNumberMin = uint64_t{1} << 32;
 
+bool IsAsItWas(const Entry& now, const Entry& before) {
+  return SameContent(now, before) && now.mtime_ns == before.mtime_ns && now.executable == before.executable;
+}
+
 uint64_t NumberOf(uint64_t folder, std::string_view name) { return HashOfName(name, folder) >> 1 | kNumberMin; }
 
 }  // namespace
@@ -160,6 +164,51 @@ void InodeTable::LetNumberGo(const Node& node) {
   if (kept != kept_numbers_.end() && kept->second == node.id) kept_numbers_.erase(kept);
 }
 
+bool InodeTable::HasNumberOfItsPath(const Node& node) const {
+  const auto folder = FindFolder(node.slot.folder);
+  return node.attached && folder && node.number == NumberOf(folder->number, node.slot.name);
+}
+
+void InodeTable::ShareNumber(const std::shared_ptr<Node>& node, const std::shared_ptr<Node>& link) {
+  Links& links = links_[node->number];
+  if (links.nodes.empty()) links = {node->entry(), {node->id}};
+  if (links.nodes.size() >= kLinksMax) return;
+  LetNumberGo(*link);
+  links.nodes.push_back(link->id);
+  link->number = node->number;
+  KeepNumber(*link);
+  node->shares_number = link->shares_number = true;
+}
+
+uint32_t InodeTable::CountLinks(const std::shared_ptr<Node>& node) {
+  if (!node->shares_number) return 1;
+  const Links links = links_.at(node->number);
+  for (const NodeId id : links.nodes) {
+    const auto one = Find(id);
+    const bool stays = one->attached && !one->written && IsAsItWas(one->entry(), links.as_made);
+    if (!stays && one->shares_number) LeaveLinks(one);
+  }
+  const auto left = links_.find(node->number);
+  return node->shares_number && left != links_.end() ? static_cast<uint32_t>(left->second.nodes.size()) : 1;
+}
+
+void InodeTable::LeaveLinks(const std::shared_ptr<Node>& node) {
+  const auto links = links_.find(node->number);
+  std::erase(links->second.nodes, node->id);
+  const auto first = Find(links->second.nodes.front());
+  if (HasNumberOfItsPath(*first)) LetNumberGo(*node);
+  else KeepNumber(*first);
+  const auto folder = FindFolder(node->slot.folder);
+  kept_numbers_.try_emplace(first->number, first->id);  // Not taken by what leaves, whose path may have it.
+  node->shares_number = false;
+  node->number = node->attached && folder ? NumberAt(*folder, node->slot.name) : NumberOf(node->number, node->slot.name);
+  if (!HasNumberOfItsPath(*node)) KeepNumber(*node);
+  if (HasNumberOfItsPath(*first)) LetNumberGo(*first);
+  if (links->second.nodes.size() > 1) return;
+  first->shares_number = false;
+  links_.erase(links);
+}
+
 std::shared_ptr<Node> InodeTable::Add(NodeKind kind) {
   auto node = std::make_shared<Node>();
   node->id = next_;
@@ -224,7 +273,7 @@ void InodeTable::Attach(const std::shared_ptr<Node>& node, const Slot& slot) {
   if (const auto folder = FindFolder(slot.folder)) {
     LetNumberGo(*node);
     if (node->number == 0) node->number = NumberAt(*folder, slot.name);
-    if (node->number != NumberOf(folder->number, slot.name)) KeepNumber(*node);
+    if (!HasNumberOfItsPath(*node)) KeepNumber(*node);
   }
   if (node->written) written_.insert(node.get());
 }
@@ -239,7 +288,7 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
     by_key_.erase(key->second);
     keys_.erase(key);
   }
-  if (node->attached && node->open()) KeepNumber(*node);
+  if (node->attached && (node->open() || node->shares_number)) KeepNumber(*node);
   node->attached = false;
 }
 
@@ -304,6 +353,7 @@ void InodeTable::Forget(NodeId id, uint64_t count) {
 void InodeTable::DropIfUnused(const std::shared_ptr<Node>& node) {
   if (node->lookups > 0 || node->open() || node->id == kRootNode) return;
   Detach(node);
+  if (node->shares_number) LeaveLinks(node);
   LetNumberGo(*node);
   if (node->id % 2 == 0) files_.Erase(node->id);
   else folders_.erase(node->id);

@@ -21,6 +21,7 @@ class OpenFile;
 using NodeId = uint64_t;
 
 constexpr NodeId kRootNode = 1;
+constexpr size_t kLinksMax = 1'000;
 
 enum class NodeKind : uint8_t {
   kFolder,  // Of the workspace's tree.
@@ -53,6 +54,7 @@ struct Node {
   bool attached = false;            // The slot leads here.
   bool written = false;             // Here, so that what others stage at its name waits. Set by SetWritten().
   bool passed_over = false;         // Others may have changed it while it was written.
+  bool shares_number = false;       // With its hard links. Set by the table.
 
  private:  // Here, where they fit in between.
   EntryKind entry_kind_ = EntryKind::kRemoved;
@@ -124,6 +126,7 @@ class NodesById {
 // remount, in each commit and on each machine. It keeps the number when it is renamed, as long as the kernel knows it.
 // A number that a renamed node has, or one that was removed while open, no other node gets: it takes the next hash.
 // Two paths whose hashes are equal are not told apart; among a million files the odds of that are 1 in 18 million.
+// Hard links share a number, as long as the kernel knows them and they are what they were when they were made.
 //
 // Not synchronized: Nodes keeps it in a Guarded<>.
 class InodeTable {
@@ -151,6 +154,10 @@ class InodeTable {
   void Attach(const std::shared_ptr<Node>& node, const Slot& slot);
   // Neither its slot nor its key lead there any more.
   void Detach(const std::shared_ptr<Node>& node);
+  // `link` was made of `node` and shows its number from now on, where not kLinksMax do already.
+  void ShareNumber(const std::shared_ptr<Node>& node, const std::shared_ptr<Node>& link);
+  // How many show the number of `node`, itself included. Who is not what it was gets a number of its own first.
+  uint32_t CountLinks(const std::shared_ptr<Node>& node);
   // Nodes attached in `folder`, in order of their names.
   std::vector<std::shared_ptr<Node>> ChildrenOf(FolderId folder) const;
   std::vector<std::shared_ptr<Node>> All() const;
@@ -185,12 +192,19 @@ class InodeTable {
   std::vector<std::shared_ptr<Node>> In(const BySlot& nodes, FolderId folder) const;
   void KeepNumber(const Node& node);
   void LetNumberGo(const Node& node);
+  bool HasNumberOfItsPath(const Node& node) const;
+  void LeaveLinks(const std::shared_ptr<Node>& node);
 
   BySlot by_slot_;
   BySlot written_;  // Those of by_slot_ that are being written.
   std::unordered_map<ControlKey, std::shared_ptr<Node>> by_key_;
   std::unordered_map<NodeId, ControlKey> keys_;
   std::unordered_map<uint64_t, NodeId> kept_numbers_;  // Of nodes that have no path, or one of another number.
+  struct Links {
+    Entry as_made;
+    std::vector<NodeId> nodes;
+  };
+  std::unordered_map<uint64_t, Links> links_;  // By their number; two at least.
   NodeId next_;
 };
 

@@ -98,7 +98,9 @@ Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
   Attributes attributes;
   {
     auto table = nodes_.Lock();
+    const uint32_t links = table->CountLinks(node);
     attributes = nodes_.AttributesOf(*node);
+    if (attributes.links > 0) attributes.links = links;
     if (node->written) file = node->open();
   }
   if (!file) return attributes;

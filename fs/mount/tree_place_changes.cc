@@ -122,7 +122,12 @@ Result<LookedUp> TreePlace::Link(const std::shared_ptr<Node>& source, const std:
   STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, workspace_->StageVersion(slot, linked.version, how));
   MountCounters::Add(files_.counters().staged);
   nodes_.TouchFolder(slot.folder);
-  return LookedUp{files_.AttributesOf(nodes_.Remember(slot, staged.entry, true))};
+  const auto link = nodes_.Remember(slot, staged.entry, true);
+  if (source->kind == NodeKind::kFile) {
+    auto table = nodes_.Lock();
+    if (source->attached && !source->written && link->attached) table->ShareNumber(source, link);
+  }
+  return LookedUp{files_.AttributesOf(link)};
 }
 
 Status TreePlace::RemoveFolder(const std::shared_ptr<Node>& folder, const std::string& name) {

@@ -56,6 +56,75 @@ TEST_CASE("InodeTable: a path has the same number each time and in each table", 
   CHECK(number >> 63 == 0);
 }
 
+TEST_CASE("InodeTable: links share a number until one is not what it was", "[fs][inode_table]") {
+  InodeTable table;
+  const auto file = AddFile(table, "a");
+  const uint64_t number = file->number;
+  std::vector<std::shared_ptr<Node>> links;
+  for (const char* name : {"b", "c"}) {
+    links.push_back(AddFile(table, name));
+    table.ShareNumber(file, links.back());
+  }
+  const auto counts_are = [&](uint32_t of_file, uint32_t of_b, uint32_t of_c) {
+    CHECK(table.CountLinks(file) == of_file);
+    CHECK(table.CountLinks(links[0]) == of_b);
+    CHECK(table.CountLinks(links[1]) == of_c);
+  };
+  counts_are(3, 3, 3);
+  CHECK(links[1]->number == number);
+
+  SECTION("one of them is replaced") {
+    AddFile(table, "b");
+    counts_are(2, 1, 2);
+    CHECK(links[0]->number != number);
+  }
+  SECTION("the first one is written") {
+    table.SetWritten(file, true);
+    counts_are(1, 2, 2);
+    CHECK(file->number != number);
+    CHECK(links[0]->number == number);
+    CHECK(links[1]->number == number);
+    table.SetWritten(file, false);
+    counts_are(1, 2, 2);
+    table.SetWritten(links[0], true);
+    counts_are(1, 1, 1);
+  }
+  SECTION("one has other content") {
+    links[1]->SetEntry(Entry::OfFile(7, 1, 1));
+    counts_are(2, 2, 1);
+    CHECK(links[1]->number == table.NumberAt(*table.Find(kRootNode), "c"));
+  }
+  SECTION("one is only touched") {
+    links[1]->SetEntry(Entry::OfFile(0, 0, 5));
+    counts_are(2, 2, 1);
+  }
+  SECTION("a new file where the first one was has a number of its own") {
+    table.Attach(file, {kRootFolder, "moved"});
+    CHECK(AddFile(table, "a")->number != number);
+    table.Forget(file->id, 1);
+    CHECK(AddFile(table, "a")->number != number);
+    CHECK(table.CountLinks(links[0]) == 2);
+  }
+  SECTION("the kernel forgets all of them") {
+    for (const auto& node : {file, links[0], links[1]}) table.Forget(node->id, 1);
+    CHECK(AddFile(table, "b")->number != number);
+    CHECK(AddFile(table, "a")->number == number);
+  }
+}
+
+TEST_CASE("InodeTable: so many links share a number", "[fs][inode_table]") {
+  InodeTable table;
+  const auto file = AddFile(table, "a");
+  std::shared_ptr<Node> last;
+  for (size_t i = 1; i <= kLinksMax; ++i) {
+    last = AddFile(table, std::to_string(i));
+    table.ShareNumber(file, last);
+  }
+  CHECK(table.CountLinks(file) == kLinksMax);
+  CHECK(table.CountLinks(last) == 1);
+  CHECK(last->number != file->number);
+}
+
 TEST_CASE("InodeTable: a renamed file keeps its number, and nobody else gets it", "[fs][inode_table]") {
   InodeTable table;
   const auto node = AddFile(table, "a");

@@ -12,8 +12,6 @@ test_links_are_independent_files() {
   mounted
   cp data/cat "$MNT/a.jpg"
   check "ln of a file stages its content" ln "$MNT/a.jpg" "$MNT/b.jpg"
-  equals "links are independent files" "1 1" "$(stat -c %h "$MNT/a.jpg" "$MNT/b.jpg" | xargs)"
-  check "their inodes differ" test "$(stat -c %i "$MNT/a.jpg")" != "$(stat -c %i "$MNT/b.jpg")"
   check "writing one leaves the other" sh -c "echo more >> $MNT/b.jpg && cmp $MNT/a.jpg data/cat"
 }
 test_symbolic_links_to_content_stage_it() {
@@ -51,5 +49,43 @@ test_links_that_are_refused() {
   refuses "a hard link from outside is refused" "cross-device" ln data/cat "$MNT/outside"
   refuses "ln over an existing name is refused" "exists" ln "$MNT/.stagefs/versions/$CAT" "$MNT/a.jpg"
   equals "nothing of it is staged" "A  a.jpg" "$(status)"
+}
+number_and_count() { stat -c '%i %h' "$1"; }
+test_links_share_a_number_and_a_count() {
+  mounted
+  cd "$MNT" && cp ../data/cat x && number=$(stat -c %i x) && ln x y && ln y z
+  for name in x y z; do equals "$name" "$number 3" "$(number_and_count $name)"; done
+  check "find knows them" test "$(find . -samefile x | sort | xargs)" = "./x ./y ./z"
+  check "du counts one" test "$(du -bc x y z | tail -n 1 | cut -f1)" = "$(du -bc x | tail -n 1 | cut -f1)"
+  echo more >> y
+  equals "what was appended to one is not in the others" "cat" "$(cat x)"
+  check "it has a number of its own" test "$(stat -c %i y)" != "$number"
+  equals "and a count" 1 "$(stat -c %h y)"
+  equals "the others share theirs" "$number 2" "$(number_and_count x)"
+  rm x
+  equals "until one is removed" "$number 1" "$(number_and_count z)"
+  stage_elsewhere y "$DOG" && stage_elsewhere w "$DOG"
+  eventually grep -q dog y && ln y v
+  equals "links" "$(number_and_count y)" "$(number_and_count v)"
+  stage_elsewhere v "$CAT"
+  eventually grep -q cat v
+  check "until others stage something" test "$(stat -c %i y)" != "$(stat -c %i v)"
+  equals "which the count shows" "1 1" "$(stat -c %h y v | xargs)"
+}
+test_programs_that_make_links() {
+  mounted
+  mkdir "$MNT/tree" && cd "$MNT" && cp ../data/cat ../data/dog tree && ln tree/cat tree/again
+  check "cp -al" cp -al tree linked
+  equals "shares" "$(number_and_count tree/dog)" "$(number_and_count linked/dog)"
+  check "rsync -H" rsync -aH tree/ "$WORK/copy/"
+  equals "finds them" "$(stat -c %i "$WORK/copy/cat")" "$(stat -c %i "$WORK/copy/again")"
+  check "tar" tar -cf "$WORK/tree.tar" tree
+  check "finds them" sh -c "tar -tvf '$WORK/tree.tar' | grep -q 'link to tree/'"
+  git init -q source && git -C source config user.email a@b && git -C source config user.name n
+  cp ../data/dog source && git -C source add -A && git -C source commit -qm 1
+  check "git clone here" git clone -q source clone
+  check "is right" git -C clone fsck --strict
+  equals "is clean" "" "$(git -C clone status --short)"
+  equals "and shares" "$(number_and_count source/.git/objects/*/*)" "$(number_and_count clone/.git/objects/*/*)"
 }
 run_cases

@@ -5,9 +5,9 @@
 //
 //   2026-11-27T09:30:12.123Z error: read train/cat.jpg: Input/output error: its version is damaged
 //
-// Where stderr is the journal's (JOURNAL_STREAM of systemd.exec(5)) a line has journald's priority (sd-daemon(3)) instead
-// of time and level, on a terminal neither. A message that comes again within kLogRepeatSeconds is counted, and said with
-// its number when it comes after that.
+// Where stderr is the journal's (JOURNAL_STREAM of systemd.exec(5)) a line has journald's priority (sd-daemon(3))
+// instead of time and level, on a terminal neither. A message that comes again within kLogRepeatSeconds is counted, and
+// said with its number when it comes after that.
 #pragma once
 
 #include <cstddef>
