@@ -259,7 +259,9 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   FuseContext& context = ContextOf(request);
   KeepFile(request, std::move(created->handle), info);
   const fuse_entry_param entry = EntryOf(created->found, context.fs.options());
-  if (fuse_reply_create(request, &entry, info) == -ENOENT) ReleaseFile(context, info);
+  if (fuse_reply_create(request, &entry, info) != -ENOENT) return;
+  ReleaseFile(context, info);
+  context.fs.Forget(entry.ino, 1);
 }
 
 void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {

@@ -201,7 +201,8 @@ void InodeTable::LeaveLinks(const std::shared_ptr<Node>& node) {
   const auto folder = FindFolder(node->slot.folder);
   kept_numbers_.try_emplace(first->number, first->id);  // Not taken by what leaves, whose path may have it.
   node->shares_number = false;
-  node->number = node->attached && folder ? NumberAt(*folder, node->slot.name) : NumberOf(node->number, node->slot.name);
+  const std::string& name = node->slot.name;
+  node->number = node->attached && folder ? NumberAt(*folder, name) : NumberOf(node->number, name);
   if (!HasNumberOfItsPath(*node)) KeepNumber(*node);
   if (HasNumberOfItsPath(*first)) LetNumberGo(*first);
   if (links->second.nodes.size() > 1) return;

@@ -37,6 +37,8 @@ test_the_helper_mounts() {
   check "and is unmounted" stagefs unmount "$MNT"
   eventually sh -c "! pgrep -f -- '$STAGEFS_ROOT mount'"
   refuses "the helper names the option it refuses" "unknown option --bogus" dest/sbin/mount.stagefs t/r:w "$MNT" --bogus
+  touch bogus
+  refuses "also one that could be a pattern" "b*s" dest/sbin/mount.stagefs t/r:w "$MNT" -o "root=$STAGEFS_ROOT,b*s"
   equals "its status for bad usage" 1 "$(dest/sbin/mount.stagefs t/r:w >/dev/null 2>&1; echo $?)"
   equals "its status for a failed mount" 32 "$(dest/sbin/mount.stagefs t/r:nope "$MNT" -o "root=$STAGEFS_ROOT" >/dev/null 2>&1; echo $?)"
 }
