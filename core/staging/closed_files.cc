@@ -1,11 +1,14 @@
 #include "closed_files.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <map>
 #include <thread>
 
+#include "stagefs/posix_env.h"
 #include "stagefs/text.h"
 #include "stagefs/working_copy.h"
 
@@ -17,11 +20,18 @@ constexpr auto kLookAgainAfter = std::chrono::milliseconds(5);
 // Copies, and the paths of the files.
 using ClosedFiles = std::map<std::string, std::string>;
 
+// Nobody stages what a dead process closed, until the next start.
+bool HolderLives(const std::string& copy) {
+  const auto lock = OpenFd(copy.substr(0, copy.rfind('/')) + ".lock", O_RDONLY);
+  return lock && flock(lock->get(), LOCK_SH | LOCK_NB) != 0;
+}
+
 Status AddClosed(Repository& repository, std::optional<WorkspaceId> workspace, ClosedFiles* files) {
   STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(repository));
   for (const WorkingCopyPlace& place : places) {
-    const bool is_meant = !workspace || place.workspace == *workspace;
-    if (is_meant && place.state == WorkingCopyState::kClosed) files->emplace(place.file, place.path);
+    const bool is_meant = place.state == WorkingCopyState::kClosed &&
+                          (workspace ? place.workspace == *workspace : HolderLives(place.file));
+    if (is_meant) files->emplace(place.file, place.path);
     else files->erase(place.file);
   }
   return {};

@@ -208,7 +208,7 @@ TEST_CASE("Commit: it waits for what was closed before it", "[core][recovery]") 
     Ok(CommitStaged(scene.workspace(), "both", {"me", "me@here"}, std::nullopt).WithoutValue());
     committed = true;
   });
-  scene.Stage("a", "a");
+  scene.Write("a", "a");
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK_FALSE(committed);
   std::filesystem::remove(place.file);
@@ -234,7 +234,7 @@ TEST_CASE("StageManifest: it waits for what was closed before it, which it may n
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK_FALSE(staged);
-  scene.Stage("a", "a");
+  scene.Write("a", "a");
   std::filesystem::remove(place.file);
   Ok(copies->Forget(place, false));
   manifest.join();
