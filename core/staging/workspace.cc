@@ -83,6 +83,11 @@ Result<std::optional<VersionInfo>> VersionOf(Overlay& overlay, const Slot& slot,
   return is_there ? std::optional<VersionInfo>() : overlay.index().FindVersion(*hash);
 }
 
+// What `hash` names may be a file that was closed and waits for its turn.
+void AwaitIfUnknown(Repository& repository, std::string_view hash) {
+  if (!repository.FindVersion(hash)) (void)AwaitClosedFiles(repository, std::nullopt);
+}
+
 // Others may have removed the folder that a mount knows by its number: what is staged there nobody would see.
 Status CheckIsThere(Overlay& overlay, FolderId folder) {
   if (folder == kRootFolder) return {};
@@ -258,7 +263,8 @@ Status Workspace::Rename(const Slot& from, const Slot& to, RenameMode mode) {
 
 Result<Workspace::Linked> Workspace::Link(const Slot& slot, const std::string& target,
                                           std::string_view mountpoint) {
-  if (HashRef::Parse(target.substr(target.rfind('/') + 1))) (void)AwaitClosedFiles(repository_, std::nullopt);
+  const std::string last = target.substr(target.rfind('/') + 1);
+  if (HashRef::Parse(last)) AwaitIfUnknown(repository_, last);
   return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Linked> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, overlay.LookUp(slot));
     if (existing) {
@@ -282,7 +288,7 @@ Result<Entry> Workspace::SetTraits(const Slot& slot, std::optional<int64_t> mtim
 
 Result<StagedFile> Workspace::StagePath(const RepoPath& path, std::string_view hash, const StageHow& how) {
   STAGEFS_ASSIGN_OR_RETURN(const HashRef ref, HashRef::Parse(hash));
-  (void)AwaitClosedFiles(repository_, std::nullopt);
+  AwaitIfUnknown(repository_, hash);
   return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<StagedFile> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay.index().FindVersion(ref));
     if (!version) return Error(ErrorCode::kNotFound, "version " + ref.ToString() + ": no such version");

@@ -188,18 +188,15 @@ uint32_t InodeTable::CountLinks(const std::shared_ptr<Node>& node) {
     const bool stays = one->attached && !one->written && IsAsItWas(one->entry(), links.as_made);
     if (!stays && one->shares_number) LeaveLinks(one);
   }
-  const auto left = links_.find(node->number);
-  return node->shares_number && left != links_.end() ? static_cast<uint32_t>(left->second.nodes.size()) : 1;
+  return node->shares_number ? static_cast<uint32_t>(links_.at(node->number).nodes.size()) : 1;
 }
 
 void InodeTable::LeaveLinks(const std::shared_ptr<Node>& node) {
   const auto links = links_.find(node->number);
   std::erase(links->second.nodes, node->id);
   const auto first = Find(links->second.nodes.front());
-  if (HasNumberOfItsPath(*first)) LetNumberGo(*node);
-  else KeepNumber(*first);
+  KeepNumber(*first);  // Not taken by what leaves, whose path may have it.
   const auto folder = FindFolder(node->slot.folder);
-  kept_numbers_.try_emplace(first->number, first->id);  // Not taken by what leaves, whose path may have it.
   node->shares_number = false;
   const std::string& name = node->slot.name;
   node->number = node->attached && folder ? NumberAt(*folder, name) : NumberOf(node->number, name);
