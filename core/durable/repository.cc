@@ -128,8 +128,9 @@ Status Repository::ClaimIncoming() {
   return {};
 }
 
-void Repository::Start(const RecoveryReport& recovery) {
+void Repository::Start(const RecoveryReport& recovery, std::function<void()> recover_dead) {
   recovery_ = recovery;
+  recover_dead_ = std::move(recover_dead);
   if (why_only_read_) return;
   flusher_ = std::make_unique<Flusher>(*this);
 }

@@ -49,7 +49,6 @@ Result<bool> HasJustBeenTouched(Repository& repository, WorkspaceId workspace) {
 }
 
 Status AwaitCloses(Repository& repository, WorkspaceId workspace) {
-  STAGEFS_RETURN_IF_ERROR(AwaitClosedFiles(repository, workspace));
   const auto deadline = std::chrono::steady_clock::now() + kCloseWaitMax;
   do {
     STAGEFS_ASSIGN_OR_RETURN(const bool waiting, HasJustBeenTouched(repository, workspace));
@@ -84,7 +83,6 @@ Result<std::vector<std::string>> FindConflicts(Workspace& workspace, const std::
 }
 
 Result<int64_t> Rebase(Workspace& workspace) {
-  STAGEFS_RETURN_IF_ERROR(AwaitClosedFiles(workspace.repository(), workspace.id()));
   return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<int64_t> {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch,
                              overlay.index().FindBranch(overlay.workspace().branch));

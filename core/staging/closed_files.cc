@@ -20,19 +20,21 @@ constexpr auto kLookAgainAfter = std::chrono::milliseconds(5);
 // Copies, and the paths of the files.
 using ClosedFiles = std::map<std::string, std::string>;
 
-// Nobody stages what a dead process closed, until the next start.
 bool HolderLives(const std::string& copy) {
   const auto lock = OpenFd(copy.substr(0, copy.rfind('/')) + ".lock", O_RDONLY);
   return lock && flock(lock->get(), LOCK_SH | LOCK_NB) != 0;
 }
 
-Status AddClosed(Repository& repository, std::optional<WorkspaceId> workspace, ClosedFiles* files) {
+// What a dead process closed is not among them: nobody stages it, until it is recovered. `left`: whether there is such.
+Status AddClosed(Repository& repository, std::optional<WorkspaceId> workspace, ClosedFiles* files, bool* left) {
   STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(repository));
   for (const WorkingCopyPlace& place : places) {
-    const bool is_meant = place.state == WorkingCopyState::kClosed &&
-                          (workspace ? place.workspace == *workspace : HolderLives(place.file));
-    if (is_meant) files->emplace(place.file, place.path);
+    const bool is_meant =
+        place.state == WorkingCopyState::kClosed && (!workspace || place.workspace == *workspace);
+    const bool lives = is_meant && HolderLives(place.file);
+    if (lives) files->emplace(place.file, place.path);
     else files->erase(place.file);
+    *left = *left || (is_meant && !lives);
   }
   return {};
 }
@@ -42,9 +44,11 @@ Status AddClosed(Repository& repository, std::optional<WorkspaceId> workspace, C
 Status AwaitClosedFiles(Repository& repository, std::optional<WorkspaceId> workspace) {
   const auto deadline = std::chrono::steady_clock::now() + Turn::kWaitMax;
   ClosedFiles waiting;
+  bool left = false;
   // Twice: what moves from one place to another meanwhile is in one of the lists.
-  STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &waiting));
-  STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &waiting));
+  STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &waiting, &left));
+  STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &waiting, &left));
+  if (left) repository.RecoverDead();
   for (;;) {
     std::erase_if(waiting, [](const auto& file) { return access(file.first.c_str(), F_OK) != 0; });
     if (waiting.empty()) return {};
@@ -54,7 +58,7 @@ Status AwaitClosedFiles(Repository& repository, std::optional<WorkspaceId> works
     }
     std::this_thread::sleep_for(kLookAgainAfter);
     ClosedFiles now = waiting;
-    STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &now));
+    STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &now, &left));
     std::erase_if(waiting, [&](const auto& file) { return !now.contains(file.first); });
   }
 }

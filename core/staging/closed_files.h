@@ -7,9 +7,9 @@
 
 namespace stagefs {
 
-// Waits until those of `workspace` that were closed by now are staged, or refused: what comes after a close() finds
-// what it promised. Without one: those of all, as far as their processes live. The caller has no turn. kBusy: not
-// within Turn::kWaitMax.
+// Waits until those of `workspace` (without one: of all) that were closed by now are staged, or refused: what comes
+// after a close() finds what it promised. What dead processes closed is recovered first. The caller has no turn, and no
+// reader. kBusy: not within Turn::kWaitMax.
 Status AwaitClosedFiles(Repository& repository, std::optional<WorkspaceId> workspace);
 
 }  // namespace stagefs

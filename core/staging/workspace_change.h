@@ -3,6 +3,7 @@
 
 #include "durable/durable_change.h"
 #include "durable/reserve.h"
+#include "staging/closed_files.h"
 #include "stagefs/workspace.h"
 #include "tree/overlay.h"
 
@@ -16,7 +17,8 @@ struct Workspace::Moment {
 
 template <class Change>
 auto Workspace::Mutate(Durability durability, Turn turn, Change change) -> decltype(change(std::declval<Overlay&>())) {
-  // What was acknowledged earlier survives what survives this.
+  // What was acknowledged earlier is there, and survives what survives this.
+  if (durability == Durability::kPowerLoss) STAGEFS_RETURN_IF_ERROR(AwaitClosedFiles(repository_, id_));
   const Earlier earlier = durability == Durability::kPowerLoss ? Earlier::kSynced : Earlier::kAsTheyAre;
   STAGEFS_ASSIGN_OR_RETURN(const auto durable, DurableChange::Begin(repository_, durability, turn, earlier));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<WorkspaceInfo> info, durable->index().GetWorkspace(id_));

@@ -305,7 +305,21 @@ Status RecoverInstance(Repository& repository, const std::string& instance, Reco
   return {};
 }
 
-// Stages, or moves to recovered/, what dead processes left in incoming/.
+bool Lives(const Repository& repository, const std::string& instance) {
+  const std::string path = repository.folder() + "/incoming/" + instance;
+  if (path == repository.incoming()) return true;
+  const auto lock = OpenFd(path + ".lock", O_RDWR);
+  if (!lock) return lock.error().code() != ErrorCode::kNotFound;
+  return flock(lock->get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+Status RecoverUploads(Repository& repository) {
+  return Uploads(repository).GiveBackOfDead(
+      [&](const std::string& instance) { return Lives(repository, instance); });
+}
+
+}  // namespace
+
 void RecoverWorkingCopies(Repository& repository, RecoveryReport* report) {
   const auto instances = ListInstances(repository);
   if (!instances) {
@@ -322,21 +336,6 @@ void RecoverWorkingCopies(Repository& repository, RecoveryReport* report) {
     else if (report->left_for_later == left) ++report->left_for_later;
   }
 }
-
-bool Lives(const Repository& repository, const std::string& instance) {
-  const std::string path = repository.folder() + "/incoming/" + instance;
-  if (path == repository.incoming()) return true;
-  const auto lock = OpenFd(path + ".lock", O_RDWR);
-  if (!lock) return lock.error().code() != ErrorCode::kNotFound;
-  return flock(lock->get(), LOCK_EX | LOCK_NB) != 0;
-}
-
-Status RecoverUploads(Repository& repository) {
-  return Uploads(repository).GiveBackOfDead(
-      [&](const std::string& instance) { return Lives(repository, instance); });
-}
-
-}  // namespace
 
 Result<RecoveryReport> Recover(Repository& repository) {
   RecoveryReport report;

@@ -293,7 +293,10 @@ Result<std::unique_ptr<Repository>> AssembleRepository(const std::string& folder
                            Repository::Assemble(folder, std::move(name), std::move(index), std::move(versions),
                                                 std::move(versions_mark)));
   STAGEFS_ASSIGN_OR_RETURN(const RecoveryReport recovery, Recover(*repository));
-  repository->Start(recovery);
+  repository->Start(recovery, [&repository = *repository] {
+    RecoveryReport of_dead;
+    RecoverWorkingCopies(repository, &of_dead);
+  });
   return repository;
 }
 

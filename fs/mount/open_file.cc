@@ -47,7 +47,7 @@ void OpenFile::RemoveCopyName() {
 void OpenFile::Detach() {
   detached_ = true;
   // What fsync() kept is still the path's if the power goes before the removal is durable.
-  if (copy_fd_ && !kept_) RemoveCopyName();
+  if (copy_fd_ && (!kept_ || env_.repository.SyncAll())) RemoveCopyName();
 }
 
 void OpenFile::NoteCopy(WorkingCopyState state) {

@@ -109,6 +109,9 @@ class OpenFile {
     write_failed_ = false;
   }
 
+  // A close() or an fsync() promised what it holds, and it is not staged yet.
+  bool promised() const { return closed_ || kept_; }
+
   // No path leads here any more: nothing is staged from now on, and a crash leaves nothing of it.
   void Detach();
 

@@ -51,7 +51,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
   // Others may have changed them while it was only read.
   if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.executable);
   Status emptied;
-  if (empty) emptied = StageIfClosed(node, *file);
+  if (empty && file->promised()) emptied = Stage(node, *file);
   if (empty && emptied) emptied = file->Empty();
   if (!emptied) {
     lock.unlock();
@@ -168,7 +168,10 @@ bool OpenFiles::StageClosed() {
     if (const auto file = FileOf(node)) {
       std::lock_guard lock(file->mutex());
       const Status staged = file->closed() ? Stage(node, *file, kCloseWaitMax) : Status();
-      if (!staged && file->closed()) return false;
+      if (!staged && file->closed()) {
+        if (staged.error().code() == ErrorCode::kBusy) return false;
+        continue;  // It holds up no other.
+      }
       if (!staged) Complain(*node, staged.error());
       auto table = nodes_.Lock();
       if (file->writers == 0 && !file->holds_bytes()) LetGo(*table, node, *file);

@@ -184,7 +184,10 @@ Status TreePlace::Rename(const std::shared_ptr<Node>& from_folder, const std::st
 Status TreePlace::RenameHeld(const RenameEnd& from, const RenameEnd& to, RenameMode mode) {
   const bool exchange = mode == RenameMode::kExchange;
   if (from.file) STAGEFS_RETURN_IF_ERROR(files_.StageIfWaiting(from.node, *from.file));
-  if (to.file && exchange) STAGEFS_RETURN_IF_ERROR(files_.StageIfWaiting(to.node, *to.file));
+  if (to.file) {
+    STAGEFS_RETURN_IF_ERROR(exchange ? files_.StageIfWaiting(to.node, *to.file)
+                                     : files_.StageIfClosed(to.node, *to.file));
+  }
   STAGEFS_RETURN_IF_ERROR(workspace_->Rename(from.slot, to.slot, mode));
   if (from.slot == to.slot) return {};
   for (const Slot& slot : {from.slot, to.slot}) told_stale_.Lock()->erase(slot);

@@ -123,6 +123,12 @@ void LeaveWorkingCopy(const std::string& root, const std::string& path, const st
   });
 }
 
+// As the mount does, which waits for nothing.
+void StageAsClosed(Scene& scene, const std::string& name, const std::string& text) {
+  const VersionId version = Value(scene.repository().FindVersion(scene.Put(text))).id;
+  Ok(scene.workspace().StageVersion({kRootFolder, name}, version, {}).WithoutValue());
+}
+
 }  // namespace
 
 TEST_CASE("Recovery: an fsynced copy is staged if its path did not change meanwhile", "[core][recovery]") {
@@ -182,7 +188,7 @@ TEST_CASE("Recovery: a closed copy is staged as it was closed, if its path did n
   }
   SECTION("changed") {
     LeaveWorkingCopy(scene.root(), "a", text, fsynced, text);
-    scene.Stage("a", "newer");
+    StageAsClosed(scene, "a", "newer");
     scene.Reopen();
     CHECK(scene.Read("a") == "newer");
     CHECK(RecoveredPaths(scene) == Lines{"a"});
@@ -194,7 +200,7 @@ TEST_CASE("Recovery: a closed copy is staged as it was closed, if its path did n
   }
 }
 
-TEST_CASE("Commit: it waits for what was closed before it", "[core][recovery]") {
+TEST_CASE("Changes by path wait for what was closed before them", "[core][recovery]") {
   Scene scene;
   scene.Stage("b", "b");
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
@@ -203,18 +209,44 @@ TEST_CASE("Commit: it waits for what was closed before it", "[core][recovery]") 
   place.state = WorkingCopyState::kClosed;
   Ok(copies->Note(place));
   CHECK(scene.StatusLines() == Lines{"A  b", "W  a (closed, being staged)"});
-  std::atomic<bool> committed = false;
-  std::thread commit([&] {
-    Ok(CommitStaged(scene.workspace(), "both", {"me", "me@here"}, std::nullopt).WithoutValue());
-    committed = true;
+  const RepoPath a = Value(RepoPath::Parse("a")), c = Value(RepoPath::Parse("c"));
+  std::function<void()> change;
+  Lines after;
+  SECTION("commit") {
+    change = [&] { Ok(CommitStaged(scene.workspace(), "both", {"me", "me@here"}, std::nullopt).WithoutValue()); };
+  }
+  SECTION("rm") {
+    change = [&] { Ok(scene.workspace().RemovePaths({a})); };
+    after = {"A  b"};
+  }
+  SECTION("unstage") {
+    change = [&] { CHECK(Value(scene.workspace().Unstage({a})) == 1); };
+    after = {"A  b"};
+  }
+  SECTION("mv") {
+    change = [&] { Ok(scene.workspace().MovePath(a, c)); };
+    after = {"A  b", "A  c"};
+  }
+  std::atomic<bool> changed = false;
+  std::thread other([&] {
+    change();
+    changed = true;
   });
-  scene.Write("a", "a");
+  StageAsClosed(scene, "a", "a");
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  CHECK_FALSE(committed);
+  CHECK_FALSE(changed);
   std::filesystem::remove(place.file);
   Ok(copies->Forget(place, false));
-  commit.join();
+  other.join();
+  CHECK(scene.StatusLines() == after);
+}
+
+TEST_CASE("Changes by path find what a process closed that died since", "[core][recovery]") {
+  Scene scene;
+  LeaveWorkingCopy(scene.root(), "a", "closed", /*kept=*/false, "closed");
+  Ok(CommitStaged(scene.workspace(), "it", {"me", "me@here"}, std::nullopt).WithoutValue());
   CHECK(scene.StatusLines().empty());
+  CHECK(scene.Read("a") == "closed");
 }
 
 TEST_CASE("StageManifest: it waits for what was closed before it, which it may name", "[core][recovery]") {
@@ -234,7 +266,7 @@ TEST_CASE("StageManifest: it waits for what was closed before it, which it may n
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK_FALSE(staged);
-  scene.Write("a", "a");
+  StageAsClosed(scene, "a", "a");
   std::filesystem::remove(place.file);
   Ok(copies->Forget(place, false));
   manifest.join();

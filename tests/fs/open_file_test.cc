@@ -152,7 +152,7 @@ TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged th
     CHECK(scene.Read("f") == "hello");
   }
   SECTION("somebody did") {
-    scene.Stage("f", "newer");
+    Ok(scene.workspace().StageVersion({kRootFolder, "f"}, scene.VersionOf("newer"), {}).WithoutValue());
     CHECK(scene.StageIt(*file).error().code() == ErrorCode::kExists);
     CHECK(file->closed());
     Ok(file->PutAside());
@@ -245,6 +245,18 @@ TEST_CASE("OpenFile: a detached file stages nothing and leaves nothing", "[fs][o
   Ok(scene.StageIt(*file));
   CHECK(!scene.Exists("f"));
   CHECK(scene.Copies() == 0);
+}
+
+TEST_CASE("OpenFile: what fsync() kept goes with its file", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "text"));
+  Ok(file->Sync(scene.placer()));
+  CHECK(file->promised());
+  file->Detach();
+  CHECK(scene.Copies() == 0);
+  CHECK(Value(Value(scene.repository().index().Read())->ListWorkingCopies()).empty());
+  CHECK(BytesOf(*file) == "text");
 }
 
 TEST_CASE("OpenFile: what is kept for the next start stays without its owner", "[fs][open_file]") {

@@ -66,6 +66,19 @@ test_a_closed_file_whose_folder_others_remove_is_recovered() {
   check "its folder goes, it does not" eventually sh -c "grep -q '^!  d/new ' '$MNT/.stagefs/status'"
   equals "with its bytes" "$DOG" "$(sha256sum < "$MNT/.stagefs/recovered/1-new" | cut -d' ' -f1)"
 }
+test_a_closed_file_that_cannot_be_staged_holds_up_no_other() {
+  mounted
+  mkdir "$MNT/d"
+  rm -rf "$STAGEFS_ROOT/t/r/recovered" && touch "$STAGEFS_ROOT/t/r/recovered"
+  take_turn
+  check "a file is closed" timeout 20 cp data/dog "$MNT/d/new"
+  check "and another one" timeout 20 cp data/cat "$MNT/other"
+  let_go "DELETE FROM staged_entry WHERE name = CAST('d' AS BLOB)"
+  check "which is staged while the first cannot be put aside" \
+    eventually sh -c "'$STAGEFS_BINARY' ls t/r:w other"
+  rm "$STAGEFS_ROOT/t/r/recovered"
+  check "but recovered in the end" eventually sh -c "grep -q '^!  d/new ' '$MNT/.stagefs/status'"
+}
 test_a_file_that_cannot_be_emptied_is_emptied_later() {
   mounted
   cp data/cat "$MNT/f"

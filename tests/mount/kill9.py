@@ -61,11 +61,35 @@ class Worker(threading.Thread):
                 file.flush()
                 os.fsync(file.fileno())
 
+    def synced(self, file, name, text):
+        """Writes and syncs `text`, which is there from then on."""
+        last, self.flight = self.flight, {name: text}
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        self.state[name], self.flight = text, last
+
+    def unlink_open(self, name, text):
+        """What fsync() kept goes with its file."""
+        with open(self.path(name), "w") as file:
+            self.synced(file, name, text)
+            os.unlink(self.path(name))
+            self.state[name] = None
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def empty_open(self, name, text):
+        """What fsync() kept is there until what others write over it is."""
+        with open(self.path(name), "w") as file:
+            self.synced(file, name, "x" + text)
+            self.write(name, text, False)
+
     def step(self):
         rng, present = self.rng, [p for p, c in self.state.items() if c is not None]
         name = f"f{rng.randrange(12)}"
         text = f"{self.number} {rng.random()} " + "x" * rng.randrange(5000)
-        kind = rng.randrange(8)
+        kind = rng.randrange(10)
         if kind <= 2 or not present:
             self.do({name: text}, lambda: self.write(name, text, kind == 0), 'fsync' if kind == 0 else 'write')
         elif kind == 3:
@@ -88,6 +112,10 @@ class Worker(threading.Thread):
                 with open(f"{mnt}/.stagefs/inbox/w{self.number}/{rng.randrange(1000000)}.sum", "w") as file:
                     file.write(manifest)
             self.do({n: source for n in names}, operation, 'manifest')
+        elif kind == 7:
+            self.do({name: None}, lambda: self.unlink_open(name, text), 'unlink while open')
+        elif kind == 8:
+            self.do({name: text}, lambda: self.empty_open(name, text), 'emptied while open')
         else:
             temporary = f".{name}.Xy12Zq"
             def operation():

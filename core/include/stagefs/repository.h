@@ -66,8 +66,8 @@ class Repository {
                                                     std::unique_ptr<StagingIndex> index,
                                                     std::unique_ptr<VersionStore> versions, std::string versions_mark,
                                                     const Error& why);
-  // Once what a crash left was recovered.
-  void Start(const RecoveryReport& recovery);
+  // Once what a crash left was recovered. `recover_dead` does so again, for working copies of processes that died since.
+  void Start(const RecoveryReport& recovery, std::function<void()> recover_dead = {});
   ~Repository();
 
   const RepositoryName& name() const { return name_; }
@@ -113,6 +113,10 @@ class Repository {
   Status SyncAll();
   // The bytes alone of what was acknowledged before the call.
   Status SyncVersions();
+  // What processes that died left is staged or recovered now, not when the next one starts. The caller has no turn.
+  void RecoverDead() {
+    if (recover_dead_) recover_dead_();
+  }
   // Of a version that another boot may have lost, and whose bytes cannot be read now. It stays unsynced until they can
   // be, or are stored again; SyncVersions() looks again and passes it over.
   void NoteDoubtful(const VersionInfo& version);
@@ -168,6 +172,7 @@ class Repository {
   std::string versions_mark_;  // What an index that says where they are says of these.
   std::optional<Error> why_only_read_;
   RecoveryReport recovery_;
+  std::function<void()> recover_dead_;
   int64_t clock_ahead_ns_ = 0;  // Of a shared index's clock before the time since this boot.
   // Synchronize themselves.
   std::atomic<bool> marks_wait_ = false;
