@@ -23,8 +23,9 @@ class HttpServerHooks final : public ServerHooks {
     options.body_bytes_max = settings.body_bytes_max;
     options.debug = settings.debug;
     STAGEFS_ASSIGN_OR_RETURN(std::shared_ptr<HttpServer> server, HttpServer::Start(root, options));
+    const bool is_v6 = options.address.find(':') != std::string::npos;
     std::fprintf(stderr, "stagefs: serving %s://%s:%u\n", options.tls_key.empty() ? "http" : "https",
-                 options.address.c_str(), server->port());
+                 (is_v6 ? '[' + options.address + ']' : options.address).c_str(), server->port());
     return std::shared_ptr<void>(std::move(server));
   }
 

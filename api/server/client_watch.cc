@@ -4,6 +4,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace stagefs {
 namespace {
 
@@ -19,9 +22,10 @@ uint64_t BytesMoved(int fd) {
 
 }  // namespace
 
-ClientWatch::ClientWatch(std::chrono::milliseconds window, uint64_t bytes_per_second_min)
+ClientWatch::ClientWatch(std::chrono::milliseconds window, uint64_t bytes_per_second_min, size_t strangers_max)
     : window_(window),
       bytes_min_(bytes_per_second_min * static_cast<uint64_t>(window.count()) / 1000),
+      strangers_max_(strangers_max),
       thread_([this] { Run(); }) {}
 
 ClientWatch::~ClientWatch() {
@@ -35,11 +39,31 @@ ClientWatch::~ClientWatch() {
 
 ClientWatch::Handle ClientWatch::Add(int fd) {
   const std::lock_guard lock(mutex_);
-  return clients_.insert(clients_.end(), Client{fd, false, BytesMoved(fd), Clock::now()});
+  if (strangers_ == strangers_max_) CutOldestStranger();
+  ++strangers_;
+  Client client;
+  client.fd = fd;
+  client.bytes_before = BytesMoved(fd);
+  client.since = Clock::now();
+  return clients_.insert(clients_.end(), client);
+}
+
+void ClientWatch::CutOldestStranger() {
+  const auto oldest =
+      std::find_if(clients_.begin(), clients_.end(), [](const Client& client) { return client.stranger; });
+  oldest->stranger = false;  // It counts no longer: its own thread notices, and closes it.
+  --strangers_;
+  shutdown(oldest->fd, SHUT_RDWR);
+}
+
+void ClientWatch::Know(Handle client) {
+  const std::lock_guard lock(mutex_);
+  strangers_ -= std::exchange(client->stranger, false) ? 1 : 0;
 }
 
 void ClientWatch::Remove(Handle client) {
   const std::lock_guard lock(mutex_);
+  strangers_ -= client->stranger ? 1 : 0;
   clients_.erase(client);
 }
 

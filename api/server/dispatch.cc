@@ -37,13 +37,27 @@ bool IsOutdatedOxen(const std::string& user_agent) {
   return major == 0 && minor < 36;
 }
 
+std::string AllowHeader(const std::set<std::string_view>& allowed) {
+  std::string allow;
+  for (const std::string_view one : allowed) allow += (allow.empty() ? "" : ", ") + std::string(one);
+  if (allowed.contains("GET")) allow += ", HEAD";
+  return allow;
+}
+
 Refusal MethodNotAllowed(const std::set<std::string_view>& allowed) {
   HttpResponse response =
       JsonReply(405, ErrorBody(405, "bad_request", "Method Not Allowed", "see the Allow header"));
-  std::string& allow = response.headers["allow"];
-  for (const std::string_view one : allowed) allow += (allow.empty() ? "" : ", ") + std::string(one);
-  if (allowed.contains("GET")) allow += ", HEAD";
+  response.headers["allow"] = AllowHeader(allowed);
   return Refusal(std::move(response));
+}
+
+// OPTIONS *: about the server as a whole.
+HttpResponse ServerOptions() {
+  HttpResponse response;
+  response.status = 204;
+  response.content_type.clear();
+  response.headers["allow"] = AllowHeader(AllMethods()) + ", OPTIONS";
+  return response;
 }
 
 // Opens what the route's path names.
@@ -95,6 +109,7 @@ HttpResponse Router::Handle(const HttpRequest& request) const {
 }
 
 OrRefusal<HttpResponse> Router::Dispatch(const HttpRequest& request) const {
+  if (request.raw_target == "*") return ServerOptions();
   const auto target = ParseTarget(request.raw_target);
   if (!target) return BadRequest("the request target has a broken % escape");
   RouteSearch search = FindRoute(request.method == "HEAD" ? "GET" : request.method, target->segments);

@@ -18,6 +18,7 @@ struct HttpOptions {
   std::string tls_certificate, tls_key;  // Files in PEM; both or none.
   uint64_t body_bytes_max = kBodyBytesMaxDefault;
   unsigned connections_max = 1024;
+  unsigned strangers_max = 256;  // Of these, connections on which no request was let in yet.
   unsigned idle_timeout_s = 60;  // A client that sends or takes nothing for this long is dropped,
   // and one that in this time neither completes a request nor comes to this rate, counting both ways.
   std::chrono::milliseconds slow_window = std::chrono::seconds(120);

@@ -13,9 +13,9 @@
 #include "dispatch.h"
 #include "incoming_body.h"
 #include "listen.h"
+#include "request_head.h"
 #include "stagefs/daemon_log.h"
 #include "stagefs/posix_env.h"
-#include "stagefs/text.h"
 #include "wire/status_bodies.h"
 
 namespace stagefs {
@@ -28,6 +28,8 @@ constexpr size_t kHeaderBytesMax = 32 << 10;
 constexpr uint64_t kDrainBytesMax = 16 << 20;
 constexpr size_t kRequestIdBytesMax = 128;
 constexpr size_t kThreadStackBytes = 1 << 20;
+// TLS from 1.2 on (RFC 8996), in the words of GnuTLS.
+constexpr char kTlsPriorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 
 // A request that is arriving.
 struct Arrival {
@@ -37,8 +39,8 @@ struct Arrival {
   std::string id;
 };
 
-MHD_Result CollectHeader(void* map, MHD_ValueKind, const char* name, const char* value) {
-  static_cast<std::map<std::string, std::string>*>(map)->emplace(ToLowerAscii(name), value != nullptr ? value : "");
+MHD_Result CollectHeader(void* head, MHD_ValueKind, const char* name, const char* value) {
+  static_cast<RequestHead*>(head)->headers.emplace_back(name, value != nullptr ? value : "");
   return MHD_YES;
 }
 
@@ -57,7 +59,7 @@ class MicrohttpdServer : public HttpServer {
       : root_(root),
         router_(root, std::move(tokens), router),
         options_(options),
-        watch_(options.slow_window, options.bytes_per_second_min) {}
+        watch_(options.slow_window, options.bytes_per_second_min, options.strangers_max) {}
 
   ~MicrohttpdServer() override {
     if (daemon_ != nullptr) MHD_stop_daemon(daemon_);
@@ -75,6 +77,7 @@ class MicrohttpdServer : public HttpServer {
     const int listen_fd = fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
     MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, certificate_.data()},
                             {MHD_OPTION_HTTPS_MEM_KEY, 0, key_.data()},
+                            {MHD_OPTION_HTTPS_PRIORITIES, 0, const_cast<char*>(kTlsPriorities)},
                             {MHD_OPTION_END, 0, nullptr}};
     MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, nullptr}};
     daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MicrohttpdServer::OnData, this,
@@ -134,15 +137,35 @@ class MicrohttpdServer : public HttpServer {
   }
 
   static MHD_Result OnData(void* self, MHD_Connection* connection, const char*, const char* method,
-                           const char*, const char* data, size_t* size, void** context) {
-    return static_cast<MicrohttpdServer*>(self)->Take(connection, method, data, size,
-                                                      *static_cast<Arrival*>(*context));
+                           const char* version, const char* data, size_t* size, void** context) {
+    auto* server = static_cast<MicrohttpdServer*>(self);
+    Arrival& arrival = *static_cast<Arrival*>(*context);
+    if (std::exchange(arrival.head_checked, true)) return server->Take(connection, data, size, arrival);
+    RequestHead head{method, arrival.request.raw_target, version, {}};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, &CollectHeader, &head);
+    const OrRefusal<> taken = server->TakeHead(head, arrival);
+    if (taken) {
+      server->watch_.Know(ClientOf(connection));
+      return MHD_YES;
+    }
+    // Refused before the body is read: the client need not send it, and the connection ends.
+    return server->Send(connection, arrival, taken.error().ToResponse());
   }
 
-  // Called once with the head, then with each piece of the body, then at its end.
-  MHD_Result Take(MHD_Connection* connection, const char* method, const char* data, size_t* size,
-                  Arrival& arrival) {
-    if (!std::exchange(arrival.head_checked, true)) return TakeHead(connection, method, arrival);
+  OrRefusal<> TakeHead(const RequestHead& head, Arrival& arrival) {
+    arrival.id = NewRequestId();
+    arrival.request.method = head.method;
+    STAGEFS_ASSIGN_OR_RETURN(arrival.request, ReadHead(head));
+    const std::string& sent_id = arrival.request.Header("x-oxen-request-id");
+    if (!sent_id.empty() && sent_id.size() <= kRequestIdBytesMax) arrival.id = sent_id;
+    int64_t length = -1;
+    const std::string& sent_length = arrival.request.Header("content-length");
+    std::from_chars(sent_length.data(), sent_length.data() + sent_length.size(), length);
+    return router_.CheckHead(arrival.request, length);
+  }
+
+  // Called with each piece of the body, then at its end.
+  MHD_Result Take(MHD_Connection* connection, const char* data, size_t* size, Arrival& arrival) {
     if (*size > 0) {
       arrival.body.Add(data, *size, root_.folder(), options_.body_bytes_max);
       *size = 0;
@@ -155,20 +178,6 @@ class MicrohttpdServer : public HttpServer {
     HttpResponse answer = Answer(arrival);
     watch_.Restart(ClientOf(connection), /*answering=*/false);
     return Send(connection, arrival, std::move(answer));
-  }
-
-  MHD_Result TakeHead(MHD_Connection* connection, const char* method, Arrival& arrival) {
-    arrival.request.method = method;
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, &CollectHeader, &arrival.request.headers);
-    const std::string& sent_id = arrival.request.Header("x-oxen-request-id");
-    const bool has_id = arrival.request.headers.contains("x-oxen-request-id");
-    arrival.id = has_id && sent_id.size() <= kRequestIdBytesMax ? sent_id : NewRequestId();
-    int64_t length = -1;
-    const std::string& sent_length = arrival.request.Header("content-length");
-    std::from_chars(sent_length.data(), sent_length.data() + sent_length.size(), length);
-    const OrRefusal<> checked = router_.CheckHead(arrival.request, length);
-    // Refused before the body is read: the client need not send it.
-    return checked ? MHD_YES : Send(connection, arrival, checked.error().ToResponse());
   }
 
   HttpResponse Answer(Arrival& arrival) {

@@ -129,6 +129,14 @@ std::optional<RouteMatch> Match(std::string_view pattern, const std::vector<std:
 bool Route::NamesRepository() const { return pattern.starts_with("/api/repos/"); }
 bool Route::NamesWorkspace() const { return pattern.find("{workspace_id}") != std::string_view::npos; }
 
+std::set<std::string_view> AllMethods() {
+  std::set<std::string_view> methods;
+  for (const Route& route : kRoutes) {
+    if (!route.method.empty()) methods.insert(route.method);
+  }
+  return methods;
+}
+
 RouteSearch FindRoute(std::string_view method, const std::vector<std::string>& segments) {
   RouteSearch search;
   std::string_view pattern;  // The first that fits: what it allows is what Allow says.

@@ -35,6 +35,8 @@ struct RouteSearch {
   std::set<std::string_view> allowed;
 };
 
+// Those that any route has by name.
+std::set<std::string_view> AllMethods();
 RouteSearch FindRoute(std::string_view method, const std::vector<std::string>& segments);
 
 }  // namespace stagefs
