@@ -66,7 +66,7 @@ class Repository {
                                                     std::unique_ptr<StagingIndex> index,
                                                     std::unique_ptr<VersionStore> versions, std::string versions_mark,
                                                     const Error& why);
-  // Once what a crash left was recovered. `recover_dead` does so again, for working copies of processes that died since.
+  // Once what a crash left was recovered. `recover_dead` does so again, for what processes left that died since.
   void Start(const RecoveryReport& recovery, std::function<void()> recover_dead = {});
   ~Repository();
 
