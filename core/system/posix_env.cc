@@ -5,7 +5,6 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -13,16 +12,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <memory>
-#include <sstream>
 #include <vector>
 
-#include "stagefs/process.h"
 
 namespace stagefs {
 namespace {
@@ -297,42 +293,9 @@ std::string RandomHex() {
   return HexOf({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-int64_t ProcessStartTime(int64_t pid) {
-  const auto stat = ReadWholeFile("/proc/" + std::to_string(pid) + "/stat");
-  if (!stat) return 0;
-  // The second field is the command in parentheses and may hold anything; fields count from its end.
-  std::istringstream fields(stat->substr(stat->rfind(')') + 1));
-  std::string field;
-  for (int number = 3; number <= 22; ++number) fields >> field;
-  return strtoll(field.c_str(), nullptr, 10);
-}
-
-namespace {
-
-void RaiseLimit(__rlimit_resource_t resource) {
-  rlimit limit{};
-  if (getrlimit(resource, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(resource, &limit);
-}
-
-}  // namespace
-
-void RaiseLimits() {
-  RaiseLimit(RLIMIT_NOFILE);
-  RaiseLimit(RLIMIT_FSIZE);
-  (void)std::signal(SIGXFSZ, SIG_IGN);
-}
-
 std::chrono::seconds SecondsFromEnvironment(const char* variable, int otherwise, int least) {
   const char* text = std::getenv(variable);
   return std::chrono::seconds(text == nullptr ? otherwise : std::clamp(std::atoi(text), least, 3'600));
-}
-
-std::string HostOfPids() {
-  char space[64] = "";
-  (void)!readlink("/proc/self/ns/pid", space, sizeof space - 1);
-  return BootId() + ' ' + space;
 }
 
 std::string MachineId() {

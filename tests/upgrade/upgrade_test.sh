@@ -53,6 +53,30 @@ test_upgrade_beside_an_older_sqlite() {
   equals "it is upgraded" "5 1" "$(sql 'PRAGMA user_version') $(sql "SELECT count(*) FROM sqlite_master WHERE name = 'version' AND sql LIKE '%AUTOINCREMENT%'")"
   equals "SQLite finds it whole" ok "$(sql 'PRAGMA integrity_check')"
 }
+# 0.1.0 opened and closed an index that it made, which loses the locks of the process: it goes on without any.
+test_upgrade_beside_an_older_sqlite_without_locks() {
+  mkdir "$STAGEFS_ROOT" && tar -C "$STAGEFS_ROOT" -xJf "$fixtures/0.1.0/sqlite.tar.xz"
+  mkfifo ask
+  python3 -c 'import os, sqlite3, sys
+index = sqlite3.connect(sys.argv[1], isolation_level=None)
+index.execute("INSERT INTO meta VALUES (?, ?)", ("in the log", ""))
+os.close(os.open(sys.argv[1], os.O_RDWR))
+print("there", flush=True)
+sys.stdin.readline()
+index.execute("INSERT INTO meta VALUES (?, ?)", ("added later", ""))' "$STAGEFS_ROOT/t/r/stagefs.db" < ask > told & older=$!
+  exec 7> ask
+  check "an older process has the index open" soon grep -q there told
+  log=$(stat -c %i "$STAGEFS_ROOT/t/r/stagefs.db-wal")
+  refuses "it is named" "process $older (python3)" stagefs ls t/r
+  equals "its log is left to it" "$log" "$(stat -c %i "$STAGEFS_ROOT/t/r/stagefs.db-wal")"
+  echo >&7
+  exec 7>&-
+  wait "$older"
+  equals "it goes on, and ends" 0 $?
+  check "the index is upgraded" stagefs ls t/r
+  equals "to the newest layout, with all that it wrote" "5 2" \
+    "$(sql 'PRAGMA user_version') $(sql "SELECT count(*) FROM meta WHERE key IN ('in the log', 'added later')")"
+}
 # Old roots on PostgreSQL, at $STAGEFS_ROOT and $postgres_url.
 restore_postgres() {
   mkdir "$STAGEFS_ROOT" && tar -C "$STAGEFS_ROOT" -xJf "$fixtures/0.1.0/postgres.tar.xz"

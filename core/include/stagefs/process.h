@@ -3,11 +3,16 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace stagefs {
 
 // When `pid` started, in clock ticks since boot; 0 if there is no such process (proc(5), stat field 22).
 int64_t ProcessStartTime(int64_t pid);
+
+// Another process of this machine that has one of these files open, whether it holds locks or not; 0: none that this
+// user may look into. No file system is asked anything for it.
+int64_t OtherProcessWith(const std::vector<std::string>& paths);
 
 // Within what a pid means something: this boot of this machine, and this process's pid namespace.
 std::string HostOfPids();

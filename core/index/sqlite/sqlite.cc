@@ -187,6 +187,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
   const int rc = sqlite3_open_v2(name.c_str(), &db, flags, kVfsName);
   auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(db));
   if (rc != SQLITE_OK) return SqliteError(db, "open " + path);
+  connection->LeaveLog(options.leaves_log);
   connection->WaitForOthers(options.alone ? std::chrono::milliseconds(0) : kBusyTimeout);
   const std::string cache =
       "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -" + std::to_string(options.cache_kib) + ';';
@@ -209,6 +210,10 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
     sqlite3_wal_hook(db, note, &connection->log_pages_);  // It takes the place of the one that checkpoints.
   }
   return connection;
+}
+
+void SqliteConnection::LeaveLog(bool leave) {
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave ? 1 : 0, nullptr);
 }
 
 void SqliteConnection::WaitForOthers(std::chrono::milliseconds time) {

@@ -66,6 +66,7 @@ class SqliteConnection {
     bool alone = false;  // No other process has it open; kBusy at once if one has.
     // False: somebody else copies the log into the database, as log_pages() says when.
     bool checkpoints = true;
+    bool leaves_log = false;  // See LeaveLog().
   };
   static Result<std::unique_ptr<SqliteConnection>> Open(const std::string& path, const Options& options);
   ~SqliteConnection();
@@ -83,6 +84,9 @@ class SqliteConnection {
   int64_t changes() const;
   // Brings all that is in the log into the database file, unless somebody is in the way.
   void TryToEmptyLog();
+  // Whether its end leaves the log as it is. Else the last one that SQLite's locks know of copies it into the database
+  // and removes it, also under a process that has lost its locks.
+  void LeaveLog(bool leave);
   // After rows that were copied: new ones get larger numbers.
   Status ContinueNumbers();
   // Refuses every change from now on, saying `why`.

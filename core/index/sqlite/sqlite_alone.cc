@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/process.h"
 #include "stagefs/text.h"
 
 namespace stagefs {
@@ -36,8 +37,7 @@ Result<int64_t> HolderOf(const std::string& path, off_t first, off_t bytes) {
   return lock.l_pid > 0 ? lock.l_pid : -1;
 }
 
-// Not by the database itself: this process may have it open. Its shared memory is nobody's who is alone; an older
-// stagefs that made the index has lost its locks on the database.
+// Not by the database itself: this process may have it open. Its shared memory is nobody's who is alone.
 Result<int64_t> OtherHolder(const std::string& path) { return HolderOf(path + "-shm", kShmLockByte, 1); }
 
 // "process 77 (stagefs), mounted at /mnt".
@@ -46,7 +46,7 @@ std::string NameOf(const std::string& path, int64_t pid) {
   std::string name = "process " + std::to_string(pid);
   const auto command = ReadWholeFile("/proc/" + std::to_string(pid) + "/comm");
   if (command) name += " (" + ToDisplayUtf8(command->substr(0, command->find('\n'))) + ')';
-  const auto connection = SqliteConnection::Open(path, {.read_only = true});
+  const auto connection = SqliteConnection::Open(path, {.read_only = true, .leaves_log = true});
   auto query = connection ? (*connection)->Prepare("SELECT mountpoint FROM mount WHERE pid = ?1") : connection.error();
   if (!query) return name;
   query->BindInt(1, pid);
@@ -56,11 +56,15 @@ std::string NameOf(const std::string& path, int64_t pid) {
 }
 
 Result<std::unique_ptr<SqliteConnection>> TryAlone(const std::string& path, int64_t* holder) {
-  auto connection = SqliteConnection::Open(path, {.alone = true});
+  // An older stagefs that made the index has lost its locks on it. What SQLite does beside such a process, harms it.
+  *holder = OtherProcessWith({path, path + "-wal", path + "-shm"});
+  if (*holder != 0) return Error(ErrorCode::kBusy, path);
+  auto connection = SqliteConnection::Open(path, {.alone = true, .leaves_log = true});
   if (connection) {
     STAGEFS_ASSIGN_OR_RETURN(*holder, OtherHolder(path));
-    if (*holder == 0) return connection;
-    return Error(ErrorCode::kBusy, path);
+    if (*holder != 0) return Error(ErrorCode::kBusy, path);
+    (*connection)->LeaveLog(false);
+    return connection;
   }
   if (connection.error().code() != ErrorCode::kBusy) return connection;
   STAGEFS_ASSIGN_OR_RETURN(*holder, HolderOf(path, 0, 0));

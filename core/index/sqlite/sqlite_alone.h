@@ -14,7 +14,7 @@ inline constexpr const char* kSqliteBeside[] = {"-wal", "-shm", "-turn"};
 // A connection beside which no other one is, in no process, for as long as it lives.
 //
 // REQUIRES: this process has no other connection to it: closing one of the file's descriptors releases its locks.
-// Errors: kBusy, naming who has it open, after a few seconds.
+// Errors: kBusy, naming who has it open, with locks or without, after a few seconds.
 Result<std::unique_ptr<SqliteConnection>> OpenSqliteAlone(const std::string& path);
 
 // Gives the index at `from` the name `to`, with all that is in its log. Nothing lies beside it afterwards, and wherever

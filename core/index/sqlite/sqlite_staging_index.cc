@@ -23,7 +23,8 @@
 namespace stagefs {
 namespace {
 
-constexpr SqliteConnection::Options kWriterOptions = {.cache_kib = 32 * 1024, .checkpoints = false};
+// It leaves the log until the layout is known: see OpenSqliteAlone().
+constexpr SqliteConnection::Options kWriterOptions = {.cache_kib = 32 * 1024, .checkpoints = false, .leaves_log = true};
 
 std::chrono::milliseconds TimeUntil(TurnClock::time_point deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - TurnClock::now());
@@ -308,6 +309,7 @@ Result<std::unique_ptr<StagingIndex>> OpenSqliteStagingIndex(const std::string& 
     STAGEFS_RETURN_IF_ERROR(UpgradeSqliteIndex(path));
     STAGEFS_ASSIGN_OR_RETURN(writer, SqliteConnection::Open(path, kWriterOptions));
   }
+  writer->LeaveLog(false);
   STAGEFS_ASSIGN_OR_RETURN(auto watcher, SqliteReaders(path, SqliteConnection::Disk::kWritable).Open());
   // Closing this descriptor releases no lock: SQLite keeps its locks on the database and the -shm file.
   STAGEFS_ASSIGN_OR_RETURN(UniqueFd log, OpenFd(path + "-wal", O_RDWR | O_CREAT));

@@ -36,7 +36,8 @@ Status Upgrade(const std::string& path) {
 }
 
 Result<int64_t> VersionOf(const std::string& path) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto connection, SqliteConnection::Open(path, {.read_only = true}));
+  STAGEFS_ASSIGN_OR_RETURN(const auto connection,
+                           SqliteConnection::Open(path, {.read_only = true, .leaves_log = true}));
   return connection->Number("PRAGMA user_version");
 }
 
