@@ -1,18 +1,91 @@
 #include "archive_reply.h"
 
-#include "stagefs/posix_env.h"
-#include "wire/file_reply.h"
+#include <vector>
+
+#include "stagefs/version_source.h"
 
 namespace stagefs {
+namespace {
 
-Result<HttpResponse> ArchiveReply(const Call& call, ArchiveFormat format,
-                                  const std::function<Status(ArchiveWriter&)>& fill) {
-  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenUnnamed(call.repository->incoming()));
-  STAGEFS_ASSIGN_OR_RETURN(const auto archive, ArchiveWriter::Open(fd.get(), format));
-  STAGEFS_RETURN_IF_ERROR(fill(*archive));
-  STAGEFS_RETURN_IF_ERROR(archive->Finish());
-  STAGEFS_ASSIGN_OR_RETURN(const uint64_t size, FileSize(fd.get()));
-  return FileReply(fd.get(), 0, size, format == ArchiveFormat::kZip ? "application/zip" : "application/gzip");
+constexpr size_t kPageEntries = 1024;
+
+class FolderFiles {
+ public:
+  FolderFiles(std::shared_ptr<Repository> repository, Revision revision, FolderId folder)
+      : repository_(std::move(repository)), revision_(std::move(revision)) {
+    open_.push_back({folder, ""});
+  }
+
+  Result<std::optional<ArchiveEntry>> Next() {
+    while (!open_.empty()) {
+      Folder& top = open_.back();
+      if (top.at == top.page.size()) {
+        if (top.end) open_.pop_back();
+        else STAGEFS_RETURN_IF_ERROR(ReadPage(&top));
+        continue;
+      }
+      const Item& item = top.page[top.at++];
+      std::string path = top.path + item.entry.name;
+      if (item.entry.value.kind == EntryKind::kFolder) {
+        open_.push_back({item.entry.value.child, path + '/'});
+        continue;
+      }
+      ArchiveEntry entry{std::move(path), item.entry.value.mtime_ns, item.entry.value.executable, nullptr};
+      STAGEFS_ASSIGN_OR_RETURN(entry.bytes, repository_->OpenVersion(item.version));
+      return std::optional(std::move(entry));
+    }
+    return std::optional<ArchiveEntry>();
+  }
+
+ private:
+  struct Item {
+    Named<Entry> entry;
+    VersionInfo version;  // Of a file.
+  };
+  struct Folder {
+    FolderId folder = 0;
+    std::string path;  // "" or with a slash at its end.
+    std::vector<Item> page{};
+    size_t at = 0;
+    bool end = false;
+  };
+
+  Status ReadPage(Folder* folder) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));
+    const std::string after = folder->page.empty() ? "" : folder->page.back().entry.name;
+    STAGEFS_ASSIGN_OR_RETURN(auto page, tree->List(folder->folder, after, kPageEntries));
+    folder->page.clear();
+    folder->at = 0;
+    folder->end = page.size() < kPageEntries;
+    for (Named<Entry>& entry : page) {
+      Item item;
+      if (entry.value.kind != EntryKind::kFolder) {
+        STAGEFS_ASSIGN_OR_RETURN(item.version, tree->VersionOf(entry.value));
+      }
+      item.entry = std::move(entry);
+      folder->page.push_back(std::move(item));
+    }
+    return {};
+  }
+
+  const std::shared_ptr<Repository> repository_;
+  const Revision revision_;
+  std::vector<Folder> open_;
+};
+
+}  // namespace
+
+Reply ArchiveReply(ArchiveFormat format, NextArchiveEntry next) {
+  HttpResponse response;
+  response.content_type = format == ArchiveFormat::kZip ? "application/zip" : "application/gzip";
+  response.headers["content-disposition"] = "attachment";
+  STAGEFS_ASSIGN_OR_RETURN(response.stream, NewArchiveSource(format, std::move(next)));
+  return response;
+}
+
+NextArchiveEntry FilesBelow(std::shared_ptr<Repository> repository, Revision revision, FolderId folder) {
+  auto files = std::make_shared<FolderFiles>(std::move(repository), std::move(revision), folder);
+  return [files] { return files->Next(); };
 }
 
 }  // namespace stagefs

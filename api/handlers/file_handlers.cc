@@ -17,15 +17,6 @@ namespace {
 constexpr int64_t kPageSizeDefault = 100;
 constexpr int64_t kChunkBytesDefault = 10 << 20;
 
-Status AddFolder(ArchiveWriter& archive, RevisionTree& tree, FolderId folder) {
-  return tree.Walk(folder, "", [&](const Tree::Walked& at) -> Status {
-    if (at.entry.kind == EntryKind::kFolder) return {};
-    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree.VersionOf(at.entry));
-    STAGEFS_ASSIGN_OR_RETURN(const auto bytes, tree.OpenVersion(version));
-    return archive.Add(at.path, at.entry.mtime_ns, *bytes);
-  });
-}
-
 }  // namespace
 
 Reply ListDirectory(Call& call) {
@@ -61,10 +52,10 @@ Reply GetChunk(Call& call) {
 }
 
 Reply ExportZip(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const FoundPath found, FindFolder(call));
-  return ArchiveReply(call, ArchiveFormat::kZip, [&](ArchiveWriter& archive) {
-    return AddFolder(archive, *found.tree, found.at.entry.child);
-  });
+  STAGEFS_ASSIGN_OR_RETURN(FoundPath found, FindFolder(call));
+  found.tree.reset();
+  return ArchiveReply(ArchiveFormat::kZip, FilesBelow(call.repository, std::move(found.resource.revision),
+                                                      found.at.entry.child));
 }
 
 }  // namespace stagefs

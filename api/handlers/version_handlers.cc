@@ -96,7 +96,7 @@ Reply GetVersionMetadata(Call& call) {
 }
 
 Reply GetVersions(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto hashes, ReadHashes(call));
+  STAGEFS_ASSIGN_OR_RETURN(auto hashes, ReadHashes(call));
   std::vector<VersionInfo> versions;
   std::vector<std::string> missing;
   for (const std::string& hash : hashes) {
@@ -105,13 +105,14 @@ Reply GetVersions(Call& call) {
     else missing.push_back(hash);
   }
   if (!missing.empty()) return Refusal(JsonReply(404, MissingVersionsBody(missing)));
-  return ArchiveReply(call, ArchiveFormat::kTarGz, [&](ArchiveWriter& archive) -> Status {
-    for (size_t i = 0; i < versions.size(); ++i) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto bytes, call.repository->OpenVersion(versions[i]));
-      STAGEFS_RETURN_IF_ERROR(archive.Add(hashes[i], versions[i].stored_ns, *bytes));
-    }
-    return {};
-  });
+  return ArchiveReply(ArchiveFormat::kTarGz,
+                      [repository = call.repository, hashes = std::move(hashes), versions = std::move(versions),
+                       at = size_t{0}]() mutable -> Result<std::optional<ArchiveEntry>> {
+                        if (at == versions.size()) return std::optional<ArchiveEntry>();
+                        ArchiveEntry entry{hashes[at], versions[at].stored_ns, false, nullptr};
+                        STAGEFS_ASSIGN_OR_RETURN(entry.bytes, repository->OpenVersion(versions[at++]));
+                        return std::optional(std::move(entry));
+                      });
 }
 
 Reply CleanVersions(Call& call) {

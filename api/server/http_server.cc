@@ -27,6 +27,7 @@ constexpr size_t kHeaderBytesMax = 32 << 10;
 // see the answer.
 constexpr uint64_t kDrainBytesMax = 16 << 20;
 constexpr size_t kRequestIdBytesMax = 128;
+constexpr size_t kStreamPieceBytes = 64 << 10;
 constexpr size_t kThreadStackBytes = 1 << 20;
 // TLS from 1.2 on (RFC 8996), in the words of GnuTLS.
 constexpr char kTlsPriorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
@@ -36,7 +37,15 @@ struct Arrival {
   HttpRequest request;
   IncomingBody body;
   bool head_checked = false;
+  bool is_streamed = false;
   std::string id;
+};
+
+// An answer that is made while it is sent.
+struct Streamed {
+  std::shared_ptr<ByteSource> bytes;
+  ClientWatch& watch;
+  ClientWatch::Handle client;
 };
 
 MHD_Result CollectHeader(void* head, MHD_ValueKind, const char* name, const char* value) {
@@ -114,9 +123,36 @@ class MicrohttpdServer : public HttpServer {
 
   static void OnCompleted(void* self, MHD_Connection* connection, void** context,
                           MHD_RequestTerminationCode) {
-    delete static_cast<Arrival*>(*context);
+    auto* server = static_cast<MicrohttpdServer*>(self);
+    const std::unique_ptr<Arrival> arrival(static_cast<Arrival*>(*context));
     *context = nullptr;
-    static_cast<MicrohttpdServer*>(self)->watch_.Restart(ClientOf(connection), /*answering=*/false);
+    if (arrival && arrival->is_streamed) SetTimeout(connection, server->options_.idle_timeout_s);
+    server->watch_.Restart(ClientOf(connection), /*answering=*/false);
+  }
+
+  static void SetTimeout(MHD_Connection* connection, unsigned seconds) {
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+  }
+
+  static ssize_t OnPull(void* context, uint64_t, char* data, size_t size_bytes) {
+    auto* streamed = static_cast<Streamed*>(context);
+    streamed->watch.Restart(streamed->client, /*answering=*/true);
+    const auto got = streamed->bytes->Read(data, size_bytes);
+    streamed->watch.Restart(streamed->client, /*answering=*/false);
+    if (got) return *got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : static_cast<ssize_t>(*got);
+    Log(LogLevel::kError, "http: an answer breaks off: " + got.error().message());
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+  }
+
+  static void OnStreamEnd(void* context) { delete static_cast<Streamed*>(context); }
+
+  // The library's timeout would count the time in which the server makes a piece; `watch_` does not.
+  MHD_Response* NewStream(MHD_Connection* connection, std::shared_ptr<ByteSource> bytes, Arrival& arrival) {
+    arrival.is_streamed = true;
+    SetTimeout(connection, 0);
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, kStreamPieceBytes, &OnPull,
+                                             new Streamed{std::move(bytes), watch_, ClientOf(connection)},
+                                             &OnStreamEnd);
   }
 
   static void OnConnection(void* self, MHD_Connection* connection, void** context,
@@ -194,13 +230,14 @@ class MicrohttpdServer : public HttpServer {
     return response;
   }
 
-  MHD_Result Send(MHD_Connection* connection, const Arrival& arrival, HttpResponse answer) {
+  MHD_Result Send(MHD_Connection* connection, Arrival& arrival, HttpResponse answer) {
     if (options_.debug) {
       Log(LogLevel::kDebug, "http: " + arrival.request.method + ' ' + arrival.request.raw_target + ": " +
                                 std::to_string(answer.status));
     }
     MHD_Response* response =
-        answer.fd >= 0
+        answer.stream ? NewStream(connection, std::move(answer.stream), arrival)
+        : answer.fd >= 0
             ? MHD_create_response_from_fd_at_offset64(answer.size_bytes, answer.fd, answer.offset)
             : MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
     if (response == nullptr) return MHD_NO;
@@ -209,6 +246,9 @@ class MicrohttpdServer : public HttpServer {
     }
     MHD_add_response_header(response, "oxen-version", std::string(kOxenVersion).c_str());
     MHD_add_response_header(response, "x-oxen-request-id", arrival.id.c_str());
+    // Whatever the bytes are, none of them runs with the rights of this server's pages.
+    MHD_add_response_header(response, "content-security-policy", "sandbox");
+    MHD_add_response_header(response, "x-content-type-options", "nosniff");
     for (const auto& [name, value] : answer.headers) {
       MHD_add_response_header(response, name.c_str(), value.c_str());
     }

@@ -1,10 +1,13 @@
 // Archives of versions, for downloads of several files at once.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "stagefs/result.h"
+#include "stagefs/byte_source.h"
 
 namespace stagefs {
 
@@ -12,19 +15,19 @@ class VersionReader;
 
 enum class ArchiveFormat { kTarGz, kZip };
 
-// Writes an archive to a descriptor, which is not owned. For one thread.
-class ArchiveWriter {
- public:
-  static Result<std::unique_ptr<ArchiveWriter>> Open(int fd, ArchiveFormat format);
-  ~ArchiveWriter();
-  Status Add(const std::string& path, int64_t mtime_ns, const VersionReader& bytes);
-  // The archive is whole once this returns OK.
-  Status Finish();
-
- private:
-  struct State;
-  explicit ArchiveWriter(std::unique_ptr<State> state);
-  const std::unique_ptr<State> state_;
+struct ArchiveEntry {
+  std::string path;
+  int64_t mtime_ns = 0;
+  bool executable = false;
+  std::unique_ptr<VersionReader> bytes;
 };
+
+// The next entry; std::nullopt after the last.
+using NextArchiveEntry = std::function<Result<std::optional<ArchiveEntry>>()>;
+
+// An archive, made while it is read: `next` is asked for an entry once those before it were read. Of these only a zip's
+// list stays in memory, about 80 bytes and the path for each. Its paths are ZipPath()s.
+// Errors of Read(): those of `next` and of the versions; kIo. The archive is not whole then.
+Result<std::unique_ptr<ByteSource>> NewArchiveSource(ArchiveFormat format, NextArchiveEntry next);
 
 }  // namespace stagefs

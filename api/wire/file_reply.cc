@@ -12,6 +12,16 @@
 namespace stagefs {
 namespace {
 
+// What a browser shows and does not run. Whatever else there is is saved, never opened as a page of this server: HTML,
+// SVG, XML, scripts; PDF, which may have scripts of its own, and whose viewer a sandbox keeps out anyway.
+bool IsInert(std::string_view content_type) {
+  if (content_type == "text/html" || content_type.ends_with("xml")) return false;
+  for (const std::string_view kind : {"image/", "audio/", "video/", "text/"}) {
+    if (content_type.starts_with(kind)) return true;
+  }
+  return content_type == "application/json";
+}
+
 struct Range {
   uint64_t first = 0, last = 0;  // Both included.
 };
@@ -96,6 +106,7 @@ Result<HttpResponse> PlainReply(const HttpRequest& request, const std::string& t
 Result<HttpResponse> FileReply(int fd, uint64_t offset, uint64_t size_bytes, std::string_view content_type) {
   HttpResponse response;
   response.content_type = content_type;
+  if (!IsInert(content_type)) response.headers["content-disposition"] = "attachment";
   response.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (response.fd < 0) return Error(ErrorCode::kIo, "too many open files");
   response.offset = offset;
@@ -111,7 +122,6 @@ Result<HttpResponse> BytesReply(const HttpRequest& request, const VersionInfo& v
   response.headers["etag"] = tag;
   response.headers["oxen-revision-id"] = ToHex(version.content.xxh3);
   response.headers["access-control-expose-headers"] = "content-length";
-  response.headers["x-content-type-options"] = "nosniff";
   return response;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "stagefs/byte_source.h"
@@ -33,6 +34,8 @@ struct HttpResponse {
   int fd = -1;
   uint64_t offset = 0;
   uint64_t size_bytes = 0;
+  // Instead of both: read while it is sent, however long it is. Where it fails the connection is cut.
+  std::shared_ptr<ByteSource> stream;
 };
 
 }  // namespace stagefs

@@ -61,7 +61,8 @@ TEST_CASE("Request head: one Host, one Authorization; others that come twice are
   for (const char* bad : {"a b", "user@localhost", "localhost/", "a\"b", "h\xc3\xa4"}) {
     CHECK(StatusOf({"GET", "/", "HTTP/1.1", {{"Host", bad}}}) == 400);
   }
-  const auto twice = ReadHead({"GET", "/", "HTTP/1.1", {{"Host", "h"}, {"If-None-Match", "\"a\""}, {"if-none-match", "\"b\""}}});
+  const Headers tags = {{"Host", "h"}, {"If-None-Match", "\"a\""}, {"if-none-match", "\"b\""}};
+  const auto twice = ReadHead({"GET", "/", "HTTP/1.1", tags});
   REQUIRE(twice);
   CHECK(twice->Header("if-none-match") == "\"a\", \"b\"");
 }
@@ -79,7 +80,8 @@ TEST_CASE("Request head: the target is a path, a URL of http, or * for OPTIONS",
     CHECK(read->raw_target == one.target);
     CHECK(read->Header("host") == one.host);
   }
-  for (const char* bad : {"", "a", "*", "http://", "http:///a", "http://user@h/", "ftp://h/", "localhost:80", "/a b", "/a\x01"}) {
+  for (const char* bad :
+       {"", "a", "*", "http://", "http:///a", "http://user@h/", "ftp://h/", "localhost:80", "/a b", "/a\x01"}) {
     INFO(bad);
     CHECK(StatusOf({"GET", bad, "HTTP/1.1", kLocal}) == 400);
   }
