@@ -22,6 +22,7 @@ unsigned ToHttpStatus(ErrorCode code) {
     case ErrorCode::kCrossDevice: return 400;
     case ErrorCode::kCorrupt: return 500;
     case ErrorCode::kIo: return 500;
+    case ErrorCode::kInterrupted: return 503;
   }
   return 500;
 }

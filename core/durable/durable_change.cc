@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "flusher.h"
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/version_store.h"
 
@@ -24,6 +25,7 @@ Result<std::unique_ptr<DurableChange>> DurableChange::Begin(Repository& reposito
 DurableChange::~DurableChange() {
   if (!transaction_) return;
   transaction_.reset();
+  const WorkingFor nobody(nullptr);  // Else somebody's bytes would be left where nobody looks.
   for (const Taken& file : taken_) (void)GiveBack(file.path, file.hash);
 }
 

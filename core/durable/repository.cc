@@ -13,6 +13,7 @@
 #include "flusher.h"
 #include "repository_places.h"
 #include "reserve.h"
+#include "stagefs/interruption.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
@@ -285,7 +286,7 @@ Status Repository::SyncAll() {
 // is not full was all there was.
 Status Repository::SyncVersions() {
   if (why_only_read_) return {};
-  const std::lock_guard turn(syncing_);
+  STAGEFS_ASSIGN_OR_RETURN(const auto turn, LockInterruptibly(syncing_));
   const std::set<Sha256> doubtful = LookAgain();
   for (size_t found = kSyncGroupMax; found >= kSyncGroupMax;) {
     STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());

@@ -10,6 +10,7 @@
 
 #include "index/held_reader.h"
 #include "stagefs/counters.h"
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "closed_files.h"
 #include "workspace_change.h"
@@ -49,6 +50,7 @@ bool ComesBefore(const std::string& a, const std::string& b) {
 bool IsTrouble(const Error& error) {
   switch (error.code()) {
     case ErrorCode::kIo:
+    case ErrorCode::kInterrupted:
     case ErrorCode::kNoSpace:
     case ErrorCode::kCorrupt:
     case ErrorCode::kReadOnly: return true;
@@ -161,7 +163,10 @@ class Batch {
       const HeldReader::Beside beside;
       if (auto versions = index_.Read()) versions_ = std::move(*versions);
       else if (versions.error().code() != ErrorCode::kBusy) return versions.error();
-      stager_ = std::thread([this] { StageRuns(); });
+      stager_ = std::thread([this, caller = WorkingFor::Current()] {
+        const WorkingFor scope(caller);
+        StageRuns();
+      });
     }
     Sort(run_.get());
     {
@@ -304,6 +309,7 @@ class Batch {
   }
 
   Status StageRun(Run* run) {
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
     std::vector<std::pair<size_t, RefusedEntry>> refused;
     if (folders_.size() >= kFoldersKnownMax) folders_.clear();
     if (far_away_ && !run->nested) STAGEFS_RETURN_IF_ERROR(Expect(*run));

@@ -94,7 +94,8 @@ Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std
     STAGEFS_ASSIGN_OR_RETURN(processed.report, workspace_.KeepReport(*report));
     return processed;
   }
-  if (trouble == Trouble::kWaitedFor && MayBeAttemptedLater(report.error())) return report.error();
+  const bool is_outcome = trouble != Trouble::kWaitedFor || !MayBeAttemptedLater(report.error());
+  if (!is_outcome || report.error().code() == ErrorCode::kInterrupted) return report.error();
   // Whoever dropped it in a file manager sees only "Invalid argument": the reason is in the report.
   processed.outcome = report.error();
   const nlohmann::json text = {{"directory", ToDisplayUtf8(directory.str())},

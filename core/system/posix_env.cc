@@ -19,11 +19,14 @@
 #include <memory>
 #include <vector>
 
+#include "stagefs/interruption.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kCopyChunkBytes = 1 << 20;
+// The kernel copies so much before anybody can be asked whether that is still wanted.
+constexpr uint64_t kCopyRangeBytes = 16 << 20;
 
 ErrorCode CodeOf(int error) {
   switch (error) {
@@ -59,6 +62,7 @@ auto RetryInterrupted(Call call) {
 Status CopyThroughMemory(int from, int to, uint64_t offset, uint64_t size_bytes) {
   std::vector<char> buffer(std::min<uint64_t>(kCopyChunkBytes, std::max<uint64_t>(size_bytes, 1)));
   while (size_bytes > 0) {
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
     const size_t want = std::min<uint64_t>(buffer.size(), size_bytes);
     STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(from, buffer.data(), want, offset));
     if (got == 0) return Error(ErrorCode::kIo, "copy: the source ended early");
@@ -152,7 +156,9 @@ Status CopyBytes(int from, int to, uint64_t size_bytes) {
   loff_t in = 0;
   loff_t out = 0;
   while (static_cast<uint64_t>(in) < size_bytes) {
-    const ssize_t copied = copy_file_range(from, &in, to, &out, size_bytes - in, 0);
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+    const uint64_t piece = std::min<uint64_t>(size_bytes - in, kCopyRangeBytes);
+    const ssize_t copied = copy_file_range(from, &in, to, &out, piece, 0);
     if (copied <= 0) return CopyThroughMemory(from, to, in, size_bytes - in);
   }
   return {};
@@ -163,6 +169,7 @@ Result<HashedFile> HashFile(int fd) {
   ContentHasher hasher;
   HashedFile hashed;
   for (;;) {
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
     STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), buffer.size(), hashed.size_bytes));
     hasher.Update(buffer.data(), got);
     hashed.size_bytes += got;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "stagefs/interruption.h"
 #include "version_file.h"
 
 namespace stagefs {
@@ -14,16 +15,11 @@ constexpr int kFetchTries = 3;
 }  // namespace
 
 Result<std::unique_ptr<VersionReader>> CachedVersionSource::Open(const Sha256& hash) const {
-  UniqueFd fd = cache_->Find(hash);
+  STAGEFS_ASSIGN_OR_RETURN(UniqueFd fd, cache_->Find(hash));
   while (!fd.valid()) {
-    if (BeginFetch(hash) == FetchTurn::kMine) {
-      auto fetched = Fetch(hash);
-      EndFetch(hash);
-      if (!fetched) return fetched.error();
-      fd = std::move(*fetched);
-    } else {
-      fd = cache_->Find(hash);  // May be dropped again already.
-    }
+    STAGEFS_ASSIGN_OR_RETURN(fd, FetchTogether(hash));
+    if (fd.valid()) break;
+    STAGEFS_ASSIGN_OR_RETURN(fd, cache_->Find(hash));  // Another one's, which may be dropped again already.
   }
   return NewFileReader(std::move(fd));
 }
@@ -32,19 +28,30 @@ Result<Presence> CachedVersionSource::Locate(const Sha256& hash) const {
   return Keeps(hash) ? Presence::kHere : below_->Locate(hash);
 }
 
-CachedVersionSource::FetchTurn CachedVersionSource::BeginFetch(const Sha256& hash) const {
-  std::unique_lock lock(fetching_mutex_);
-  if (fetching_.insert(hash).second) return FetchTurn::kMine;
-  fetched_.wait(lock, [&] { return !fetching_.contains(hash); });
-  return FetchTurn::kAnothers;
-}
-
-void CachedVersionSource::EndFetch(const Sha256& hash) const {
+Result<UniqueFd> CachedVersionSource::FetchTogether(const Sha256& hash) const {
+  constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+  std::shared_ptr<Outcome> outcome;
+  {
+    std::unique_lock lock(fetching_mutex_);
+    const auto [at, ours] = fetching_.try_emplace(hash);
+    if (!ours) {
+      outcome = at->second;
+      if (!WaitUntil(fetched_, lock, kNever, [&] { return outcome->has_value(); })) return InterruptedError();
+      const Status& fetched = **outcome;
+      // Whose caller gave up leaves it to the next one.
+      if (!fetched && fetched.error().code() != ErrorCode::kInterrupted) return fetched.error();
+      return UniqueFd();
+    }
+    at->second = outcome = std::make_shared<Outcome>();
+  }
+  auto fetched = Fetch(hash);
   {
     const std::lock_guard lock(fetching_mutex_);
+    *outcome = fetched.WithoutValue();
     fetching_.erase(hash);
   }
   fetched_.notify_all();
+  return fetched;
 }
 
 Result<UniqueFd> CachedVersionSource::Fetch(const Sha256& hash) const {

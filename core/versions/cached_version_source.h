@@ -3,8 +3,9 @@
 
 #include <condition_variable>
 #include <memory>
+#include <map>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <string>
 
 #include "stagefs/version_source.h"
@@ -12,8 +13,9 @@
 
 namespace stagefs {
 
-// What is read is fetched whole into the cache, hashed, and opened there: once, however many ask for it together. Reads
-// of what is there go on while the source below does not answer. Open() says kCorrupt where it has other bytes.
+// What is read is fetched whole into the cache, hashed, and opened there: once, however many ask for it together, also
+// where that fails; if who fetches gives up (interruption.h), another one of them begins anew. Reads of what is there
+// go on while the source below does not answer. Open() says kCorrupt where it has other bytes; kInterrupted.
 //
 // Locate() says kHere of what the cache has without asking below.
 class CachedVersionSource : public VersionSource {
@@ -37,11 +39,9 @@ class CachedVersionSource : public VersionSource {
   const std::string& incoming() const { return cache_->incoming(); }
 
  private:
-  enum class FetchTurn { kMine, kAnothers };
-  // kAnothers: after having waited for the end of a fetch by another thread, which may have failed. Where it is kMine
-  // the caller fetches, and then calls EndFetch().
-  FetchTurn BeginFetch(const Sha256& hash) const;
-  void EndFetch(const Sha256& hash) const;
+  using Outcome = std::optional<Status>;  // Of a fetch, once it has one.
+  // Invalid: another thread fetched it meanwhile, or its caller gave up.
+  Result<UniqueFd> FetchTogether(const Sha256& hash) const;
   Result<UniqueFd> Fetch(const Sha256& hash) const;
   Status FetchInto(const Sha256& hash, int fd) const;
 
@@ -50,7 +50,7 @@ class CachedVersionSource : public VersionSource {
   const std::unique_ptr<VersionCache> cache_;
   mutable std::mutex fetching_mutex_;
   mutable std::condition_variable fetched_;
-  mutable std::set<Sha256> fetching_;
+  mutable std::map<Sha256, std::shared_ptr<Outcome>> fetching_;
 };
 
 }  // namespace stagefs

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
 
@@ -86,6 +87,9 @@ int OnRewind(void* user, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+// Called at least once a second.
+int OnProgress(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return Interrupted() ? 1 : 0; }
+
 struct HeaderList {
   curl_slist* list = nullptr;
   ~HeaderList() { curl_slist_free_all(list); }
@@ -108,6 +112,8 @@ Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request, std::ch
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kSlowBytes);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(patience.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
@@ -127,6 +133,7 @@ Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request, std::ch
   if (request.method != "HEAD") curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   const CURLcode code = curl_easy_perform(curl);
   if (!exchange.trouble) return exchange.trouble.error();
+  if (code == CURLE_ABORTED_BY_CALLBACK) return InterruptedError();
   if (code != CURLE_OK) return Error(ErrorCode::kIo, curl_easy_strerror(code));
   return std::move(exchange.response);
 }
@@ -155,7 +162,8 @@ Result<ClientResponse> HttpClient::Send(const ClientRequest& request) {
   CURL* curl = nullptr;
   {
     std::unique_lock lock(pool_->mutex);
-    pool_->returned.wait(lock, [this] { return pool_->free > 0; });
+    constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+    if (!WaitUntil(pool_->returned, lock, kNever, [this] { return pool_->free > 0; })) return InterruptedError();
     --pool_->free;
     if (!pool_->idle.empty()) {
       curl = pool_->idle.back();

@@ -46,7 +46,8 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // kIo where no whole answer came: no connection, cut off, or given up.
+  // kIo where no whole answer came: no connection, cut off, or given up. kInterrupted (interruption.h), a second later
+  // at most.
   Result<ClientResponse> Send(const ClientRequest& request);
 
  private:

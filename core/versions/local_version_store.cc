@@ -10,6 +10,7 @@
 
 #include "stagefs/byte_source.h"
 #include "stagefs/guarded.h"
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/version_store.h"
 #include "version_file.h"
@@ -30,6 +31,7 @@ Result<bool> HaveSameBytes(int a, int b) {
   if (of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev) return true;
   const auto buffer = std::make_unique_for_overwrite<char[]>(2 * kCompareBytes);
   for (uint64_t offset = 0;;) {
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
     STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(a, buffer.get(), kCompareBytes, offset));
     STAGEFS_ASSIGN_OR_RETURN(const size_t other, ReadUpTo(b, buffer.get() + kCompareBytes, kCompareBytes, offset));
     if (got != other || std::memcmp(buffer.get(), buffer.get() + kCompareBytes, got) != 0) return false;
@@ -61,6 +63,7 @@ class LocalVersionStore : public VersionStore {
     if (!there && there.error().code() == ErrorCode::kNotFound) return {};
     STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
     const auto same = there ? HaveSameBytes(fd.get(), there->get()) : there.error();
+    if (!same && same.error().code() == ErrorCode::kInterrupted) return same.error();
     if (!same || !*same) wrong_.Lock()->insert(hash);
     return {};
   }

@@ -49,20 +49,21 @@ Result<std::unique_ptr<VersionCache>> VersionCache::Open(const std::string& fold
   return cache;
 }
 
-UniqueFd VersionCache::Find(const Sha256& hash) {
+Result<UniqueFd> VersionCache::Find(const Sha256& hash) {
   auto fd = OpenFd(VersionFilePath(folder_, hash), O_RDONLY);
   struct stat info {};
   if (!fd || fstat(fd->get(), &info) != 0) {
     Counters().cache_misses.fetch_add(1);
-    return {};
+    return UniqueFd();
   }
   const bool trusted = ToNs(info.st_mtim) == boot_mark_;
   if (!trusted) {
     const auto hashed = HashFile(fd->get());
+    if (!hashed && hashed.error().code() == ErrorCode::kInterrupted) return hashed.error();
     if (!hashed || hashed->id.sha256 != hash) {
       Drop(hash);
       Counters().cache_misses.fetch_add(1);
-      return {};
+      return UniqueFd();
     }
   }
   // Access time: when it was used. Modification time: the boot in which its bytes were last known to be right.

@@ -20,7 +20,8 @@ class VersionCache {
   static Result<std::unique_ptr<VersionCache>> Open(const std::string& folder, uint64_t bytes_max);
 
   // A version, noted as used now; invalid if it is not here. It stays readable when it is dropped meanwhile.
-  UniqueFd Find(const Sha256& hash);
+  // kInterrupted while it is hashed.
+  Result<UniqueFd> Find(const Sha256& hash);
   // Whether there is a copy, be it whole or not.
   bool Has(const Sha256& hash) const;
   // Moves in the file `path`, which is on the same file system, and whose bytes hash to `hash`. May drop others.

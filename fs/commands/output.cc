@@ -31,7 +31,8 @@ ExitStatus Report(const Error& error) {
     case ErrorCode::kUnsupported:
     case ErrorCode::kCrossDevice:
     case ErrorCode::kCorrupt:
-    case ErrorCode::kIo: return kExitTrouble;
+    case ErrorCode::kIo:
+    case ErrorCode::kInterrupted: return kExitTrouble;
   }
   return kExitTrouble;
 }

@@ -25,6 +25,7 @@ int ToErrno(ErrorCode code) {
     case ErrorCode::kCrossDevice: return EXDEV;
     case ErrorCode::kCorrupt: return EIO;
     case ErrorCode::kIo: return EIO;
+    case ErrorCode::kInterrupted: return EINTR;
   }
   return EIO;
 }

@@ -11,6 +11,7 @@
 #include <latch>
 #include <thread>
 
+#include "stagefs/interruption.h"
 #include "tests/core/version_store_scene.h"
 
 namespace stagefs::test {
@@ -96,6 +97,73 @@ TEST_CASE("CachedVersionSource: eight threads that ask together are answered by 
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(answered == 8);
+  CHECK(scene.demand.copied == 1);
+}
+
+TEST_CASE("CachedVersionSource: who fetches gives up, and the next one begins anew", "[core][version_cache]") {
+  CacheScene scene;
+  const Sha256 hash = HashOf("wanted").sha256;
+  std::atomic<bool> waits = false;
+  scene.demand.copy = [&](const Sha256&, int fd) -> Status {
+    if (scene.demand.copied > 1) return WriteAll(fd, "wanted", 6);
+    Ok(WriteAll(fd, "wa", 2));
+    for (;;) {
+      if (waits) STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+    }
+  };
+  std::thread gives_up([&] {
+    Caller caller([] { return true; });
+    const WorkingFor scope(&caller);
+    CHECK(scene.source->Open(hash).error().code() == ErrorCode::kInterrupted);
+  });
+  while (scene.demand.copied == 0) std::this_thread::yield();
+  // It is looked after while it waits.
+  Caller caller([&] {
+    waits = true;
+    return false;
+  });
+  const WorkingFor scope(&caller);
+  CHECK(Read(*scene.source, hash) == "wanted");
+  gives_up.join();
+  CHECK(scene.demand.copied == 2);
+  CHECK(scene.LeftNothing());
+}
+
+TEST_CASE("CachedVersionSource: what fails for one fails for all who wait for it", "[core][version_cache]") {
+  CacheScene scene;
+  const Sha256 hash = HashOf("wanted").sha256;
+  std::atomic<bool> waits = false;
+  scene.demand.copy = [&](const Sha256&, int) -> Status {
+    while (!waits) std::this_thread::yield();
+    return Error(ErrorCode::kIo, "cut off");
+  };
+  std::thread first([&] { CHECK(scene.source->Open(hash).error().code() == ErrorCode::kIo); });
+  while (scene.demand.copied == 0) std::this_thread::yield();
+  Caller caller([&] {
+    waits = true;
+    return false;
+  });
+  const WorkingFor scope(&caller);
+  CHECK(scene.source->Open(hash).error().code() == ErrorCode::kIo);
+  first.join();
+  CHECK(scene.demand.copied == 1);
+}
+
+TEST_CASE("CachedVersionSource: who waits for another one's fetch may give up", "[core][version_cache]") {
+  CacheScene scene;
+  const Sha256 hash = HashOf("wanted").sha256;
+  std::atomic<bool> gave_up = false;
+  scene.demand.copy = [&](const Sha256&, int fd) {
+    while (!gave_up) std::this_thread::yield();
+    return WriteAll(fd, "wanted", 6);
+  };
+  std::thread first([&] { CHECK(Read(*scene.source, hash) == "wanted"); });
+  while (scene.demand.copied == 0) std::this_thread::yield();
+  Caller caller([] { return true; });
+  const WorkingFor scope(&caller);
+  CHECK(scene.source->Open(hash).error().code() == ErrorCode::kInterrupted);
+  gave_up = true;
+  first.join();
   CHECK(scene.demand.copied == 1);
 }
 

@@ -58,10 +58,10 @@ Result<std::string> ReadWholeFile(const std::string& path);
 // Makes `to` share the bytes of `from`, where the disk can.
 bool TryReflink(int from, int to);
 // Copies `size_bytes` from the start of `from` to the start of `to`: a reflink where the disk can, else
-// copy_file_range, else read and write.
+// copy_file_range, else read and write. kInterrupted, with a part of them copied (interruption.h).
 Status CopyBytes(int from, int to, uint64_t size_bytes);
 
-// Hashes `fd` from its start to its end; also tells how many bytes that was.
+// Hashes `fd` from its start to its end; also tells how many bytes that was. kInterrupted.
 struct HashedFile {
   ContentId id;
   uint64_t size_bytes = 0;

@@ -177,7 +177,7 @@ class Repository {
   // Synchronize themselves.
   std::atomic<bool> marks_wait_ = false;
   FileSystemSync file_system_;
-  std::mutex syncing_;  // One sync at a time: whoever waited finds its work done.
+  std::timed_mutex syncing_;  // One sync at a time: whoever waited finds its work done.
   std::unique_ptr<Listeners> listeners_;
   Guarded<std::unordered_map<VersionId, Known>> hashes_;  // Some of an index that is far away.
   Guarded<std::map<Sha256, VersionInfo>> doubtful_;

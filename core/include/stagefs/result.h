@@ -28,6 +28,7 @@ enum class ErrorCode {
   kCrossDevice,  // Cannot be moved or linked there; copying works.
   kCorrupt,      // Stored bytes or rows are not what they must be.
   kIo,
+  kInterrupted,  // Whoever asked for it gave up (interruption.h): not done, and nothing is wrong with it.
 };
 
 // Whether the same may work later, with nothing changed but the world around it: what waits goes on waiting.
@@ -38,7 +39,8 @@ constexpr bool MayPass(ErrorCode code) {
     case ErrorCode::kReadOnly:
     case ErrorCode::kNoSpace:
     case ErrorCode::kBusy:
-    case ErrorCode::kIo: return true;
+    case ErrorCode::kIo:
+    case ErrorCode::kInterrupted: return true;
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kNotFound:
     case ErrorCode::kExists:

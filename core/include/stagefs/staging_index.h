@@ -82,7 +82,7 @@ class StagingIndex {
   // REQUIRES: this thread begins no transaction meanwhile.
   virtual Result<std::unique_ptr<IndexReader>> Glance() { return Read(); }
 
-  // Waits for others to end that want the same, and came first; then kBusy.
+  // Waits for others to end that want the same, and came first; then kBusy; kInterrupted (interruption.h).
   virtual Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn = Turn::Everything()) = 0;
 
   // Changes when another process (or this one) committed something. Cheap enough to ask often.

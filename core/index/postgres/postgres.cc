@@ -12,6 +12,7 @@
 
 #include "index/index_tables.h"
 #include "stagefs/counters.h"
+#include "stagefs/interruption.h"
 
 namespace stagefs {
 namespace {
@@ -272,9 +273,14 @@ Status PostgresConnection::AwaitReadable(Deadline deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return Broken("the database did not answer in time");
+    const auto wait = WorkingFor::Current() == nullptr ? left : std::min(left, kLookAfterCallerEvery);
     pollfd socket{PQsocket(connection_), POLLIN, 0};
-    const int ready = poll(&socket, 1, static_cast<int>(left.count()));
+    const int ready = poll(&socket, 1, static_cast<int>(wait.count()));
     if (ready > 0) return {};
+    if (Interrupted()) {
+      broken_ = true;  // The answer that comes is nobody's. The server ends what was not committed.
+      return InterruptedError();
+    }
     if (ready < 0 && errno != EINTR) return Broken(std::strerror(errno));
   }
 }
@@ -375,7 +381,7 @@ Result<PostgresConnection::Results> PostgresConnection::RunPrepared(const char* 
                                                                     const char* const* values, const int* lengths) {
   const std::string before = later_;
   auto rows = RunOnce(sql, parameters, values, lengths);
-  if (rows || before.empty() || IsAlive()) return rows;
+  if (rows || before.empty() || IsAlive() || rows.error().code() == ErrorCode::kInterrupted) return rows;
   if (!Connect()) return rows;
   later_ = before;
   return RunOnce(sql, parameters, values, lengths);

@@ -1,8 +1,8 @@
 #include "postgres_pool.h"
 
 #include <algorithm>
-#include <thread>
 
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -50,7 +50,7 @@ bool PostgresPool::Enter(Deadline deadline) {
   }
   Waiting waiting;
   const auto place = state->waiting.insert(state->waiting.end(), &waiting);
-  if (waiting.changed.wait_until(state.lock(), deadline, [&] { return waiting.goes; })) return true;
+  if (WaitUntil(waiting.changed, state.lock(), deadline, [&] { return waiting.goes; })) return true;
   state->waiting.erase(place);
   return false;
 }
@@ -74,6 +74,7 @@ Result<std::unique_ptr<PostgresConnection>> PostgresPool::IdleOrNew() {
       idle = std::move(state->idle.back());
       state->idle.pop_back();
     }
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
     if (!idle.connection) return Connect();
     const bool there = idle.connection->IsThere();
     if (there && (steady_clock::now() - idle.since < kTrustIdle || idle.connection->Execute("SELECT 1"))) {
@@ -88,7 +89,7 @@ Result<PostgresLease> PostgresPool::Take() {
   const auto deadline = steady_clock::now() + (waits ? IndexPatience() : seconds(0));
   for (;;) {
     if (!Enter(waits ? std::max(deadline, steady_clock::now() + kRetryEvery) : deadline)) {
-      return Error(ErrorCode::kBusy, "index: all " + std::to_string(kConnectionsMax) + " connections are in use");
+      return BusyOrInterrupted("index: all " + std::to_string(kConnectionsMax) + " connections are in use");
     }
     auto connection = IdleOrNew();
     if (connection) return PostgresLease(*this, std::move(*connection), std::move(held));
@@ -98,7 +99,7 @@ Result<PostgresLease> PostgresPool::Take() {
     if ((code != ErrorCode::kIo && code != ErrorCode::kBusy) || steady_clock::now() >= deadline) {
       return connection.error();
     }
-    std::this_thread::sleep_for(kRetryEvery);
+    SleepFor(kRetryEvery);
   }
 }
 

@@ -53,7 +53,8 @@ class PostgresPool {
   // `schema`: of the repository.
   PostgresPool(std::string url, std::string schema) : url_(std::move(url)), schema_(std::move(schema)) {}
 
-  // First come, first served. kBusy when all are in use, kIo when none can be made, for as long as IndexPatience().
+  // First come, first served. kBusy when all are in use, kIo when none can be made, for as long as IndexPatience();
+  // kInterrupted.
   // REQUIRES: this thread holds none. One that is Beside is not waited for.
   Result<PostgresLease> Take();
   // One that is not the pool's.

@@ -101,7 +101,8 @@ class PostgresStagingIndex : public StagingIndex {
       }
       if (lease->IsAlive()) lease->ExecuteUnanswered("ROLLBACK");
       // A connection that broke before anything was done is no reason to fail.
-      if (lease->IsAlive() || steady_clock::now() >= deadline) return begun.error();
+      const bool interrupted = begun.error().code() == ErrorCode::kInterrupted;
+      if (interrupted || lease->IsAlive() || steady_clock::now() >= deadline) return begun.error();
     }
   }
 

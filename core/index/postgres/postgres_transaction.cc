@@ -4,6 +4,7 @@
 
 #include "index/index_tables.h"
 #include "index/sql_rows.h"
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -349,6 +350,7 @@ Status PostgresTransaction::EndSweep() {
 }
 
 Status PostgresTransaction::Commit() {
+  CarryThrough();  // Else nobody knows whether it was committed.
   STAGEFS_RETURN_IF_ERROR(WriteExpected());
   STAGEFS_RETURN_IF_ERROR(WriteRenewed());
   STAGEFS_RETURN_IF_ERROR(lease_->ExecuteTogether({notify_, "COMMIT"}));

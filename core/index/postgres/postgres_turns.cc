@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "postgres_pool.h"
+#include "stagefs/interruption.h"
 
 namespace stagefs {
 namespace {
@@ -35,12 +36,13 @@ Result<PostgresTurns::Held> PostgresTurns::Take(const Turn& turn) {
   const auto ticket = tickets->emplace(tickets->end());
   ticket->turn = turn;
   LetGo(*tickets);
-  if (ticket->changed.wait_for(tickets.lock(), turn.wait_max, [&] { return ticket->goes; })) {
+  const auto deadline = std::chrono::steady_clock::now() + turn.wait_max;
+  if (WaitUntil(ticket->changed, tickets.lock(), deadline, [&] { return ticket->goes; })) {
     return Held(*this, ticket);
   }
   tickets->erase(ticket);
   LetGo(*tickets);
-  return Error(ErrorCode::kBusy, "index: others change the same");
+  return BusyOrInterrupted("index: others change the same");
 }
 
 void PostgresTurns::Held::End() {

@@ -38,7 +38,7 @@ class PostgresTurns {
     Tickets::iterator ticket_;
   };
 
-  // kBusy after `turn.wait_max`.
+  // kBusy after `turn.wait_max`; kInterrupted.
   Result<Held> Take(const Turn& turn);
 
  private:

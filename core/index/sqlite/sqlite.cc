@@ -7,8 +7,10 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include "index/index_tables.h"
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -16,6 +18,7 @@ namespace {
 
 // Another process may hold the write lock while it stages a large manifest.
 constexpr auto kBusyTimeout = std::chrono::minutes(1);
+constexpr int kPauseMaxMs = 25;
 
 Error SqliteError(sqlite3* db, const std::string& what) {
   const int code = sqlite3_errcode(db);
@@ -34,7 +37,7 @@ Error SqliteError(sqlite3* db, const std::string& what) {
     case SQLITE_PERM:
     case SQLITE_AUTH: return Error(ErrorCode::kPermission, message);
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return Error(ErrorCode::kBusy, message);
+    case SQLITE_LOCKED: return BusyOrInterrupted(message);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return Error(ErrorCode::kCorrupt, message);
     case SQLITE_CONSTRAINT: return Error(ErrorCode::kConflict, message);
@@ -217,7 +220,20 @@ void SqliteConnection::LeaveLog(bool leave) {
 }
 
 void SqliteConnection::WaitForOthers(std::chrono::milliseconds time) {
-  sqlite3_busy_timeout(db_, static_cast<int>(time.count()));
+  wait_max_ = time;
+  const auto try_again = [](void* self, int times) -> int {
+    return static_cast<SqliteConnection*>(self)->TryAgain(times) ? 1 : 0;
+  };
+  sqlite3_busy_handler(db_, try_again, this);
+}
+
+bool SqliteConnection::TryAgain(int times) {
+  const auto now = std::chrono::steady_clock::now();
+  if (times == 0) wait_until_ = now + wait_max_;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(wait_until_ - now);
+  if (left.count() <= 0 || Interrupted()) return false;
+  std::this_thread::sleep_for(std::min(left, std::chrono::milliseconds(std::min(times + 1, kPauseMaxMs))));
+  return true;
 }
 
 SqliteConnection::~SqliteConnection() {

@@ -91,7 +91,7 @@ class SqliteConnection {
   Status ContinueNumbers();
   // Refuses every change from now on, saying `why`.
   Status Freeze(const std::string& why);
-  // How long a statement waits for the locks of other processes.
+  // How long a statement waits for the locks of other processes; less if Interrupted() (interruption.h).
   void WaitForOthers(std::chrono::milliseconds time);
   // So long was the log after the newest commit of this connection.
   int log_pages() const { return log_pages_; }
@@ -100,8 +100,12 @@ class SqliteConnection {
 
  private:
   explicit SqliteConnection(sqlite3* db) : db_(db) {}
+  // Whether what was refused `times` times because others hold a lock is tried once more; waits before that.
+  bool TryAgain(int times);
 
   sqlite3* db_;
+  std::chrono::milliseconds wait_max_{0};
+  std::chrono::steady_clock::time_point wait_until_;
   int log_pages_ = 0;
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
 };

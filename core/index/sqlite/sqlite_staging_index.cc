@@ -17,6 +17,7 @@
 #include "sqlite_readers.h"
 #include "sqlite_upgrade.h"
 #include "stagefs/guarded.h"
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "writer_turn.h"
 
@@ -104,7 +105,7 @@ class SqliteStagingIndex : public StagingIndex {
     if (fstat(log_.get(), &info) == 0 && (info.st_mode & kSyncFailedMark) != 0) (void)Sync();
     const auto deadline = TurnClock::now() + turn.wait_max;
     WriterTurn held(writer_turn_, turn_file_, deadline);
-    if (!held.held()) return Error(ErrorCode::kBusy, "index: others write");
+    if (!held.held()) return BusyOrInterrupted("index: others write");
     // Older processes, and whoever copies the log, know SQLite's own lock alone.
     const bool patient = turn.wait_max >= Turn::kWaitMax;
     if (!patient) writer_->WaitForOthers(TimeUntil(deadline));
@@ -127,7 +128,7 @@ class SqliteStagingIndex : public StagingIndex {
   // serves every thread that committed before it began. One at a time, since the kernel tells one of them of an error.
   Status Sync() override {
     const uint64_t ours = sync_wanted_.fetch_add(1) + 1;
-    const std::lock_guard lock(syncing_);
+    STAGEFS_ASSIGN_OR_RETURN(const auto lock, LockInterruptibly(syncing_));
     if (synced_ >= ours) return {};
     const uint64_t all = sync_wanted_.load();
     Status synced = log_is_doubtful_ ? Error(ErrorCode::kIo, "fsync " + path_ + "-wal: one failed before")
@@ -152,7 +153,7 @@ class SqliteStagingIndex : public StagingIndex {
   const std::string path_;
   const UniqueFd log_;
   // Guarded by syncing_.
-  std::mutex syncing_;
+  std::timed_mutex syncing_;
   bool log_is_doubtful_ = false;  // Also where a failing disk does not take the mark.
   uint64_t synced_ = 0;           // Of those who wanted a sync.
   // Guarded by writer_turn_, which a transaction holds while it lives.
@@ -169,6 +170,7 @@ class SqliteStagingIndex : public StagingIndex {
 };
 
 Status SqliteStagingIndex::WriteLogAnew(const Error& why) {
+  const WorkingFor nobody(nullptr);  // What was committed waits for it.
   log_is_doubtful_ = true;
   const WriterTurn turn(writer_turn_, turn_file_, TurnClock::now() + Turn::kWaitMax);
   if (!turn.held()) return Error(ErrorCode::kBusy, "index: others write");
@@ -193,6 +195,7 @@ SqliteTransaction::~SqliteTransaction() {
 }
 
 Status SqliteTransaction::Commit() {
+  CarryThrough();
   STAGEFS_RETURN_IF_ERROR(connection_.Run("COMMIT"));
   committed_ = true;
   held_.reset();

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <thread>
 
+#include "stagefs/interruption.h"
+
 namespace stagefs {
 namespace {
 
@@ -20,6 +22,11 @@ constexpr off_t kNext = 0, kTurn = 1;
 
 bool FairMutex::IsDue() const {
   return !waiting_.empty() && TurnClock::now() - waiting_.front()->since >= kFairAfter;
+}
+
+void FairMutex::lock() {
+  const WorkingFor nobody(nullptr);
+  (void)try_lock_until(TurnClock::time_point::max());
 }
 
 bool FairMutex::try_lock() {
@@ -39,7 +46,7 @@ bool FairMutex::try_lock_until(TurnClock::time_point deadline) {
   self.since = TurnClock::now();
   const auto place = waiting_.insert(waiting_.end(), &self);
   const auto mine = [&] { return self.has_turn || (!held_ && waiting_.front() == &self); };
-  const bool in_time = self.wake.wait_until(lock, deadline, mine);
+  const bool in_time = WaitUntil(self.wake, lock, deadline, mine);
   if (self.has_turn) return true;
   waiting_.erase(place);
   if (in_time) held_ = true;
@@ -96,7 +103,7 @@ bool TurnFile::Lock(TurnClock::time_point deadline) {
       Free(kNext, 1);
       return true;
     }
-    if (now < deadline) continue;
+    if (now < deadline && !Interrupted()) continue;
     Free(kNext, 1);
     return false;
   }

@@ -18,9 +18,10 @@ using TurnClock = std::chrono::steady_clock;
 // for each turn; but once the first of those who wait has waited for kFairAfter, it is next.
 class FairMutex {
  public:
-  void lock() { (void)try_lock_until(TurnClock::time_point::max()); }
+  void lock();
   // Only if nobody waits.
   bool try_lock();
+  // Less long if Interrupted() (interruption.h).
   bool try_lock_until(TurnClock::time_point deadline);
   void unlock();
 
@@ -60,7 +61,7 @@ class TurnFile {
 // A turn, held or not.
 class WriterTurn {
  public:
-  // Waits until `deadline`.
+  // Waits until `deadline`, or less long if Interrupted().
   WriterTurn(FairMutex& here, TurnFile& everywhere, TurnClock::time_point deadline);
   WriterTurn(WriterTurn&& other) noexcept
       : here_(std::move(other.here_)), everywhere_(std::exchange(other.everywhere_, nullptr)) {}

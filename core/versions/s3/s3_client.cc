@@ -7,10 +7,10 @@
 #include <ctime>
 #include <pugixml.hpp>
 #include <random>
-#include <thread>
 #include <vector>
 
 #include "stagefs/counters.h"
+#include "stagefs/interruption.h"
 #include "stagefs/parallel.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
@@ -156,11 +156,13 @@ Result<ClientResponse> S3Client::Send(const Request& request) {
     }
     const auto pause = Pause(attempt);
     if (!again || steady_clock::now() + pause > deadline) {
-      if (again || !response) Counters().s3_errors.fetch_add(1);
+      const bool interrupted = !response && response.error().code() == ErrorCode::kInterrupted;
+      if (again || (!response && !interrupted)) Counters().s3_errors.fetch_add(1);
       return response;
     }
     Counters().s3_retries.fetch_add(1);
-    std::this_thread::sleep_for(pause);
+    SleepFor(pause);
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
   }
 }
 
@@ -270,7 +272,7 @@ Status S3Client::PutParts(const std::string& key, int fd, uint64_t size_bytes) {
     STAGEFS_ASSIGN_OR_RETURN(const auto there_now, Head(key));
     if (there_now != size_bytes) status = ErrorOf(ended, "end the upload of " + key);
   }
-  (void)GiveUpUpload(KeyOf(key), upload);
+  (void)GiveUpUpload(KeyOf(key), upload);  // Where nobody waits for that any more gc does it.
   return status;
 }
 
