@@ -15,8 +15,7 @@
 namespace stagefs {
 namespace {
 
-constexpr unsigned kThreadsMax = 10;
-constexpr unsigned kIdleThreadsMax = 4;
+constexpr unsigned kIdleThreadsMax = 10;
 
 // A workspace's name may have what separates options.
 std::string EscapeOption(const std::string& value) {
@@ -79,7 +78,7 @@ class Session {
 
   void Loop() {
     fuse_loop_config* config = fuse_loop_cfg_create();
-    fuse_loop_cfg_set_max_threads(config, kThreadsMax);
+    fuse_loop_cfg_set_max_threads(config, kFuseThreadsMax);
     fuse_loop_cfg_set_idle_threads(config, kIdleThreadsMax);
     fuse_session_loop_mt(session_, config);
     fuse_loop_cfg_destroy(config);

@@ -11,9 +11,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "caller_life.h"
 #include "errno_map.h"
 #include "fuse_killpriv.h"
 #include "stagefs/daemon_log.h"
+#include "stagefs/interruption.h"
 #include "stagefs/status_text.h"
 #include "stagefs/version_store.h"
 
@@ -42,14 +44,34 @@ struct Subject {
 };
 thread_local Subject subject;
 
+// While it lives, this thread works for who sent a request. What it does after its reply it does for nobody: the
+// request is gone then.
+class Serving {
+ public:
+  Serving(fuse_req_t request, Subject named)
+      : life_(fuse_req_ctx(request)->pid),
+        caller_([this, request] {
+          const Life life = life_.Look();
+          return life == Life::kEnds || (life == Life::kUnknown && fuse_req_interrupted(request) != 0);
+        }),
+        scope_(&caller_) {
+    subject = named;
+  }
+
+ private:
+  CallerLife life_;
+  Caller caller_;
+  const WorkingFor scope_;
+};
+
 template <auto kOperation>
 constexpr auto OfNode = [](fuse_req_t request, fuse_ino_t id, auto... rest) {
-  subject = {id, nullptr};
+  const Serving serving(request, {id, nullptr});
   kOperation(request, id, rest...);
 };
 template <auto kOperation>
 constexpr auto OfName = [](fuse_req_t request, fuse_ino_t parent, const char* name, auto... rest) {
-  subject = {parent, name};
+  const Serving serving(request, {parent, name});
   kOperation(request, parent, name, rest...);
 };
 
@@ -115,6 +137,11 @@ fuse_entry_param EntryOf(const LookedUp& found, const MountOptions& options) {
   return entry;
 }
 
+void ForgetUnasked(StageFs& fs, fuse_ino_t id) {
+  const WorkingFor nobody(nullptr);
+  fs.Forget(id, 1);
+}
+
 void ReplyEntry(fuse_req_t request, const char* operation, const Result<LookedUp>& found) {
   if (!found) return Fail(request, operation, found.error());
   if (found->attributes.id == 0 && !found->cacheable) {
@@ -124,13 +151,14 @@ void ReplyEntry(fuse_req_t request, const char* operation, const Result<LookedUp
   StageFs& fs = FsOf(request);  // The request goes with the reply.
   const fuse_entry_param entry = EntryOf(*found, fs.options());
   // The kernel went away in between: it will not send the FORGET for this reference.
-  if (fuse_reply_entry(request, &entry) == -ENOENT && entry.ino != 0) fs.Forget(entry.ino, 1);
+  if (fuse_reply_entry(request, &entry) == -ENOENT && entry.ino != 0) ForgetUnasked(fs, entry.ino);
 }
 
 void Init(void* context, fuse_conn_info* connection) {
   connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
   connection->want |= connection->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
   WantKillpriv(connection);
+  connection->max_background = kBackgroundMax;
   const auto& on_ready = static_cast<FuseContext*>(context)->on_ready;
   if (on_ready) on_ready();
 }
@@ -201,7 +229,7 @@ void Unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
 }
 
 void SymLink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
-  subject = {parent, name};
+  const Serving serving(request, {parent, name});
   ReplyEntry(request, "symlink", FsOf(request).MakeSymlink(parent, name, target));
 }
 
@@ -238,6 +266,7 @@ void KeepFile(fuse_req_t request, std::unique_ptr<FileHandle> handle, fuse_file_
 }
 
 void ReleaseFile(FuseContext& context, fuse_file_info* info) {
+  const WorkingFor nobody(nullptr);
   auto file = context.files.Lock()->extract(&FileOf(info));
   if (!file.empty()) file.mapped()->Release();
 }
@@ -261,7 +290,7 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   const fuse_entry_param entry = EntryOf(created->found, context.fs.options());
   if (fuse_reply_create(request, &entry, info) != -ENOENT) return;
   ReleaseFile(context, info);
-  context.fs.Forget(entry.ino, 1);
+  ForgetUnasked(context.fs, entry.ino);
 }
 
 void MkNod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {

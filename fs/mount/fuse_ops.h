@@ -25,6 +25,13 @@ struct FuseContext {
   Guarded<std::map<const DirectoryStream*, std::unique_ptr<DirectoryStream>>> folders{};
 };
 
+// Each request that waits has a thread of its own. libfuse starts one when none is free, so as many as this are there
+// only while that many wait.
+constexpr unsigned kFuseThreadsMax = 1'000;
+// So many requests that no call waits for (what is read ahead, releases) the kernel sends at once: others find a
+// thread.
+constexpr unsigned kBackgroundMax = 750;
+
 const fuse_lowlevel_ops& FuseOperations();
 
 }  // namespace stagefs
