@@ -17,7 +17,8 @@ Result<std::string> HashOf(Repository& repository, VersionId version, bool sha25
 }  // namespace
 
 Status CheckXattrName(const std::string& name) {
-  if (name.starts_with("system.posix_acl_")) return Error(ErrorCode::kUnsupported, "no ACLs");
+  // Of a kind that there is none of `ls -l` asks once, not for each name.
+  if (!name.starts_with("user.")) return Error(ErrorCode::kUnsupported, "no labels, capabilities or ACLs");
   if (!name.starts_with(kPrefix)) return NoSuchAttribute();
   return {};
 }

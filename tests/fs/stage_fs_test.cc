@@ -234,6 +234,9 @@ TEST_CASE("StageFs: attributes tell a file's hash and its state", "[fs][stage_fs
   CHECK(Value(scene.fs().GetXattr(id, "user.stagefs.status")) == "added");
   CHECK(Value(scene.fs().GetXattr(id, "user.stagefs.sha256")) == ToHex(HashOf("text").sha256));
   CHECK(scene.fs().GetXattr(id, "user.other").error().code() == ErrorCode::kNotFound);
+  for (const char* name : {"security.selinux", "security.capability", "system.posix_acl_access", "trusted.x"}) {
+    CHECK(scene.fs().GetXattr(id, name).error().code() == ErrorCode::kUnsupported);
+  }
 }
 
 TEST_CASE("StageFs: a file that another process replaced is stale for whoever opens it", "[fs][stage_fs]") {
