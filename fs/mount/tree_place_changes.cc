@@ -224,13 +224,14 @@ void TreePlace::Arrive(const std::shared_ptr<Node>& node, const Slot& slot) {
 
 Result<Attributes> TreePlace::SetAttributesOf(const std::shared_ptr<Node>& node, const SetAttributes& set,
                                               FileHandle* handle) {
+  SetAttributes all = set;
+  // Also where the size stays as it is.
+  if (set.size_bytes && !set.mtime_ns) all.mtime_ns = NowNs();
   if (node->kind == NodeKind::kFile) {
     STAGEFS_ASSIGN_OR_RETURN(const bool done, SetOnFile(node, set, handle));
     if (done) return files_.AttributesOf(node);
   }
-  if (node->kind != NodeKind::kSymlink && (set.mtime_ns || set.mode)) {
-    STAGEFS_RETURN_IF_ERROR(SetTraits(node, set));
-  }
+  if (all.mtime_ns || all.mode) STAGEFS_RETURN_IF_ERROR(SetTraits(node, all));
   return files_.AttributesOf(node);
 }
 

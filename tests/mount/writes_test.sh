@@ -58,6 +58,26 @@ test_times_are_kept() {
   mounted
   check "times are kept to the nanosecond" sh -c "touch -d '2001-02-03 04:05:06.123456789 UTC' $MNT/t && test \"\$(TZ=UTC stat -c %y $MNT/t)\" = '2001-02-03 04:05:06.123456789 +0000'"
 }
+# later FILE COMMAND…: it sets the file's times.
+later() {
+  touch -h -d @1000 "$1"
+  equals "the time of $2 is kept" 1000 "$(stat -c %Y "$1")"
+  "${@:2}"
+  check "$2 sets the time" test "$(stat -c %Y "$1")" -gt 1000
+}
+test_times_of_what_stays_as_it_is() {
+  mounted
+  printf 12345 > "$MNT/five" && : > "$MNT/empty" && ln -s five "$MNT/link"
+  stagefs commit t/r:w -m base > /dev/null
+  later "$MNT/five" truncate -s 5 "$MNT/five"
+  later "$MNT/five" python3 -c 'import sys; file = open(sys.argv[1], "r+"); file.truncate(5)' "$MNT/five"
+  later "$MNT/empty" sh -c ": > $MNT/empty"
+  later "$MNT/link" touch -h "$MNT/link"
+  touch -h -d @2000 "$MNT/link" && touch -d @3000 "$MNT/five"
+  check "unmount" unmount_w && mount_w
+  equals "a link's own is kept, too" "2000 3000" "$(stat -c %Y "$MNT/link" "$MNT/five" | xargs)"
+  equals "nothing is staged by it" "" "$(status | grep -v link)"
+}
 test_modes_and_owners() {
   mounted
   check "the exec bit is kept" sh -c "cp /bin/true $MNT/prog && chmod 755 $MNT/prog && $MNT/prog && test \$(stat -c %a $MNT/prog) = 755"
