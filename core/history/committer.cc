@@ -1,11 +1,15 @@
 #include "committer.h"
 
 #include "stagefs/posix_env.h"
-#include "tree/walk.h"
 
 namespace stagefs {
 
 Result<int64_t> Committer::Run(LeftOut* left_out) {
+  for (const StagedAt& at : unfinished_) {
+    Entry entry = at.staged.entry;
+    entry.scratch = false;
+    STAGEFS_RETURN_IF_ERROR(tree_.Place(at.slot, entry).WithoutValue());
+  }
   STAGEFS_RETURN_IF_ERROR(Survey(left_out));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
                            tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
@@ -21,7 +25,13 @@ Status Committer::Survey(LeftOut* left_out) {
     if (entry.kind == EntryKind::kFolder && at.staged.state != StagedState::kModified) {
       kept_[entry.child] = {at.slot, entry};
     }
-    if (entry.scratch || entry.kind == EntryKind::kSymlink) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool scratch, tree_.IsScratch(at.slot, entry));
+    if (entry.scratch && !scratch) {
+      unfinished_.push_back(at);
+      filled_.insert(at.slot.folder);
+      return {};
+    }
+    if (scratch || entry.kind == EntryKind::kSymlink) {
       if (left_out->paths.size() < kLeftOutListed) left_out->paths.push_back(at.path);
       ++left_out->total;
     }

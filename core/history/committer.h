@@ -8,6 +8,7 @@
 #include "stagefs/commit.h"
 #include "stagefs/history.h"
 #include "tree/overlay.h"
+#include "tree/walk.h"
 
 namespace stagefs {
 
@@ -28,6 +29,7 @@ class Committer {
   const CommitInfo& commit_;
   std::set<FolderId> filled_, thinned_, settled_;
   std::map<FolderId, Located> kept_;  // Folders with a row that stays in the workspace.
+  std::vector<StagedAt> unfinished_;  // By their names, and with nothing finished beside them: ordinary files.
   TreeView view_;
 };
 

@@ -217,7 +217,10 @@ Result<bool> Rebaser::IsConflict(const StagedAt& at) {
   STAGEFS_ASSIGN_OR_RETURN(const auto theirs, theirs_.Find(at.path));
   STAGEFS_ASSIGN_OR_RETURN(const bool in_the_way, IsInTheWay(at, before, theirs));
   if (in_the_way) return true;
-  if (at.staged.state == StagedState::kKept) return false;
+  if (at.staged.state == StagedState::kKept) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool scratch, from_.IsScratch(at.slot, entry));
+    if (scratch || !entry.scratch) return false;
+  }
   if (IsRenamedFolder(at)) {
     // A renamed folder: where it was it must still be, and its new place must be free.
     STAGEFS_ASSIGN_OR_RETURN(const std::string home, from_.base().PathOf(entry.child));

@@ -26,7 +26,10 @@ Result<std::optional<Revision>> FindRevision(IndexReader& index, const std::stri
   return std::optional<Revision>(std::move(revision));
 }
 
-bool IsHidden(const Entry& entry) { return entry.kind == EntryKind::kSymlink || entry.scratch; }
+Result<bool> IsHidden(Tree& tree, const Slot& slot, const Entry& entry) {
+  if (entry.kind == EntryKind::kSymlink) return true;
+  return tree.IsScratch(slot, entry);
+}
 
 }  // namespace
 
@@ -119,7 +122,9 @@ Result<std::unique_ptr<RevisionTree>> RevisionTree::Open(Repository& repository,
 
 Result<std::optional<Entry>> RevisionTree::LookUp(const Slot& slot) {
   STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, moment_->tree.LookUp(slot));
-  if (entry && IsHidden(*entry)) return std::optional<Entry>();
+  if (!entry) return entry;
+  STAGEFS_ASSIGN_OR_RETURN(const bool hidden, IsHidden(moment_->tree, slot, *entry));
+  if (hidden) entry.reset();
   return entry;
 }
 
@@ -131,7 +136,8 @@ Result<std::vector<Named<Entry>>> RevisionTree::List(FolderId folder, std::strin
     if (page.empty()) break;
     last = page.back().name;
     for (Named<Entry>& entry : page) {
-      if (!IsHidden(entry.value) && shown.size() < limit) shown.push_back(std::move(entry));
+      STAGEFS_ASSIGN_OR_RETURN(const bool hidden, IsHidden(moment_->tree, {folder, entry.name}, entry.value));
+      if (!hidden && shown.size() < limit) shown.push_back(std::move(entry));
     }
   }
   return shown;
@@ -141,7 +147,8 @@ Result<std::optional<Slot>> RevisionTree::PlaceOf(FolderId folder) { return mome
 
 Result<Located> RevisionTree::Find(const RepoPath& path) {
   STAGEFS_ASSIGN_OR_RETURN(Located at, moment_->tree.Find(path));
-  if (IsHidden(at.entry)) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
+  STAGEFS_ASSIGN_OR_RETURN(const bool hidden, IsHidden(moment_->tree, at.slot, at.entry));
+  if (hidden) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
   return at;
 }
 

@@ -15,7 +15,9 @@ constexpr size_t kPage = 1024;
 Result<int64_t> CountFiles(Tree& tree, FolderId folder) {
   int64_t count = 0;
   STAGEFS_RETURN_IF_ERROR(tree.Walk(folder, "", [&](const Tree::Walked& at) -> Status {
-    count += at.entry.kind == EntryKind::kFile && !at.entry.scratch;
+    if (at.entry.kind != EntryKind::kFile) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const bool scratch, tree.IsScratch(at.slot, at.entry));
+    count += !scratch;
     return {};
   }));
   return count;
@@ -46,11 +48,9 @@ Status VisitRow(WorkspaceTree& tree, const StagedAt& at, const std::function<Sta
     STAGEFS_RETURN_IF_ERROR(visit(line));
   }
   if (entry.kind == EntryKind::kFile) {
-    Kind kind = Kind::kScratch;
-    if (!entry.scratch) {
-      if (at.staged.state == StagedState::kKept) return {};
-      kind = at.staged.state == StagedState::kAdded ? Kind::kAdded : Kind::kModified;
-    }
+    STAGEFS_ASSIGN_OR_RETURN(const bool scratch, tree.IsScratch(at.slot, entry));
+    if (at.staged.state == StagedState::kKept && !entry.scratch) return {};
+    const Kind kind = scratch ? Kind::kScratch : was_file ? Kind::kModified : Kind::kAdded;
     StatusLine line = FileLine(kind, at.path, entry);
     if (base) line.base_version = base->version;
     return visit(line);
@@ -130,7 +130,8 @@ class Comparison {
   class ByName : public Folders {
    public:
     ByName(Comparison& all, FolderPair pair)
-        : all_(all), path_(std::move(pair.path)), before_(all.tree_.base(), pair.base), after_(all.tree_, pair.now) {}
+        : all_(all), path_(std::move(pair.path)), now_(pair.now),
+          before_(all.tree_.base(), pair.base), after_(all.tree_, pair.now) {}
 
     Result<Step> Next() override {
       STAGEFS_ASSIGN_OR_RETURN(const auto* const left, before_.Get());
@@ -141,7 +142,11 @@ class Comparison {
       const auto entry_of = [](bool has, const Named<Entry>* named) {
         return has ? std::optional(named->value) : std::nullopt;
       };
-      STAGEFS_RETURN_IF_ERROR(all_.CompareEntries(entry_of(has_left, left), entry_of(has_right, right),
+      auto now = entry_of(has_right, right);
+      if (now) {
+        STAGEFS_ASSIGN_OR_RETURN(now->scratch, all_.tree_.IsScratch({*now_, right->name}, *now));
+      }
+      STAGEFS_RETURN_IF_ERROR(all_.CompareEntries(entry_of(has_left, left), now,
                                                   JoinPath(path_, has_left ? left->name : right->name), false));
       if (has_left) before_.Next();
       if (has_right) after_.Next();
@@ -151,6 +156,7 @@ class Comparison {
    private:
     Comparison& all_;
     const std::string path_;
+    const std::optional<FolderId> now_;
     Names before_, after_;
   };
 
@@ -201,7 +207,10 @@ class Comparison {
     else if (pair.now) open_.push_back(std::make_unique<Staged>(*this, *pair.now, std::move(pair.path)));
   }
 
-  Status CompareSlot(const Slot& slot, const std::optional<Entry>& now, const std::string& path, bool modified) {
+  Status CompareSlot(const Slot& slot, std::optional<Entry> now, const std::string& path, bool modified) {
+    if (now) {
+      STAGEFS_ASSIGN_OR_RETURN(now->scratch, tree_.IsScratch(slot, *now));
+    }
     STAGEFS_ASSIGN_OR_RETURN(const auto base, tree_.LookUpBase(slot));
     return CompareEntries(base, now, JoinPath(path, slot.name), modified);
   }

@@ -187,7 +187,10 @@ Result<std::string> Workspace::StatusOf(const Slot& slot) {
   STAGEFS_ASSIGN_OR_RETURN(Moment now, Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, now.tree.LookUpStaged(slot));
   if (!staged) return std::string("unchanged");
-  if (staged->entry.scratch) return std::string("scratch");
+  if (staged->entry.scratch) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool scratch, now.tree.IsScratch(slot, staged->entry));
+    return std::string(scratch ? "scratch" : "added");
+  }
   if (staged->entry.kind == EntryKind::kSymlink) return std::string("symlink");
   if (staged->entry.kind == EntryKind::kFolder && staged->state == StagedState::kRemoved) {
     return std::string("unchanged");  // What was there is removed.

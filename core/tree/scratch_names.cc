@@ -26,7 +26,14 @@ bool IsVimSwapName(std::string_view name) {
          IsAlnum(name.back());
 }
 
+constexpr std::string_view kPart = ".part";
+
 }  // namespace
+
+std::string_view FinishedNameOf(std::string_view name) {
+  return name.size() > kPart.size() && name.ends_with(kPart) ? name.substr(0, name.size() - kPart.size())
+                                                             : std::string_view();
+}
 
 bool IsScratchFile(std::string_view name, uint64_t size_bytes) {
   static constexpr std::array<std::string_view, 3> kWhole = {".DS_Store", "Thumbs.db", "desktop.ini"};
@@ -39,14 +46,14 @@ bool IsScratchFile(std::string_view name, uint64_t size_bytes) {
     if (name.starts_with(prefix) && name.size() > prefix.size()) return true;
   }
   if (name.starts_with(".~lock.") && name.ends_with('#')) return true;
-  if (name.size() > 5 && name.ends_with(".part")) return true;
+  if (!FinishedNameOf(name).empty()) return true;
   return IsRsyncName(name) || IsVimSwapName(name) || IsStageManifestName(name);
 }
 
 std::string_view ScratchNamesHelp() {
   return "  .goutputstream-*   GLib's unfinished files\n"
          "  .NAME.XXXXXX       rsync's (six letters and digits, not all lower case)\n"
-         "  *.part             KIO's and browsers'\n"
+         "  NAME.part          KIO's and browsers', while NAME is beside it\n"
          "  .NAME.sw?          vim's; 4913 while it is empty\n"
          "  .~lock.*#          LibreOffice's locks\n"
          "  .DS_Store  ._*  Thumbs.db  desktop.ini   what other desktops leave behind\n"

@@ -1,5 +1,7 @@
 #include "stagefs/tree.h"
 
+#include "stagefs/scratch_names.h"
+
 namespace stagefs {
 namespace {
 
@@ -32,6 +34,13 @@ Result<std::string> Tree::PathOf(FolderId folder) {
 Result<std::string> Tree::PathOf(const Slot& slot) {
   STAGEFS_ASSIGN_OR_RETURN(const std::string path, PathOf(slot.folder));
   return JoinPath(path, slot.name);
+}
+
+Result<bool> Tree::IsScratch(const Slot& slot, const Entry& entry) {
+  const std::string_view finished = FinishedNameOf(slot.name);
+  if (!entry.scratch || finished.empty()) return entry.scratch;
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> beside, LookUp({slot.folder, std::string(finished)}));
+  return beside.has_value();
 }
 
 Result<Located> Tree::Find(const RepoPath& path) {

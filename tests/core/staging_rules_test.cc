@@ -268,6 +268,30 @@ TEST_CASE("Link: a target that is content stages it, any other stays a link", "[
     INFO(target);
     CHECK(link(target).staged);
   }
+TEST_CASE("Scratch: an unfinished file is scratch only while the finished one is beside it", "[core][staging]") {
+  Scene scene;
+  scene.Stage("film", "whole");
+  scene.Stage("folder/film", "whole");
+  CHECK(scene.Write("film.part", "half") == StageOutcome::kScratch);
+  CHECK(scene.Write("folder/alone.part", "all there is") == StageOutcome::kScratch);
+  scene.Stage("named.part", "meant");
+  scene.Stage("named", "too");
+  CHECK(scene.StatusLines() == Lines{"A  film", "?  film.part (scratch, never staged)", "A  folder/alone.part",
+                                     "A  folder/film", "A  named", "A  named.part"});
+  CHECK(Value(scene.workspace().StatusOf(scene.SlotOf("folder/alone.part"))) == "added");
+  CHECK(Value(scene.workspace().StatusOf(scene.SlotOf("film.part"))) == "scratch");
+  scene.Commit();
+  CHECK(scene.StatusLines() == Lines{"?  film.part (scratch, never staged)"});
+  CHECK(scene.BaseFiles() == std::map<std::string, std::string>{
+                                 {"film", "whole"}, {"folder/alone.part", "all there is"}, {"folder/film", "whole"},
+                                 {"named", "too"}, {"named.part", "meant"}});
+  Ok(scene.workspace().Remove(scene.SlotOf("film")));
+  CHECK(scene.StatusLines() == Lines{"D  film", "A  film.part"});
+  scene.Commit();
+  CHECK(scene.StatusLines().empty());
+  CHECK(scene.BaseFiles().count("film.part") == 1);
+}
+
   for (const char* target :
        {"nowhere", "file", "./file", "/mnt/w/d/file", "../../outside", "/mnt/w/d", "/mnt/wider/d/file",
         "/etc/passwd", "cafe"}) {

@@ -99,8 +99,11 @@ test_statfs() {
 }
 test_scratch_names() {
   mounted
-  echo j > "$MNT/.DS_Store" && echo j > "$MNT/x.part"
-  equals "a scratch name is kept and not staged" 2 "$(status | grep -c scratch)"
+  echo j > "$MNT/.DS_Store" && echo j > "$MNT/x.part" && echo j > "$MNT/y.part"
+  equals "a scratch name is kept and not staged, an unfinished file is where no finished one is beside it" 2 \
+    "$(status | grep -cx 'A  [xy].part')"
+  : > "$MNT/y"
+  equals "once there is one it is scratch" "?  .DS_Store ?  y.part" "$(status | sed -n 's/ (scratch, never staged)//p' | xargs -d'\n')"
   mv "$MNT/x.part" "$MNT/x"
   check "renamed to a real name it is staged" sh -c "$STAGEFS_BINARY status t/r:w | grep -qx 'A  x'"
 }

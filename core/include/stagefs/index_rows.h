@@ -42,7 +42,7 @@ struct Entry {
   bool executable = false;
   int64_t mtime_ns = 0;
   std::string target;    // Symbolic links.
-  bool scratch = false;  // Visible in the mount, never staged.
+  bool scratch = false;  // Visible in the mount, never staged; see Tree::IsScratch().
 
   bool operator==(const Entry&) const = default;
 

@@ -39,6 +39,9 @@ class Tree {
 
   Result<std::string> PathOf(const Slot& slot);
   Result<bool> IsEmpty(FolderId folder);
+  // Whether what `slot` shows, `entry`, is left out of commits: an Entry's `scratch` and, where the name is that of an
+  // unfinished file, that the finished one is beside it.
+  Result<bool> IsScratch(const Slot& slot, const Entry& entry);
 
   // Calls `visit` for everything below `folder`, whose path is `path`: what is in a folder right after the folder, in
   // byte order of the names. Its error ends the walk and is returned. However deep folders are nested, the stack does
