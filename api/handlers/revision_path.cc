@@ -1,6 +1,9 @@
 #include "revision_path.h"
 
+#include <algorithm>
 #include <functional>
+#include <map>
+#include <vector>
 
 #include "stagefs/version_source.h"
 #include "view_of.h"
@@ -61,16 +64,52 @@ Result<EntryView> ViewEntry(RevisionTree& tree, const RevisionView& revision, co
   return view;
 }
 
-// In byte order of the name.
-Status ForEachEntry(RevisionTree& tree, FolderId folder,
-                    const std::function<Status(const Named<Entry>&)>& visit) {
-  std::string after;
+// What a scan of a folder found, with its way marked so that a page is read from near its place.
+struct FolderScan {
+  struct Mark {
+    std::string after;
+    int64_t folders = 0, files = 0;  // Before it.
+    int64_t Of(bool is_folder) const { return is_folder ? folders : files; }
+  };
+  std::vector<Mark> marks = {{}};  // The last one is the end.
+  std::map<std::string_view, int64_t> data_types;
+};
+
+Result<FolderScan> ScanFolder(RevisionTree& tree, FolderId folder) {
+  FolderScan scan;
   for (;;) {
+    FolderScan::Mark at = scan.marks.back();
+    STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(folder, at.after, kListPage));
+    if (page.empty()) return scan;
+    for (const Named<Entry>& entry : page) {
+      const bool is_folder = entry.value.kind == EntryKind::kFolder;
+      ++(is_folder ? at.folders : at.files);
+      ++scan.data_types[is_folder ? "dir" : FileTypeOf(entry.name).data_type];
+    }
+    at.after = page.back().name;
+    scan.marks.push_back(std::move(at));
+    if (page.size() < kListPage) return scan;
+  }
+}
+
+// Visits the folders, or the files, number `first` to `end` - 1, in byte order of the name.
+Status ForEachOf(RevisionTree& tree, FolderId folder, const FolderScan& scan, bool folders, int64_t first, int64_t end,
+                 const std::function<Status(const Named<Entry>&)>& visit) {
+  if (first >= end) return {};
+  auto mark = std::upper_bound(scan.marks.begin(), scan.marks.end(), first,
+                               [&](int64_t at, const FolderScan::Mark& to) { return at < to.Of(folders); });
+  --mark;
+  std::string after = mark->after;
+  for (int64_t at = mark->Of(folders); at < end;) {
     STAGEFS_ASSIGN_OR_RETURN(const auto page, tree.List(folder, after, kListPage));
     if (page.empty()) return {};
-    for (const Named<Entry>& entry : page) STAGEFS_RETURN_IF_ERROR(visit(entry));
+    for (const Named<Entry>& entry : page) {
+      if ((entry.value.kind == EntryKind::kFolder) != folders || at >= end) continue;
+      if (at++ >= first) STAGEFS_RETURN_IF_ERROR(visit(entry));
+    }
     after = page.back().name;
   }
+  return {};
 }
 
 }  // namespace
@@ -106,29 +145,23 @@ Result<ListingView> ViewFolder(const FoundPath& found, const RevisionView& revis
   ListingView listing;
   const std::string& path = found.resource.path.str();
   listing.folder = FolderView(path, revision);
-  int64_t folders = 0;
   const FolderId folder = found.at.entry.child;
-  STAGEFS_RETURN_IF_ERROR(ForEachEntry(*found.tree, folder, [&](const Named<Entry>& entry) -> Status {
-    const bool is_folder = entry.value.kind == EntryKind::kFolder;
-    folders += is_folder;
-    ++page.total_entries;
-    ++listing.data_types[is_folder ? "dir" : std::string(FileTypeOf(entry.name).data_type)];
-    return {};
-  }));
+  STAGEFS_ASSIGN_OR_RETURN(const FolderScan scan, ScanFolder(*found.tree, folder));
+  const auto& [after, folders, files] = scan.marks.back();
+  page.total_entries = folders + files;
   listing.page = page;
+  for (const auto& [type, count] : scan.data_types) listing.data_types.emplace(type, count);
   const int64_t first = (page.number - 1) * page.size, end = first + page.size;
-  for (const bool want_folders : {true, false}) {
-    int64_t position = want_folders ? 0 : folders;
-    if (position >= end || (want_folders ? folders : page.total_entries) <= first) continue;
-    STAGEFS_RETURN_IF_ERROR(ForEachEntry(*found.tree, folder, [&](const Named<Entry>& entry) -> Status {
-      if ((entry.value.kind == EntryKind::kFolder) != want_folders || !page.Shows(position++)) return {};
-      STAGEFS_ASSIGN_OR_RETURN(EntryView view,
-                               ViewEntry(*found.tree, revision, {folder, entry.name}, entry.value,
-                                         JoinPath(path, entry.name)));
-      listing.entries.push_back(std::move(view));
-      return {};
-    }));
-  }
+  const auto show = [&](const Named<Entry>& entry) -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(EntryView view, ViewEntry(*found.tree, revision, {folder, entry.name}, entry.value,
+                                                       JoinPath(path, entry.name)));
+    listing.entries.push_back(std::move(view));
+    return {};
+  };
+  // Folders come first.
+  STAGEFS_RETURN_IF_ERROR(ForEachOf(*found.tree, folder, scan, true, first, std::min(end, folders), show));
+  STAGEFS_RETURN_IF_ERROR(ForEachOf(*found.tree, folder, scan, false, std::max<int64_t>(first - folders, 0),
+                                    std::min(end - folders, files), show));
   return listing;
 }
 

@@ -109,6 +109,25 @@ test_uploads_that_commit() {
   says "put .. " 400 'j["status"]' error method PUT -F 'files[]=@form.txt;filename=../x' "$R/file/main/data"
   says "put to an unknown branch" 404 'j["error"]["title"]' 'Branch does not exist' method PUT -F 'files[]=@form.txt' "$R/file/none/data"
 }
+test_pages_of_a_wide_folder() {
+  repository
+  python3 -c '
+import hashlib
+version = hashlib.sha256(b"form\n").hexdigest()
+for i in range(2300): print(f"{version}  wide/{i:04}")
+for i in range(0, 2300, 2): print(f"{version}  wide/{i:04}-folder/file")' > sums
+  stagefs put t/r form.txt > put && stagefs workspace create t/r:wide > put && stagefs stage t/r:wide sums > put
+  stagefs commit t/r:wide -m wide > put
+  for page in $(seq 11); do
+    http "$R/dir/main/wide?page=$page&page_size=333" > code
+    python3 -c 'import json; j = json.load(open("body"))
+for e in j["entries"]: print(e["filename"])' >> listed
+  done
+  (seq -f %04g-folder 0 2 2299 && seq -f %04g 0 2299) > expected
+  check "each page of a wide folder follows the one before, folders first" diff expected listed
+  says "beyond the end there is nothing" 200 '[len(j["entries"]), j["total_entries"], j["total_pages"]]' '[0, 3450, 11]' \
+    http "$R/dir/main/wide?page=12&page_size=333"
+}
 test_what_is_read_of_commits() {
   repository
   method PUT -F 'files[]=@form.txt;filename=one.txt' -F message='by form' -F name=Ann -F email=ann@example.org "$R/file/main/data" > code
