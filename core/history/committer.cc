@@ -5,12 +5,12 @@
 namespace stagefs {
 
 Result<int64_t> Committer::Run(LeftOut* left_out) {
+  STAGEFS_RETURN_IF_ERROR(Survey(left_out));
   for (const StagedAt& at : unfinished_) {
     Entry entry = at.staged.entry;
     entry.scratch = false;
     STAGEFS_RETURN_IF_ERROR(tree_.Place(at.slot, entry).WithoutValue());
   }
-  STAGEFS_RETURN_IF_ERROR(Survey(left_out));
   STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
                            tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
   for (const FolderId folder : filled_) STAGEFS_RETURN_IF_ERROR(Settle(folder));
@@ -36,6 +36,7 @@ Status Committer::Survey(LeftOut* left_out) {
       ++left_out->total;
     }
     if (at.staged.state == StagedState::kKept) return {};
+    if (entry.permissions) tree_.NoteChange(at.slot.folder);  // They end here: mounts look again.
     (at.staged.state == StagedState::kRemoved ? thinned_ : filled_).insert(at.slot.folder);
     return {};
   });
@@ -53,6 +54,7 @@ Status Committer::Settle(FolderId folder) {
       continue;
     }
     const auto& [place, entry] = kept->second;
+    if (entry.permissions) tree_.NoteChange(place.folder);
     STAGEFS_RETURN_IF_ERROR(tree_.transaction().PutTreeEntry(commit_, place, entry));
     STAGEFS_RETURN_IF_ERROR(tree_.transaction().EraseStaged(tree_.workspace().id, place));
     folder = place.folder;

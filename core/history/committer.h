@@ -28,8 +28,8 @@ class Committer {
   Overlay& tree_;
   const CommitInfo& commit_;
   std::set<FolderId> filled_, thinned_, settled_;
-  std::map<FolderId, Located> kept_;  // Folders with a row that stays in the workspace.
   std::vector<StagedAt> unfinished_;  // By their names, and with nothing finished beside them: ordinary files.
+  std::map<FolderId, Located> kept_;  // Folders with a row that stays in the workspace.
   TreeView view_;
 };
 

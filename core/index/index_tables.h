@@ -135,7 +135,8 @@ inline constexpr IndexColumn kStagedEntry[] = {
     Number("size"),
     Number("executable"),
     Number("mtime_ns"),
-    OrNull(Bytes("target", "symbolic links"))};
+    OrNull(Bytes("target", "symbolic links")),
+    Since(5, OrNull(Number("permissions", "nine bits that a program set; NULL: as the mount says")))};
 inline constexpr IndexTable::Ordered kStagedEntryOrders[] = {
     {"staged_entry_by_child", "workspace, child", "child IS NOT NULL"}};
 
@@ -152,7 +153,8 @@ inline constexpr IndexColumn kUnsyncedEntry[] = {
     OrNull(Number("size")),
     OrNull(Number("executable")),
     OrNull(Number("mtime_ns")),
-    OrNull(Bytes("target"))};
+    OrNull(Bytes("target")),
+    Since(5, OrNull(Number("permissions")))};
 inline constexpr IndexTable::Ordered kUnsyncedEntryOrders[] = {{"unsynced_entry_by_version", "version"}};
 
 inline constexpr IndexColumn kFolderChange[] = {

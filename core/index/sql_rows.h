@@ -130,6 +130,7 @@ constexpr auto ReadStaged = [](auto in) -> StagedEntry {
   staged.entry.scratch = in.Number() != 0;
   ReadWhatItIs(in, &staged.entry);
   staged.entry.target = in.Bytes();
+  if (const auto bits = in.NumberOrNull()) staged.entry.permissions = static_cast<uint16_t>(*bits);
   return staged;
 };
 
@@ -289,6 +290,7 @@ void Add(Out& out, const StagedEntry& staged) {
   Add(out, staged.entry.scratch);
   AddWhatItIs(out, staged.entry);
   staged.entry.target.empty() ? out.AddNull() : out.AddBlob(staged.entry.target);
+  staged.entry.permissions ? out.AddInt(*staged.entry.permissions) : out.AddNull();
 }
 // Without its workspace.
 template <class Out>

@@ -38,6 +38,20 @@ bool TakeFields(std::string_view* line, std::string_view* fields, size_t count) 
   return true;
 }
 
+FileMode ParseMode(std::string_view word) {
+  if (word.size() != 3) return {word == "1", std::nullopt};
+  uint16_t bits = 0;
+  for (const char digit : word) bits = static_cast<uint16_t>(bits << 3 | ((digit - '0') & 7));
+  return {(bits & 0111) != 0, bits};
+}
+
+std::string TextOf(const FileMode& mode) {
+  if (!mode.permissions) return mode.executable ? "1" : "0";
+  std::string text;
+  for (const int shift : {6, 3, 0}) text += static_cast<char>('0' + ((*mode.permissions >> shift) & 7));
+  return text;
+}
+
 // std::nullopt: it is of no closed copy.
 std::optional<ClosedCopy> ParseClosed(std::string_view word) {
   std::string_view fields[4];
@@ -49,12 +63,12 @@ std::optional<ClosedCopy> ParseClosed(std::string_view word) {
   }
   const auto content = HashRef::ParseFull(word);
   if (fields[0] != "c" || !content || !content->sha256()) return std::nullopt;
-  return ClosedCopy{fields[1] == "1", ParseInt(fields[2]), ParseInt(fields[3]), *content->sha256()};
+  return ClosedCopy{ParseMode(fields[1]), ParseInt(fields[2]), ParseInt(fields[3]), *content->sha256()};
 }
 
 std::string TextOf(const ClosedCopy& closed) {
-  return std::string("c,") + (closed.executable ? "1," : "0,") + std::to_string(closed.mtime_ns) + ',' +
-         std::to_string(closed.over) + ',' + ToHex(closed.content);
+  return "c," + TextOf(closed.mode) + ',' + std::to_string(closed.mtime_ns) + ',' + std::to_string(closed.over) + ',' +
+         ToHex(closed.content);
 }
 
 WorkingCopyState StateOf(std::string_view word) {

@@ -240,10 +240,10 @@ Status Workspace::Remove(const Slot& slot) {
   });
 }
 
-Result<Entry> Workspace::MakeFolder(const Slot& slot) {
+Result<Entry> Workspace::MakeFolder(const Slot& slot, const FileMode& mode) {
   return Mutate(Durability::kProcessDeath, [&](Overlay& overlay) -> Result<Entry> {
     STAGEFS_RETURN_IF_ERROR(overlay.CheckPathFits(slot));
-    return overlay.MakeFolder(slot);
+    return overlay.MakeFolder(slot, mode);
   });
 }
 
@@ -284,9 +284,9 @@ Result<Workspace::Linked> Workspace::Link(const Slot& slot, const std::string& t
 }
 
 Result<Entry> Workspace::SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns,
-                                   std::optional<bool> executable) {
+                                   const std::optional<FileMode>& mode) {
   return Mutate(Durability::kProcessDeath,
-                [&](Overlay& overlay) { return overlay.SetTraits(slot, mtime_ns, executable); });
+                [&](Overlay& overlay) { return overlay.SetTraits(slot, mtime_ns, mode); });
 }
 
 Result<StagedFile> Workspace::StagePath(const RepoPath& path, std::string_view hash, const StageHow& how) {

@@ -29,7 +29,7 @@ Entry NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how
                const Entry* base) {
   const int64_t mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
   Entry entry = Entry::OfFile(version.id, version.size_bytes, mtime_ns);
-  entry.executable = how.executable.value_or(existing && existing->executable);
+  entry.SetMode(how.mode.value_or(existing ? existing->mode() : FileMode()));
   entry.scratch = how.origin == Origin::kWritten && !base && IsScratchFile(slot.name, entry.size_bytes);
   return entry;
 }
@@ -74,8 +74,8 @@ Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
   StagedState state = StagedState::kKept;
   if (entry.kind == EntryKind::kFile && !entry.scratch) {
     if (base && SameContent(*base, entry)) {
-      // The path is as in the base again; a time of its own is kept, not staged.
-      if (base->mtime_ns == entry.mtime_ns) {
+      // The path is as in the base again; a time or permissions of its own are kept, not staged.
+      if (base->mtime_ns == entry.mtime_ns && !entry.permissions) {
         STAGEFS_RETURN_IF_ERROR(Withdraw(slot).WithoutValue());
         return StagedState::kKept;
       }
@@ -83,12 +83,14 @@ Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
       state = base && base->kind == EntryKind::kFile ? StagedState::kModified : StagedState::kAdded;
     }
   } else if (entry.kind == EntryKind::kFolder) {
-    if (base && base->kind == EntryKind::kFolder && base->child == entry.child) {
+    const bool as_in_base = base && base->kind == EntryKind::kFolder && base->child == entry.child;
+    if (as_in_base && !entry.permissions) {
       STAGEFS_RETURN_IF_ERROR(Withdraw(slot).WithoutValue());
       return StagedState::kKept;
     }
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, this->base().PlaceOf(entry.child));
-    state = home ? StagedState::kModified : StateOver(base, entry);  // A folder of the base, renamed; a new one.
+    const bool renamed = home && !as_in_base;
+    state = renamed ? StagedState::kModified : StateOver(base, entry);  // A folder of the base; a new one.
   } else if (entry.kind == EntryKind::kSymlink) {
     state = StateOver(base, entry);
   }
@@ -200,12 +202,13 @@ Status Overlay::CheckPathFits(const Slot& slot) {
   return Refuse(ErrorCode::kNameTooLong, slot, "would have a path of more than 4096 bytes");
 }
 
-Result<Entry> Overlay::MakeFolder(const Slot& slot) {
+Result<Entry> Overlay::MakeFolder(const Slot& slot, const FileMode& mode) {
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
   if (existing) return Refuse(ErrorCode::kExists, slot, "exists");
   Entry folder;
   folder.kind = EntryKind::kFolder;
+  folder.permissions = mode.permissions;
   folder.mtime_ns = NowNs();
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
   if (base && base->kind == EntryKind::kFolder) {
@@ -308,12 +311,13 @@ Result<Entry> Overlay::MakeSymlink(const Slot& slot, const std::string& target) 
 }
 
 Result<Entry> Overlay::SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns,
-                                 std::optional<bool> executable) {
+                                 const std::optional<FileMode>& mode) {
   STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> staged, LookUpStaged(slot));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, LookUp(slot));
   if (!entry) return NotFound(slot);
   if (mtime_ns) entry->mtime_ns = *mtime_ns;
-  if (executable && entry->kind == EntryKind::kFile) entry->executable = *executable;
+  if (mode && entry->kind == EntryKind::kFile) entry->executable = mode->executable;
+  if (mode && entry->kind != EntryKind::kSymlink) entry->permissions = mode->permissions;
   if (entry->kind == EntryKind::kFile) {
     // Staged with update_timestamp: same content, and still modified.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));

@@ -26,14 +26,14 @@ class Overlay : public WorkspaceTree {
   Status RemoveRecursively(const Slot& slot, const Entry& entry);
   // kNameTooLong if the path of `slot` would be: for who makes or moves things name by name. A RepoPath fits.
   Status CheckPathFits(const Slot& slot);
-  Result<Entry> MakeFolder(const Slot& slot);
+  Result<Entry> MakeFolder(const Slot& slot, const FileMode& mode = {});
   // The folder at `slot`, made where there is none. kNotDirectory if a file is there.
   Result<FolderId> EnsureFolder(const Slot& slot);
   Result<FolderId> EnsureFolders(const RepoPath& directory);
   Status RemoveFolder(const Slot& slot);
   Status Rename(const Slot& from, const Slot& to, RenameMode mode);
   Result<Entry> MakeSymlink(const Slot& slot, const std::string& target);
-  Result<Entry> SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns, std::optional<bool> executable);
+  Result<Entry> SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns, const std::optional<FileMode>& mode);
 
   // Makes `slot` show `entry`, whatever was there, with the state that follows from the base.
   Result<StagedState> Place(const Slot& slot, const Entry& entry);

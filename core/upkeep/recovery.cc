@@ -186,7 +186,7 @@ Result<bool> Restage(Repository& repository, const KeptCopy& row, const std::str
   how.origin = Origin::kWritten;
   if (row.closed) {
     how.mtime_ns = row.closed->mtime_ns;
-    how.executable = row.closed->executable;
+    how.mode = row.closed->mode;
     how.keep_mtime = true;
   }
   // It keeps its name until what is staged survives the next crash, too.

@@ -28,6 +28,7 @@ struct Attributes {
   uint64_t size_bytes = 0;
   int64_t mtime_ns = 0;
   uint32_t links = 1;
+  bool made_anew = false;  // Each time: the kernel remembers nothing.
 };
 
 struct LookedUp {
@@ -39,8 +40,6 @@ struct SetAttributes {
   std::optional<uint64_t> size_bytes;
   std::optional<mode_t> mode;
   std::optional<int64_t> mtime_ns;
-
-  std::optional<bool> executable() const { return mode ? std::optional((*mode & 0111) != 0) : std::nullopt; }
 };
 
 }  // namespace stagefs

@@ -125,7 +125,7 @@ struct stat StatOf(const Attributes& attributes, const MountOptions& options) {
 // Even ids are files of the tree, odd ones its folders; both are notified. Texts are made anew each time; and what
 // becomes of a link nobody tells the kernel of the others.
 double AttributesTimeout(const Attributes& attributes) {
-  return attributes.permissions == 0444 || attributes.links > 1 ? 0 : kTimeoutSeconds;
+  return attributes.made_anew || attributes.links > 1 ? 0 : kTimeoutSeconds;
 }
 
 fuse_entry_param EntryOf(const LookedUp& found, const MountOptions& options) {
@@ -214,9 +214,9 @@ void ReadLink(fuse_req_t request, fuse_ino_t id) {
   fuse_reply_readlink(request, target->c_str());
 }
 
-void MkDir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t) {
+void MkDir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
   if (IsPoke(request)) return ReplyEntry(request, "poke", FsOf(request).LookUp(parent, name));
-  ReplyEntry(request, "mkdir", FsOf(request).MakeFolder(parent, name));
+  ReplyEntry(request, "mkdir", FsOf(request).MakeFolder(parent, name, mode));
 }
 
 void RmDir(fuse_req_t request, fuse_ino_t parent, const char* name) {

@@ -16,7 +16,7 @@ NodeId IdOfFolder(FolderId folder) { return 2 * static_cast<NodeId>(folder) - 1;
 constexpr uint64_t kNumberMin = uint64_t{1} << 32;
 
 bool IsAsItWas(const Entry& now, const Entry& before) {
-  return SameContent(now, before) && now.mtime_ns == before.mtime_ns && now.executable == before.executable;
+  return SameContent(now, before) && now.mtime_ns == before.mtime_ns && now.mode() == before.mode();
 }
 
 uint64_t NumberOf(uint64_t folder, std::string_view name) { return HashOfName(name, folder) >> 1 | kNumberMin; }
@@ -85,6 +85,7 @@ Entry Node::entry() const {
   (entry_kind_ == EntryKind::kFolder ? entry.child : entry.version) = holds_;
   entry.size_bytes = size_bytes_;
   entry.executable = executable_;
+  if (has_permissions_) entry.permissions = permissions_;
   entry.mtime_ns = mtime_ns_;
   entry.target = extra().target;
   entry.scratch = scratch_;
@@ -97,6 +98,8 @@ void Node::SetEntry(const Entry& entry) {
   if (holds_ != holds) holds_ = holds;  // A folder's is read without the lock.
   size_bytes_ = entry.size_bytes;
   executable_ = entry.executable;
+  has_permissions_ = entry.permissions.has_value();
+  permissions_ = entry.permissions.value_or(0);
   mtime_ns_ = entry.mtime_ns;
   if (entry.target != extra().target) MakeExtra().target = entry.target;
   scratch_ = entry.scratch;

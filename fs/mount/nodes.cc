@@ -76,6 +76,20 @@ void Nodes::TouchFolder(FolderId folder) {
   if (const auto node = table->FindFolder(folder)) node->MakeExtra().touched_ns = NowNs();
 }
 
+FileMode Nodes::ModeOf(mode_t mode, bool is_folder) const {
+  FileMode set{is_folder || (mode & 0111) != 0, std::nullopt};
+  const auto bits = static_cast<uint16_t>(mode & 0777);
+  if (bits != PermissionsOf(set)) set.permissions = bits;  // Else the mount shows them, whatever it is asked.
+  return set;
+}
+
+FileMode Nodes::ModeOfNew(mode_t mode, bool is_folder) const {
+  constexpr mode_t kOthersWrite = 022;
+  const bool executable = is_folder || (mode & 0111) != 0;
+  if (((mode & 0777) | kOthersWrite) == (executable ? 0777 : 0666)) return {executable, std::nullopt};
+  return ModeOf(mode & ~options_.umask, is_folder);
+}
+
 Attributes Nodes::AttributesOf(const Node& node) const {
   if (IsFolder(node.kind)) return AttributesOfFolder(node);
   const Entry entry = node.entry();
@@ -92,11 +106,12 @@ Attributes Nodes::AttributesOf(const Node& node) const {
     attributes.size_bytes = entry.target.size();
   } else if (node.kind == NodeKind::kText) {
     attributes.permissions = 0444 & ~options_.umask;
+    attributes.made_anew = true;
     attributes.mtime_ns = NowNs();
   } else if (node.kind == NodeKind::kCommand) {
     attributes.permissions = 0200 & ~options_.umask;
   } else {
-    attributes.permissions = FilePermissions(entry.executable);
+    attributes.permissions = PermissionsOf(entry.mode());
   }
   return attributes;
 }
@@ -106,7 +121,7 @@ Attributes Nodes::AttributesOfFolder(const Node& node) const {
   attributes.id = node.id;
   attributes.number = node.number;
   attributes.type = S_IFDIR;
-  attributes.permissions = 0777 & ~options_.umask;
+  attributes.permissions = PermissionsOf({true, node.entry().permissions});
   attributes.links = 1;  // Says nothing of sub-folders, so that no tool counts on it.
   attributes.size_bytes = kFolderBytes;
   attributes.mtime_ns = node.entry().mtime_ns;

@@ -45,7 +45,15 @@ class Nodes {
   // By what the node itself knows. Not for files that are open, whose OpenFile knows better (OpenFiles::AttributesOf).
   // REQUIRES: the lock is held, or nobody else has `node`.
   Attributes AttributesOf(const Node& node) const;
-  mode_t FilePermissions(bool executable) const { return (executable ? 0777 : 0666) & ~options_.umask; }
+  // What is shown of a file. Of a folder: executable.
+  mode_t PermissionsOf(const FileMode& mode) const {
+    return mode.permissions.value_or((mode.executable ? 0777 : 0666) & ~options_.umask);
+  }
+  // What chmod() to `mode` comes to.
+  FileMode ModeOf(mode_t mode, bool is_folder) const;
+  // What a program that makes something with `mode` asks for. Where it asks for what every program does, only without
+  // writing for others, the mount decides.
+  FileMode ModeOfNew(mode_t mode, bool is_folder) const;
 
   // Counts how often others' changes were taken up: an answer from before the newest time is not remembered.
   int64_t generation() const { return generation_; }

@@ -18,7 +18,7 @@ OpenFile::OpenFile(OpenFileEnv env, std::optional<Entry> entry) : env_(env) {
     entry_ = *entry;
     size_bytes_ = entry->size_bytes;
     mtime_ns_ = entry->mtime_ns;
-    executable_ = entry->executable;
+    mode_ = entry->mode();
   } else {
     entry_.kind = EntryKind::kFile;
     mtime_ns_ = NowNs();
@@ -206,12 +206,12 @@ Result<uint64_t> OpenFile::CopyFrom(const CopySource& source, uint64_t offset_in
   return static_cast<uint64_t>(copied);
 }
 
-void OpenFile::SetTraits(std::optional<int64_t> mtime_ns, std::optional<bool> executable) {
+void OpenFile::SetTraits(std::optional<int64_t> mtime_ns, const std::optional<FileMode>& mode) {
   if (mtime_ns) mtime_ns_ = *mtime_ns;
-  if (executable) executable_ = *executable;
+  if (mode) mode_ = *mode;
   if (!closed_) return;
   copy_.closed.mtime_ns = mtime_ns_;
-  copy_.closed.executable = executable_;
+  copy_.closed.mode = mode_;
   closed_synced_ = false;
   (void)env_.copies.Note(copy_);
 }
@@ -262,7 +262,7 @@ Status OpenFile::CloseUnstaged(VersionId over, const Placer& placer) {
   STAGEFS_RETURN_IF_ERROR(HashCopy());
   WorkingCopyPlace place = copy_;
   place.state = WorkingCopyState::kClosed;
-  place.closed = {executable_, mtime_ns_, over, hashed_->id.sha256};
+  place.closed = {mode_, mtime_ns_, over, hashed_->id.sha256};
   STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place));
   copy_ = place;
   closed_ = true;
@@ -298,7 +298,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   StageHow how;
   how.origin = Origin::kWritten;
   how.mtime_ns = mtime_ns_;
-  how.executable = executable_;
+  how.mode = mode_;
   how.keep_mtime = true;
   how.wait_max = wait_max;
   if (closed_) how.only_over = copy_.closed.over;

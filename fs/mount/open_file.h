@@ -62,10 +62,10 @@ class OpenFile {
   struct Shown {
     uint64_t size_bytes = 0;
     int64_t mtime_ns = 0;
-    bool executable = false;
+    FileMode mode;
     bool detached = false;
   };
-  Shown shown() const { return {size_bytes_, mtime_ns_, executable_, detached_}; }
+  Shown shown() const { return {size_bytes_, mtime_ns_, mode_, detached_}; }
 
   Status Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer);
   // Empties it, as O_TRUNC does: staged at the last close if nobody writes.
@@ -76,7 +76,7 @@ class OpenFile {
   Result<uint64_t> CopyFrom(const CopySource& source, uint64_t offset_in, uint64_t offset_out, uint64_t size_bytes,
                             const Placer& placer);
   // Changes what is given.
-  void SetTraits(std::optional<int64_t> mtime_ns, std::optional<bool> executable);
+  void SetTraits(std::optional<int64_t> mtime_ns, const std::optional<FileMode>& mode);
 
   // The bytes survive power loss; nothing is hashed.
   Status Sync(const Placer& placer);
@@ -164,7 +164,7 @@ class OpenFile {
 
   uint64_t size_bytes_ = 0;
   int64_t mtime_ns_ = 0;
-  bool executable_ = false;
+  FileMode mode_;
   bool dirty_ = false;
   bool fresh_ = false;
   bool detached_ = false;

@@ -49,7 +49,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
   }
   std::unique_lock lock(file->mutex());
   // Others may have changed them while it was only read.
-  if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.executable);
+  if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.mode());
   Status emptied;
   if (empty && file->promised()) emptied = Stage(node, *file);
   if (empty && emptied) emptied = file->Empty();
@@ -75,7 +75,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::OpenToRead(std::unique_lock<std::mu
   return opened.error();
 }
 
-Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>& node, bool executable) {
+Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>& node, mode_t mode) {
   {
     auto table = nodes_.Lock();
     ++node->lookups;
@@ -83,7 +83,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>
   }
   STAGEFS_ASSIGN_OR_RETURN(auto file, Open(node, /*reads=*/false, /*writes=*/true, /*empty=*/false));
   std::lock_guard lock(file->mutex());
-  file->SetTraits(std::nullopt, executable);
+  file->SetTraits(std::nullopt, nodes_.ModeOfNew(mode, /*is_folder=*/false));
   return file;
 }
 
@@ -108,7 +108,7 @@ Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
   const OpenFile::Shown shown = file->shown();
   attributes.size_bytes = shown.size_bytes;
   attributes.mtime_ns = shown.mtime_ns;
-  attributes.permissions = nodes_.FilePermissions(shown.executable);
+  attributes.permissions = nodes_.PermissionsOf(shown.mode);
   if (shown.detached) attributes.links = 0;
   return attributes;
 }
@@ -261,7 +261,9 @@ Result<bool> OpenFiles::SetOn(const std::shared_ptr<Node>& node, OpenFile& file,
   Status status;
   if (set.size_bytes) status = StageIfClosed(node, file);
   if (status && set.size_bytes) status = file.Truncate(*set.size_bytes, PlacerOf(node));
-  file.SetTraits(set.mtime_ns, set.executable());
+  std::optional<FileMode> mode;
+  if (set.mode) mode = nodes_.ModeOf(*set.mode, /*is_folder=*/false);
+  file.SetTraits(set.mtime_ns, mode);
   const bool waits = file.dirty() || file.fresh() || file.shown().detached;
   if (status && set.size_bytes && staged_at_once) status = Stage(node, file);
   if (!status) return status.error();

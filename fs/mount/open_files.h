@@ -36,7 +36,7 @@ class OpenFiles {
   // would find it any more.
   Result<std::shared_ptr<OpenFile>> Open(const std::shared_ptr<Node>& node, bool reads, bool writes, bool empty);
   // The same for one that is being created; looked up once more.
-  Result<std::shared_ptr<OpenFile>> OpenNew(const std::shared_ptr<Node>& node, bool executable);
+  Result<std::shared_ptr<OpenFile>> OpenNew(const std::shared_ptr<Node>& node, mode_t mode);
   // The file of a node that is being written here; nullptr for others and for no node.
   std::shared_ptr<OpenFile> FileOf(const std::shared_ptr<Node>& node);
   // As whoever has it open sees it.

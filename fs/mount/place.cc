@@ -18,8 +18,8 @@ Result<std::unique_ptr<FileHandle>> OpenHandle(OpenFiles& files, const std::shar
   return std::make_unique<OpenFileHandle>(files, node, std::move(file), writes);
 }
 
-Result<Created> OpenCreated(OpenFiles& files, const std::shared_ptr<Node>& node, bool executable) {
-  STAGEFS_ASSIGN_OR_RETURN(auto file, files.OpenNew(node, executable));
+Result<Created> OpenCreated(OpenFiles& files, const std::shared_ptr<Node>& node, mode_t mode) {
+  STAGEFS_ASSIGN_OR_RETURN(auto file, files.OpenNew(node, mode));
   Created created;
   created.handle = std::make_unique<OpenFileHandle>(files, node, std::move(file), /*writes=*/true);
   created.found = {files.AttributesOf(node), node->kind == NodeKind::kFile};
@@ -40,9 +40,13 @@ Result<std::unique_ptr<FileHandle>> Place::Open(const std::shared_ptr<Node>&, in
   return Error(ErrorCode::kIsDirectory, "not a file");
 }
 
-Result<LookedUp> Place::MakeFolder(const std::shared_ptr<Node>&, const std::string&) { return NothingChangesHere(); }
+Result<LookedUp> Place::MakeFolder(const std::shared_ptr<Node>&, const std::string&, mode_t) {
+  return NothingChangesHere();
+}
 
-Result<Created> Place::MakeFile(const std::shared_ptr<Node>&, const std::string&, bool) { return NothingChangesHere(); }
+Result<Created> Place::MakeFile(const std::shared_ptr<Node>&, const std::string&, mode_t) {
+  return NothingChangesHere();
+}
 
 Result<LookedUp> Place::MakeSymlink(const std::shared_ptr<Node>&, const std::string&, const std::string&) {
   return NothingChangesHere();

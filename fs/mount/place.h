@@ -27,8 +27,8 @@ class Place {
   // `flags` as open(2) has them; only O_ACCMODE and O_TRUNC count.
   virtual Result<std::unique_ptr<FileHandle>> Open(const std::shared_ptr<Node>& node, int flags);
 
-  virtual Result<LookedUp> MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name);
-  virtual Result<Created> MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, bool executable);
+  virtual Result<LookedUp> MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode);
+  virtual Result<Created> MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode);
   virtual Result<LookedUp> MakeSymlink(const std::shared_ptr<Node>& folder, const std::string& name,
                                        const std::string& target);
   // `source`: a node of any kind.
@@ -47,7 +47,7 @@ class Place {
 // Opens a file of the tree or the inbox; `flags` as Place::Open() has them.
 Result<std::unique_ptr<FileHandle>> OpenHandle(OpenFiles& files, const std::shared_ptr<Node>& node, int flags);
 // The same for a node that was just made. Files of the tree are remembered by the kernel.
-Result<Created> OpenCreated(OpenFiles& files, const std::shared_ptr<Node>& node, bool executable);
+Result<Created> OpenCreated(OpenFiles& files, const std::shared_ptr<Node>& node, mode_t mode);
 
 // Whether open(2) was asked for more than reading.
 bool WantsToWrite(int flags);

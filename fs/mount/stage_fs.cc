@@ -119,7 +119,7 @@ Result<std::unique_ptr<FileHandle>> StageFs::Open(NodeId id, int flags) {
 
 Result<Created> StageFs::CreateFile(NodeId parent, const std::string& name, mode_t mode, int flags) {
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetToChange(parent));
-  auto created = PlaceOf(*folder).MakeFile(folder, name, (mode & 0111) != 0);
+  auto created = PlaceOf(*folder).MakeFile(folder, name, mode);
   const bool others_did = !created && created.error().code() == ErrorCode::kExists;
   if (!others_did || (flags & O_EXCL) != 0) return created;
   STAGEFS_ASSIGN_OR_RETURN(const LookedUp found, LookUp(parent, name));
@@ -132,9 +132,9 @@ Result<Created> StageFs::CreateFile(NodeId parent, const std::string& name, mode
   return handle.error();
 }
 
-Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name) {
+Result<LookedUp> StageFs::MakeFolder(NodeId parent, const std::string& name, mode_t mode) {
   STAGEFS_ASSIGN_OR_RETURN(const auto folder, GetToChange(parent));
-  return PlaceOf(*folder).MakeFolder(folder, name);
+  return PlaceOf(*folder).MakeFolder(folder, name, mode);
 }
 
 Result<LookedUp> StageFs::MakeSymlink(NodeId parent, const std::string& name, const std::string& target) {

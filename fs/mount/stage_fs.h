@@ -41,7 +41,7 @@ class StageFs {
   // `flags` as open(2) has them: without O_EXCL a file that others made meanwhile is opened. kStale: it is no file, so
   // that the kernel looks it up again.
   Result<Created> CreateFile(NodeId parent, const std::string& name, mode_t mode, int flags = O_EXCL);
-  Result<LookedUp> MakeFolder(NodeId parent, const std::string& name);
+  Result<LookedUp> MakeFolder(NodeId parent, const std::string& name, mode_t mode = 0777);
   Result<LookedUp> MakeSymlink(NodeId parent, const std::string& name, const std::string& target);
   Result<LookedUp> Link(NodeId id, NodeId parent, const std::string& name);
   Status RemoveFolder(NodeId parent, const std::string& name);

@@ -28,8 +28,8 @@ class TreePlace : public Place {
   Result<std::unique_ptr<FileHandle>> Open(const std::shared_ptr<Node>& node, int flags) override;
 
   // REQUIRES of these: there is a workspace.
-  Result<LookedUp> MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name) override;
-  Result<Created> MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, bool executable) override;
+  Result<LookedUp> MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) override;
+  Result<Created> MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) override;
   Result<LookedUp> MakeSymlink(const std::shared_ptr<Node>& folder, const std::string& name,
                                const std::string& target) override;
   Result<LookedUp> Link(const std::shared_ptr<Node>& source, const std::shared_ptr<Node>& folder,

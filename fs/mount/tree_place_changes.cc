@@ -49,15 +49,15 @@ Status TreePlace::CheckNewName(const Node& parent, const std::string& name) cons
   return CheckEntryName(name);
 }
 
-Result<LookedUp> TreePlace::MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name) {
+Result<LookedUp> TreePlace::MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) {
   STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
   const Slot slot{folder->folder(), name};
-  STAGEFS_ASSIGN_OR_RETURN(const Entry entry, workspace_->MakeFolder(slot));
+  STAGEFS_ASSIGN_OR_RETURN(const Entry entry, workspace_->MakeFolder(slot, nodes_.ModeOfNew(mode, /*is_folder=*/true)));
   nodes_.TouchFolder(slot.folder);
   return LookedUp{files_.AttributesOf(nodes_.Remember(slot, entry, true))};
 }
 
-Result<Created> TreePlace::MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, bool executable) {
+Result<Created> TreePlace::MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) {
   STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
   const Slot slot{folder->folder(), name};
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, tree_.LookUp(slot));
@@ -72,7 +72,7 @@ Result<Created> TreePlace::MakeFile(const std::shared_ptr<Node>& folder, const s
     folder->MakeExtra().absent.erase(name);
     folder->MakeExtra().touched_ns = NowNs();
   }
-  return OpenCreated(files_, node, executable);
+  return OpenCreated(files_, node, mode);
 }
 
 Result<LookedUp> TreePlace::MakeSymlink(const std::shared_ptr<Node>& folder, const std::string& name,
@@ -117,7 +117,7 @@ Result<LookedUp> TreePlace::Link(const std::shared_ptr<Node>& source, const std:
   StageHow how;
   how.exclusive = true;
   how.mtime_ns = linked.mtime_ns;
-  how.executable = linked.executable;
+  how.mode = linked.mode();
   const Slot slot{folder->folder(), name};
   STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, workspace_->StageVersion(slot, linked.version, how));
   MountCounters::Add(files_.counters().staged);
@@ -228,7 +228,7 @@ Result<Attributes> TreePlace::SetAttributesOf(const std::shared_ptr<Node>& node,
   // Also where the size stays as it is.
   if (set.size_bytes && !set.mtime_ns) all.mtime_ns = NowNs();
   if (node->kind == NodeKind::kFile) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool done, SetOnFile(node, set, handle));
+    STAGEFS_ASSIGN_OR_RETURN(const bool done, SetOnFile(node, all, handle));
     if (done) return files_.AttributesOf(node);
   }
   if (all.mtime_ns || all.mode) STAGEFS_RETURN_IF_ERROR(SetTraits(node, all));
@@ -260,11 +260,13 @@ Status TreePlace::SetTraits(const std::shared_ptr<Node>& node, const SetAttribut
     if (!node->attached) return {};
     slot = node->slot;
   }
-  STAGEFS_ASSIGN_OR_RETURN(const Entry entry, workspace_->SetTraits(slot, set.mtime_ns, set.executable()));
+  std::optional<FileMode> mode;
+  if (set.mode) mode = nodes_.ModeOf(*set.mode, node->kind == NodeKind::kFolder);
+  STAGEFS_ASSIGN_OR_RETURN(const Entry entry, workspace_->SetTraits(slot, set.mtime_ns, mode));
   auto table = nodes_.Lock();
   Entry now = node->entry();
   now.mtime_ns = entry.mtime_ns;
-  now.executable = entry.executable;
+  now.SetMode(entry.mode());
   node->SetEntry(now);
   if (node->kind == NodeKind::kFolder && set.mtime_ns) node->MakeExtra().touched_ns = 0;
   return {};

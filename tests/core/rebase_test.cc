@@ -169,7 +169,8 @@ struct RandomScene : Scene {
         }
         break;
       default:
-        if (const auto at = in.tree().Find(path)) (void)in.SetTraits(at->slot, 1'000, Below(2) == 0);
+        const FileMode mode{Below(2) == 0, std::nullopt};
+        if (const auto at = in.tree().Find(path)) (void)in.SetTraits(at->slot, 1'000, mode);
         break;
     }
   }

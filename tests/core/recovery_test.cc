@@ -116,7 +116,7 @@ void LeaveWorkingCopy(const std::string& root, const std::string& path, const st
     if (kept && !(*copies)->Keep(place, *base ? std::optional((*base)->version) : std::nullopt)) _exit(5);
     if (closed) {
       place.state = WorkingCopyState::kClosed;
-      place.closed = {true, 12'345'000'000'000, *base ? (*base)->version : 0, HashOf(*closed).sha256};
+      place.closed = {{true, 0700}, 12'345'000'000'000, *base ? (*base)->version : 0, HashOf(*closed).sha256};
       if (!(*copies)->Note(place) || !(*copies)->SyncPlace(place)) _exit(6);
     }
     _exit(0);
@@ -182,7 +182,7 @@ TEST_CASE("Recovery: a closed copy is staged as it was closed, if its path did n
     CHECK(scene.repository().recovery().restaged == 1);
     CHECK(scene.Read("a") == text);
     const Entry entry = *Value(scene.workspace().tree().LookUp({kRootFolder, "a"}));
-    CHECK(entry.executable);
+    CHECK(entry.mode() == FileMode{true, 0700});
     CHECK(entry.mtime_ns == 12'345'000'000'000);
     CHECK(scene.StatusLines() == Lines{"A  a"});
   }

@@ -686,6 +686,7 @@ TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging
   staged.entry.target = "../elsewhere";
   staged.entry.size_bytes = 12;
   staged.entry.executable = true;
+  staged.entry.permissions = 0751;
   staged.entry.mtime_ns = -5;
   staged.entry.scratch = true;
   staged.state = StagedState::kKept;
@@ -708,14 +709,15 @@ TEST_CASE("StagingIndex: the first state before unsynced content is what to fall
   const WorkspaceId w = scene.AddWorkspace(*t);
   const VersionId good = scene.AddVersion(*t, "good"), bad = scene.AddVersion(*t, "bad", false),
                   worse = scene.AddVersion(*t, "worse", false);
-  const StagedEntry before{IndexScene::File(good), StagedState::kAdded};
+  StagedEntry before{IndexScene::File(good), StagedState::kAdded};
+  before.entry.permissions = 0;
   Ok(t->PutUnsyncedEntry({w, {1, "a"}, bad, before}));
   Ok(t->PutUnsyncedEntry({w, {1, "a"}, worse, StagedEntry{IndexScene::File(bad), StagedState::kAdded}}));
   CHECK(Value(t->UnsyncedEntriesOf(bad)).empty());
   const auto entries = Value(t->UnsyncedEntriesOf(worse));
   REQUIRE(entries.size() == 1);
   REQUIRE(entries[0].previous);
-  CHECK(entries[0].previous->entry.version == good);
+  CHECK(entries[0].previous->entry == before.entry);
   Ok(t->PutUnsyncedEntry({w, {1, "b"}, worse, before}));
   Ok(t->PutUnsyncedEntry({w, {1, "b"}, worse, std::nullopt}));  // Removed and made again.
   CHECK(Value(t->UnsyncedEntriesOf(worse)).size() == 1);
@@ -849,7 +851,9 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
   std::string command = "sqlite3 " + path + " \"DELETE FROM sqlite_sequence WHERE name = 'version'; PRAGMA"
                         " writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, ' AUTOINCREMENT', '')"
                         " WHERE name = 'version'; PRAGMA writable_schema = OFF;"
-                        "ALTER TABLE branch DROP COLUMN line;";
+                        "ALTER TABLE branch DROP COLUMN line;"
+                        "ALTER TABLE staged_entry DROP COLUMN permissions;"
+                        "ALTER TABLE unsynced_entry DROP COLUMN permissions;";
   if (version < 4) {
     command += "DROP TABLE mount; CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL,"
                " pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -873,6 +877,10 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
   const VersionId held = IndexScene::AddVersion(*transaction, "one");
   Ok(transaction->EraseVersion(held));
   CHECK(IndexScene::AddVersion(*transaction, "other") > held);
+  StagedEntry staged{IndexScene::File(0), StagedState::kKept};
+  staged.entry.permissions = 0600;
+  Ok(transaction->PutStaged(1, {1, "a"}, staged));
+  CHECK(Value(transaction->LookUpStaged(1, 1, "a"))->entry == staged.entry);
   Ok(transaction->Commit());
   CHECK(Value(index->CheckIntegrity()).empty());
 }

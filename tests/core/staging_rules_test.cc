@@ -218,12 +218,43 @@ TEST_CASE("Traits: a changed time is kept and not staged, a changed exec bit is 
   Ok(scene.workspace().SetTraits(slot, 1'000'000'005, std::nullopt).WithoutValue());
   CHECK(scene.StatusLines().empty());
   CHECK(Value(scene.workspace().tree().LookUp(slot))->mtime_ns == 1'000'000'005);
-  Ok(scene.workspace().SetTraits(slot, std::nullopt, true).WithoutValue());
+  Ok(scene.workspace().SetTraits(slot, std::nullopt, FileMode{true, std::nullopt}).WithoutValue());
   CHECK(scene.StatusLines() == Lines{"M  a"});
-  Ok(scene.workspace().SetTraits(slot, std::nullopt, false).WithoutValue());
+  Ok(scene.workspace().SetTraits(slot, std::nullopt, FileMode{false, std::nullopt}).WithoutValue());
   CHECK(scene.StatusLines().empty());
   CHECK(scene.workspace().SetTraits({kRootFolder, "nope"}, 1, std::nullopt).error().code() ==
         ErrorCode::kNotFound);
+}
+
+TEST_CASE("Traits: permissions stay with what is staged or kept, and are no part of a commit", "[core][staging]") {
+  Scene scene;
+  scene.Stage("d/kept", "1");
+  scene.Commit();
+  const FileMode only_mine{false, 0600};
+  const auto mode_of = [&](const std::string& path) {
+    return Value(scene.workspace().tree().LookUp(scene.SlotOf(path)))->mode();
+  };
+  Ok(scene.workspace().SetTraits(scene.SlotOf("d/kept"), std::nullopt, only_mine).WithoutValue());
+  Ok(scene.workspace().SetTraits(scene.SlotOf("d"), std::nullopt, FileMode{true, 0700}).WithoutValue());
+  CHECK(scene.StatusLines().empty());
+  scene.Stage("new", "2");
+  Ok(scene.workspace().SetTraits(scene.SlotOf("new"), std::nullopt, only_mine).WithoutValue());
+  scene.Stage("new", "3");
+  Ok(scene.workspace().Rename(scene.SlotOf("new"), scene.SlotOf("other"), RenameMode::kReplace));
+  CHECK(mode_of("other") == only_mine);
+  scene.Commit();
+  CHECK(mode_of("other") == FileMode());
+  CHECK(mode_of("d/kept") == only_mine);
+  CHECK(mode_of("d").permissions == 0700);
+  // Away and back it is still not as in the base.
+  Ok(scene.workspace().Rename(scene.SlotOf("d"), scene.SlotOf("e"), RenameMode::kReplace));
+  Ok(scene.workspace().Rename(scene.SlotOf("e"), scene.SlotOf("d"), RenameMode::kReplace));
+  CHECK(mode_of("d").permissions == 0700);
+  CHECK(scene.StatusLines().empty());
+  for (const char* path : {"d/kept", "d"}) {
+    Ok(scene.workspace().SetTraits(scene.SlotOf(path), std::nullopt, FileMode()).WithoutValue());
+    CHECK_FALSE(mode_of(path).permissions);
+  }
 }
 
 TEST_CASE("Scratch: written names are scratch, named ones are not", "[core][staging]") {
@@ -235,6 +266,30 @@ TEST_CASE("Scratch: written names are scratch, named ones are not", "[core][stag
   CHECK(scene.BaseFiles().size() == 1);
   CHECK(scene.Read(".DS_Store") == "junk");
   CHECK(scene.Write("Thumbs.db", "in the base: ordinary") == StageOutcome::kModified);
+}
+
+TEST_CASE("Scratch: an unfinished file is scratch only while the finished one is beside it", "[core][staging]") {
+  Scene scene;
+  scene.Stage("film", "whole");
+  scene.Stage("folder/film", "whole");
+  CHECK(scene.Write("film.part", "half") == StageOutcome::kScratch);
+  CHECK(scene.Write("folder/alone.part", "all there is") == StageOutcome::kScratch);
+  scene.Stage("named.part", "meant");
+  scene.Stage("named", "too");
+  CHECK(scene.StatusLines() == Lines{"A  film", "?  film.part (scratch, never staged)", "A  folder/alone.part",
+                                     "A  folder/film", "A  named", "A  named.part"});
+  CHECK(Value(scene.workspace().StatusOf(scene.SlotOf("folder/alone.part"))) == "added");
+  CHECK(Value(scene.workspace().StatusOf(scene.SlotOf("film.part"))) == "scratch");
+  scene.Commit();
+  CHECK(scene.StatusLines() == Lines{"?  film.part (scratch, never staged)"});
+  CHECK(scene.BaseFiles() == std::map<std::string, std::string>{
+                                 {"film", "whole"}, {"folder/alone.part", "all there is"}, {"folder/film", "whole"},
+                                 {"named", "too"}, {"named.part", "meant"}});
+  Ok(scene.workspace().Remove(scene.SlotOf("film")));
+  CHECK(scene.StatusLines() == Lines{"D  film", "A  film.part"});
+  scene.Commit();
+  CHECK(scene.StatusLines().empty());
+  CHECK(scene.BaseFiles().count("film.part") == 1);
 }
 
 TEST_CASE("Scratch: the names that are and those that never are", "[core][staging]") {
@@ -268,30 +323,6 @@ TEST_CASE("Link: a target that is content stages it, any other stays a link", "[
     INFO(target);
     CHECK(link(target).staged);
   }
-TEST_CASE("Scratch: an unfinished file is scratch only while the finished one is beside it", "[core][staging]") {
-  Scene scene;
-  scene.Stage("film", "whole");
-  scene.Stage("folder/film", "whole");
-  CHECK(scene.Write("film.part", "half") == StageOutcome::kScratch);
-  CHECK(scene.Write("folder/alone.part", "all there is") == StageOutcome::kScratch);
-  scene.Stage("named.part", "meant");
-  scene.Stage("named", "too");
-  CHECK(scene.StatusLines() == Lines{"A  film", "?  film.part (scratch, never staged)", "A  folder/alone.part",
-                                     "A  folder/film", "A  named", "A  named.part"});
-  CHECK(Value(scene.workspace().StatusOf(scene.SlotOf("folder/alone.part"))) == "added");
-  CHECK(Value(scene.workspace().StatusOf(scene.SlotOf("film.part"))) == "scratch");
-  scene.Commit();
-  CHECK(scene.StatusLines() == Lines{"?  film.part (scratch, never staged)"});
-  CHECK(scene.BaseFiles() == std::map<std::string, std::string>{
-                                 {"film", "whole"}, {"folder/alone.part", "all there is"}, {"folder/film", "whole"},
-                                 {"named", "too"}, {"named.part", "meant"}});
-  Ok(scene.workspace().Remove(scene.SlotOf("film")));
-  CHECK(scene.StatusLines() == Lines{"D  film", "A  film.part"});
-  scene.Commit();
-  CHECK(scene.StatusLines().empty());
-  CHECK(scene.BaseFiles().count("film.part") == 1);
-}
-
   for (const char* target :
        {"nowhere", "file", "./file", "/mnt/w/d/file", "../../outside", "/mnt/w/d", "/mnt/wider/d/file",
         "/etc/passwd", "cafe"}) {

@@ -55,6 +55,9 @@ TEST_CASE("ChangeNotifier: only attributes are told where the content is the sam
   Ok(other.workspace().SetTraits({kRootFolder, "a"}, 12345, std::nullopt).WithoutValue());
   CHECK(scene.Refresh() == Told{"attributes", "attributes", "changed a"});
   CHECK(scene.AttributesOf("a").mtime_ns == 12345);
+  Ok(other.workspace().SetTraits({kRootFolder, "a"}, std::nullopt, FileMode{false, 0600}).WithoutValue());
+  CHECK(scene.Refresh() == Told{"attributes", "attributes", "changed a"});
+  CHECK(scene.AttributesOf("a").permissions == 0600);
   CHECK(scene.Find("a") == before);
 }
 

@@ -265,7 +265,9 @@ TEST_CASE("Node: an entry comes back as it was set", "[fs][inode_table]") {
   link.target = "somewhere";
   Entry file = Entry::OfFile(3, 4, 5);
   file.executable = file.scratch = true;
-  for (const Entry& entry : {file, Entry::OfFolder(6), link}) {
+  Entry folder = Entry::OfFolder(6);
+  folder.permissions = 0;
+  for (const Entry& entry : {file, folder, Entry::OfFolder(6), link}) {
     Node node;
     node.SetEntry(entry);
     CHECK(node.entry() == entry);

@@ -126,13 +126,13 @@ TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged th
   Ok(file->CloseUnstaged(0, scene.placer()));
   CHECK(file->closed());
   CHECK(file->holds_bytes());
-  file->SetTraits(77, true);
+  file->SetTraits(77, FileMode{true, 0700});
   Ok(file->SyncClosed());
   CHECK(BytesOf(*file) == "hello");
   const WorkingCopyPlace place = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
   CHECK(place.state == WorkingCopyState::kClosed);
   CHECK(place.closed.content == HashOf("hello").sha256);
-  CHECK(place.closed.executable);
+  CHECK(place.closed.mode == FileMode{true, 0700});
   CHECK(place.closed.mtime_ns == 77);
   SECTION("nobody staged anything there") {
     CHECK(scene.StageBusy(*file).error().code() == ErrorCode::kBusy);
@@ -272,7 +272,7 @@ TEST_CASE("OpenFile: a time and an exec bit that were set are staged with the by
   OpenFileScene scene;
   const auto file = scene.New();
   Ok(scene.Write(*file, "text"));
-  file->SetTraits(12345, true);
+  file->SetTraits(12345, FileMode{true, std::nullopt});
   Ok(scene.StageIt(*file));
   CHECK(file->entry().mtime_ns == 12345);
   CHECK(file->entry().executable);

@@ -213,14 +213,14 @@ TEST_CASE("StageFs: truncate by path is staged at once, through a handle at its 
   CHECK(scene.Read("a") == "lo");
 }
 
-TEST_CASE("StageFs: times and the exec bit are kept, other bits are not", "[fs][stage_fs]") {
+TEST_CASE("StageFs: times and permissions are kept", "[fs][stage_fs]") {
   FsScene scene;
   scene.Save("a", "text");
   SetAttributes set;
-  set.mode = 0700;
+  set.mode = S_IFREG | S_ISUID | 0700;
   set.mtime_ns = 12345;
   const Attributes now = Value(scene.fs().SetAttributesOf(scene.Find("a"), set, nullptr));
-  CHECK(now.permissions == 0755);
+  CHECK(now.permissions == 0700);
   CHECK(now.mtime_ns == 12345);
 }
 
@@ -286,7 +286,7 @@ TEST_CASE("StageFs: whoever writes while others read changes what others staged 
   auto appended = scene.Open("appended", O_RDONLY), cut = scene.Open("cut", O_RDONLY);
   OtherProcess other(scene);
   for (const char* name : {"appended", "cut"}) other.Stage(name, "one\ntwo\n");
-  Ok(other.workspace().SetTraits({kRootFolder, "cut"}, std::nullopt, true).WithoutValue());
+  Ok(other.workspace().SetTraits({kRootFolder, "cut"}, std::nullopt, FileMode{true, std::nullopt}).WithoutValue());
   auto writer = scene.Open("appended", O_WRONLY | O_APPEND);
   WriteTo(*writer, "three\n", static_cast<off_t>(scene.AttributesOf("appended").size_bytes));
   CloseFile(std::move(writer));

@@ -47,6 +47,7 @@ test_a_closed_file_survives_kill_9() {
   check "it can be read" cmp data/dog "$MNT/new"
   equals "and is listed" "big clone mode new old" "$(cd "$MNT" && echo *)"
   check "its mode is changed" chmod +x "$MNT/mode"
+  check "another one's" chmod 600 "$MNT/new"
   check "status says what becomes of it" grep -qx 'W  new (closed, being staged)' <(status)
   kill_daemon
   let_go
@@ -55,6 +56,7 @@ test_a_closed_file_survives_kill_9() {
   check "and those of the others" cmp data/big "$MNT/big"
   check "of the copy, too" cmp data/cat "$MNT/clone"
   check "and the mode" test -x "$MNT/mode"
+  equals "and the permissions" 600 "$(stat -c %a "$MNT/new")"
   equals "all is staged, nothing was merely recovered" "A  big A  clone A  mode A  new A  old" "$(status | xargs -d'\n')"
 }
 test_a_closed_file_whose_folder_others_remove_is_recovered() {

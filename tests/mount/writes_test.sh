@@ -84,6 +84,37 @@ test_modes_and_owners() {
   check "chown succeeds and changes nothing" sh -c "chown 1234 $MNT/prog && test \$(stat -c %u $MNT/prog) = $(id -u)"
   check "st_blocks is filled" test "$(stat -c %b "$MNT/prog")" -gt 0
 }
+modes() { (cd "$MNT" && stat -c %a "$@") | xargs; }
+test_permissions_are_kept_in_the_workspace() {
+  mounted -o allow_other
+  cp data/cat "$MNT/base" && mkdir "$MNT/plain" && cp data/dog "$MNT/plain/dog" && stagefs commit t/r:w -m base > /dev/null
+  (umask 077 && cp data/cat "$MNT/made" && mkdir "$MNT/.ssh") && cp data/cat "$MNT/.ssh/key"
+  install -m 4751 data/cat "$MNT/tool" && chmod 600 "$MNT/base" "$MNT/.ssh/key" && chmod 0 "$MNT/plain"
+  equals "what is made and what is set" "600 700 600 751 600 0" "$(modes made .ssh .ssh/key tool base plain)"
+  equals "an unchanged file stays unchanged" "A  .ssh/key A  made A  tool" "$(status | xargs -d'\n')"
+  check "who else looks on" mkdir mnt2
+  check "has a mount" stagefs mount t/r:w "$WORK/mnt2"
+  equals "it shows them" "600 751 600 0" "$(cd mnt2 && stat -c %a made tool base plain | xargs)"
+  check "they are set there" chmod 640 "$WORK/mnt2/made"
+  check "and seen here" eventually sh -c "test \$(stat -c %a $MNT/made) = 640"
+  echo more >> "$MNT/made" && mv "$MNT/made" "$MNT/moved" && ln "$MNT/moved" "$MNT/linked" && cp -p "$MNT/moved" "$MNT/copied"
+  equals "who writes, renames, links and copies keeps them" "640 640 640" "$(modes moved linked copied)"
+  check "what the mount shows anyway is nothing of its own" chmod 644 "$MNT/linked"
+  equals "so it keeps nothing" 0 "$(sql 'SELECT count(*) FROM staged_entry WHERE permissions = 420')"  # 0644
+  check "unmount" unmount_w && mount_w -o umask=002,allow_other
+  equals "another mount, with other masks" "640 664 700 600 751 600 0" "$(modes moved linked .ssh .ssh/key tool base plain)"
+  check "a commit has the exec bit alone" stagefs commit t/r:w -m all
+  check "which the mount shows" eventually sh -c "test \$(stat -c %a $MNT/moved) = 664"
+  equals "for all that it committed, and the unchanged keep theirs" "664 775 664 775 600 0" \
+    "$(modes moved .ssh .ssh/key tool base plain)"
+  equals "the other mount, too" "644 755 644 755 600 0" "$(cd mnt2 && stat -c %a moved .ssh .ssh/key tool base plain | xargs)"
+  check "the other mount ends" stagefs unmount "$WORK/mnt2"
+}
+test_permissions_that_nobody_asked_for_are_the_mounts() {
+  mounted -o umask=007
+  (umask 022 && cp data/cat "$MNT/cat" && mkdir "$MNT/folder" && umask 077 && mkdir "$MNT/mine" && : > "$MNT/key")
+  equals "as umask= says, or less" "660 770 700 600" "$(modes cat folder mine key)"
+}
 test_what_cannot_be_made() {
   mounted
   refuses "no devices" "not permitted" mknod "$MNT/dev" c 1 3

@@ -18,7 +18,7 @@ struct StageHow {
   Origin origin = Origin::kNamed;
   bool update_timestamp = false;
   std::optional<int64_t> mtime_ns;  // Default: when the version was stored.
-  std::optional<bool> executable;   // Default: as the path has it.
+  std::optional<FileMode> mode;     // Default: as the path has it.
   bool exclusive = false;           // kExists if there is something at the path already.
   bool keep_mtime = false;          // Content unchanged: keep `mtime_ns` in the workspace all the same.
   // Staging a file: kExists unless the path holds this version; 0: nothing.

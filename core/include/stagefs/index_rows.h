@@ -33,6 +33,15 @@ struct VersionInfo {
 
 enum class EntryKind : uint8_t { kRemoved = 0, kFile = 1, kFolder = 2, kSymlink = 3 };
 
+// Who may read, write and execute: of a folder, the bits alone.
+// INVARIANT: of a file that has bits, they say whether it is executable.
+struct FileMode {
+  bool executable = false;
+  // The nine bits that a program set: kept in the workspace, never committed. None: as the mount says.
+  std::optional<uint16_t> permissions;
+  bool operator==(const FileMode&) const = default;
+};
+
 // What is at one name of one folder.
 struct Entry {
   EntryKind kind = EntryKind::kRemoved;
@@ -40,11 +49,18 @@ struct Entry {
   FolderId child = 0;     // Folders.
   uint64_t size_bytes = 0;
   bool executable = false;
+  std::optional<uint16_t> permissions;  // As FileMode has them.
   int64_t mtime_ns = 0;
   std::string target;    // Symbolic links.
   bool scratch = false;  // Visible in the mount, never staged; see Tree::IsScratch().
 
   bool operator==(const Entry&) const = default;
+
+  FileMode mode() const { return {executable, permissions}; }
+  void SetMode(const FileMode& mode) {
+    executable = mode.executable;
+    permissions = mode.permissions;
+  }
 
   static Entry OfFile(VersionId version, uint64_t size_bytes, int64_t mtime_ns) {
     Entry entry;

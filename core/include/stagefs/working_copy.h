@@ -8,9 +8,9 @@
 //   wc-N TAB SEQ TAB STATE TAB WORKSPACE TAB FOLDER TAB PATH-BYTES LF PATH, then anything
 //   STATE: w writing, r refused, c,X,MTIME,OVER,SHA-256 closed
 //
-// Closed: its close() returned before the turn came that stages it. That is done, with X (0 or 1: executable) and
-// MTIME, once the turn comes, or by the next start, if its content is that and its path still holds the version OVER
-// (0: nothing); else it is recovered.
+// Closed: its close() returned before the turn came that stages it. That is done, with X (0 or 1: executable; or three
+// octal digits, permissions that a program set) and MTIME, once the turn comes, or by the next start, if its content is
+// that and its path still holds the version OVER (0: nothing); else it is recovered.
 //
 // The first byte is written last where the copy is there already, so a killed process leaves whole ones. Some are made
 // beforehand, so that what a full disk refuses can still be named. Other processes read them for `status`; a start
@@ -44,7 +44,7 @@ enum class WorkingCopyState { kWriting, kRefused, kClosed };
 
 // What close() promised.
 struct ClosedCopy {
-  bool executable = false;
+  FileMode mode;
   int64_t mtime_ns = 0;
   VersionId over = 0;
   Sha256 content{};

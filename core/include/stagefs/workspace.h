@@ -47,7 +47,7 @@ class Workspace {
   Result<StagedFile> StageFile(const Slot& slot, const std::string& file, const ContentId& content,
                                uint64_t size_bytes, const StageHow& how);
   Status Remove(const Slot& slot);
-  Result<Entry> MakeFolder(const Slot& slot);
+  Result<Entry> MakeFolder(const Slot& slot, const FileMode& mode = {});
   Status RemoveFolder(const Slot& slot);
   Status Rename(const Slot& from, const Slot& to, RenameMode mode);
   // What a symbolic link to `target` means here. A target that is a full hash or names a version
@@ -60,7 +60,7 @@ class Workspace {
   };
   Result<Linked> Link(const Slot& slot, const std::string& target, std::string_view mountpoint);
   // Changes what is given; never looks at content. kNotFound.
-  Result<Entry> SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns, std::optional<bool> executable);
+  Result<Entry> SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns, const std::optional<FileMode>& mode);
 
   // By path, creating folders on the way; survives power loss.
   Result<StagedFile> StagePath(const RepoPath& path, std::string_view hash, const StageHow& how);

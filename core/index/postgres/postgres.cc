@@ -59,7 +59,7 @@ void AppendInt(std::string* bytes, T value) {
 constexpr size_t kWaitingMax = 128;
 
 // The server knows each parameter's type from the column that it is compared with or put into.
-constexpr int kBinary[PostgresStatement::kParametersMax] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+constexpr int kBinary[PostgresStatement::kParametersMax] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 constexpr int32_t kInt8Oid = 20, kByteaOid = 17;
 

@@ -47,7 +47,7 @@ class CopyRows {
 // REQUIRES: the connection it came from is used by this thread alone meanwhile.
 class PostgresStatement {
  public:
-  static constexpr int kParametersMax = 13;
+  static constexpr int kParametersMax = 14;
 
   PostgresStatement(PostgresConnection& connection, const char* sql, int parameters)
       : connection_(connection), sql_(sql), parameters_(parameters) {}

@@ -74,8 +74,8 @@ Result<std::unique_ptr<FileHandle>> InboxFolder::Open(const std::shared_ptr<Node
   return OpenHandle(env_.files, node, flags);
 }
 
-Result<LookedUp> InboxFolder::MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name) {
-  if (folder->kind != NodeKind::kInboxFolder) return ControlPlace::MakeFolder(folder, name);
+Result<LookedUp> InboxFolder::MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) {
+  if (folder->kind != NodeKind::kInboxFolder) return ControlPlace::MakeFolder(folder, name, mode);
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(name));
   made_folders_.Lock()->insert(JoinPath(folder->extra().path, name));
   return LookUp(folder, name);
@@ -87,11 +87,11 @@ Status InboxFolder::RemoveFolder(const std::shared_ptr<Node>& folder, const std:
   return {};
 }
 
-Result<Created> InboxFolder::MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, bool executable) {
-  if (folder->kind != NodeKind::kInboxFolder) return ControlPlace::MakeFile(folder, name, executable);
+Result<Created> InboxFolder::MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) {
+  if (folder->kind != NodeKind::kInboxFolder) return ControlPlace::MakeFile(folder, name, mode);
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(name));
   const auto node = FileNode(*env_.nodes.Lock(), *folder, name);
-  return OpenCreated(env_.files, node, executable);
+  return OpenCreated(env_.files, node, mode);
 }
 
 Status InboxFolder::Remove(const std::shared_ptr<Node>& folder, const std::string& name) {

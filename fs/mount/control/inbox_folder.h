@@ -15,9 +15,9 @@ class InboxFolder : public ControlPlace {
   using ControlPlace::ControlPlace;
   Result<ListedPage> List(const Node& folder, const std::string& after) override;
   Result<std::unique_ptr<FileHandle>> Open(const std::shared_ptr<Node>& node, int flags) override;
-  Result<LookedUp> MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name) override;
+  Result<LookedUp> MakeFolder(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) override;
   Status RemoveFolder(const std::shared_ptr<Node>& folder, const std::string& name) override;
-  Result<Created> MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, bool executable) override;
+  Result<Created> MakeFile(const std::shared_ptr<Node>& folder, const std::string& name, mode_t mode) override;
   Status Remove(const std::shared_ptr<Node>& folder, const std::string& name) override;
   Status Rename(const std::shared_ptr<Node>& from, const std::string& name, const std::shared_ptr<Node>& to,
                 const std::string& new_name, RenameMode mode) override;
