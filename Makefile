@@ -6,7 +6,7 @@ DESTDIR ?=
 
 OUT := build/$(BUILD)$(if $(filter 0,$(HTTP)),-nohttp)
 CXX ?= g++
-PACKAGES := fuse3 sqlite3 libpq libcrypto libcurl pugixml $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive zlib prometheus-cpp-core)
+PACKAGES := fuse3 sqlite3 libpq libcrypto libcurl pugixml zlib libzstd $(if $(filter 1,$(HTTP)),libmicrohttpd libjwt libarchive prometheus-cpp-core)
 
 MODE_release := -O2 -DNDEBUG
 MODE_debug := -O0 -g

@@ -7,6 +7,7 @@
 #include "routes.h"
 #include "stagefs/text.h"
 #include "wire/header_value.h"
+#include "wire/media_type.h"
 #include "wire/reply.h"
 #include "wire/status_bodies.h"
 
@@ -96,6 +97,12 @@ OrRefusal<> Router::CheckHead(const HttpRequest& request, int64_t content_length
       response.headers["www-authenticate"] = "Bearer";
       return Refusal(std::move(response));
     }
+  }
+  if (const auto coding = ContentCodingOf(request); !coding) {
+    HttpResponse response =
+        JsonReply(415, ErrorBody(415, "bad_request", "Unsupported Media Type", coding.error().message()));
+    response.headers["accept-encoding"] = "gzip, zstd";
+    return Refusal(std::move(response));
   }
   if (content_length >= 0 && static_cast<uint64_t>(content_length) > options_.body_bytes_max) {
     return TooLarge(options_.body_bytes_max);

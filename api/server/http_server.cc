@@ -16,6 +16,7 @@
 #include "request_head.h"
 #include "stagefs/daemon_log.h"
 #include "stagefs/posix_env.h"
+#include "wire/media_type.h"
 #include "wire/status_bodies.h"
 
 namespace stagefs {
@@ -216,8 +217,20 @@ class MicrohttpdServer : public HttpServer {
     return Send(connection, arrival, std::move(answer));
   }
 
+  // The body as it is meant: unpacked.
+  Result<std::unique_ptr<RewindableSource>> FinishBody(Arrival& arrival) {
+    STAGEFS_ASSIGN_OR_RETURN(auto sent, arrival.body.Finish());
+    STAGEFS_ASSIGN_OR_RETURN(const Compression coding, ContentCodingOf(arrival.request));
+    if (coding == Compression::kNone || arrival.body.received() == 0) return sent;
+    IncomingBody unpacked;
+    STAGEFS_RETURN_IF_ERROR(unpacked.AddUnpacked(*sent, coding, root_.folder(), options_.body_bytes_max));
+    arrival.body = std::move(unpacked);
+    return arrival.body.Finish();
+  }
+
   HttpResponse Answer(Arrival& arrival) {
-    const auto body = arrival.body.Finish();
+    const auto body = FinishBody(arrival);
+    if (!body && !IsTrouble(body.error())) return Refusal(body.error()).ToResponse();
     if (!body) {
       Log(LogLevel::kError, "http: keep a request body: " + body.error().message());
       return Refuse(507, "internal_server_error", "Server trouble", "the body cannot be kept: disk full?")

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "stagefs/byte_source.h"
+#include "stagefs/compression.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -20,6 +21,9 @@ class IncomingBody {
   void Add(const char* data, size_t size, const std::string& folder, uint64_t bytes_max);
   uint64_t received() const { return received_; }
   bool too_large() const { return too_large_; }
+
+  // The same with what `packed` unpacks to, at most `bytes_max`. Errors: those of NewUnpackedSource() and Finish().
+  Status AddUnpacked(ByteSource& packed, Compression compression, const std::string& folder, uint64_t bytes_max);
 
   // The whole of it, once it is there; outlived by this.
   Result<std::unique_ptr<RewindableSource>> Finish();

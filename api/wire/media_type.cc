@@ -20,6 +20,14 @@ bool IsJson(const std::string& media_type) {
   return subtype == "json" || subtype.ends_with("+json");
 }
 
+Result<Compression> ContentCodingOf(const HttpRequest& request) {
+  const std::string coding = ToLowerAscii(request.Header("content-encoding"));
+  if (coding.empty() || coding == "identity") return Compression::kNone;
+  if (coding == "gzip" || coding == "x-gzip") return Compression::kGzip;
+  if (coding == "zstd") return Compression::kZstd;
+  return Error(ErrorCode::kInvalidArgument, "of content codings gzip and zstd are understood, one at a time");
+}
+
 bool IsForm(const HttpRequest& request) { return MediaTypeOf(request).starts_with("multipart/"); }
 
 }  // namespace stagefs

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "http_message.h"
+#include "stagefs/compression.h"
+#include "stagefs/result.h"
 
 namespace stagefs {
 
@@ -13,5 +15,7 @@ std::string MediaTypeOf(const HttpRequest& request);
 bool IsJson(const std::string& media_type);
 // Any multipart/….
 bool IsForm(const HttpRequest& request);
+// Of Content-Encoding: gzip, x-gzip, zstd, or none. kInvalidArgument for any other, and for several.
+Result<Compression> ContentCodingOf(const HttpRequest& request);
 
 }  // namespace stagefs

@@ -5,17 +5,16 @@
 #include <memory>
 #include <string_view>
 
-#include "gzip.h"
 #include "header_value.h"
+#include "stagefs/compression.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
+constexpr char kFailed[] = "Failed to read request payload";
 
-Error Malformed(const std::string& what) {
-  return Error(ErrorCode::kInvalidArgument, "Failed to read request payload: " + what);
-}
+Error Malformed(const std::string& what) { return Error(ErrorCode::kInvalidArgument, kFailed + (": " + what)); }
 
 // The body through one buffer. As a source it gives the bytes up to the next boundary.
 class Parts : public ByteSource {
@@ -177,7 +176,8 @@ Status ReadMultipart(ByteSource& body, const std::string& content_type, uint64_t
       return Error(ErrorCode::kTooLarge, "more than " + std::to_string(kPartsMax) + " parts");
     }
     STAGEFS_ASSIGN_OR_RETURN(const PartHead head, ReadHead(parts));
-    const std::unique_ptr<ByteSource> unpacked = head.gzip ? NewGunzipSource(parts) : nullptr;
+    std::unique_ptr<ByteSource> unpacked;
+    if (head.gzip) unpacked = NewUnpackedSource(static_cast<ByteSource&>(parts), Compression::kGzip, {}, kFailed);
     LimitedSource source(unpacked ? *unpacked : parts, &unpacked_bytes_max);
     STAGEFS_RETURN_IF_ERROR(visit(head.part, source));
     STAGEFS_ASSIGN_OR_RETURN(more, parts.Next());

@@ -2,13 +2,12 @@
 
 #include <memory>
 
-#include "gzip.h"
+#include "stagefs/compression.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
-constexpr std::string_view kGzipMagic = "\x1f\x8b";
 
 }  // namespace
 
@@ -27,9 +26,9 @@ Result<std::string> ReadText(ByteSource& source, size_t bytes_max) {
 
 Result<std::string> ReadMaybeGzip(ByteSource& source, size_t bytes_max) {
   auto text = ReadText(source, bytes_max);
-  if (!text || !text->starts_with(kGzipMagic)) return text;
+  if (!text || CompressionOf(*text) != Compression::kGzip) return text;
   const auto packed = NewStringSource(*text);
-  return ReadText(*NewGunzipSource(*packed), bytes_max);
+  return ReadText(*NewUnpackedSource(*packed, Compression::kGzip, {}, "Failed to read request payload"), bytes_max);
 }
 
 }  // namespace stagefs

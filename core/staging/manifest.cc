@@ -3,6 +3,7 @@
 #include <array>
 
 #include "manifest_formats.h"
+#include "stagefs/compression.h"
 
 namespace stagefs {
 namespace {
@@ -11,12 +12,27 @@ struct Foreign {
   std::string_view magic, what;
 };
 // What people take for a manifest, by its first bytes.
-constexpr std::array<Foreign, 6> kForeign = {{{"PK\x03\x04", "it is a zip or xlsx file: export it as CSV"},
+constexpr std::array<Foreign, 9> kForeign = {{{"PK\x03\x04", "it is a zip or xlsx file: export it as CSV"},
                                               {"\xff\xfe", "it is in UTF-16: save it as UTF-8"},
                                               {"\xfe\xff", "it is in UTF-16: save it as UTF-8"},
-                                              {"\x1f\x8b", "it is compressed with gzip: decompress it first"},
-                                              {"\x28\xb5\x2f\xfd", "it is compressed with zstd: decompress it first"},
+                                              {"\x1f\x8b", "it is compressed twice"},
+                                              {"\x28\xb5\x2f\xfd", "it is compressed twice"},
+                                              {"BZh", "it is compressed with bzip2: use gzip or zstd"},
+                                              {"\xfd" "7zXZ", "it is compressed with xz: use gzip or zstd"},
+                                              {"\x04\x22\x4d\x18", "it is compressed with lz4: use gzip or zstd"},
                                               {"PAR1", "it is a Parquet file: export it as CSV"}}};
+
+constexpr size_t kProbeBytes = 4096;
+
+// The first bytes of `source`, which is rewound.
+Result<std::string> Probe(RewindableSource& source) {
+  std::string probe(kProbeBytes, '\0');
+  STAGEFS_RETURN_IF_ERROR(source.Rewind());
+  STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(probe.data(), probe.size()));
+  STAGEFS_RETURN_IF_ERROR(source.Rewind());
+  probe.resize(got);
+  return probe;
+}
 
 bool IsHex(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
@@ -53,7 +69,7 @@ Result<ManifestFormat> Sniff(std::string_view text) {
 Error MalformedManifest(const std::string& why) { return Error(ErrorCode::kInvalidArgument, "manifest: " + why); }
 
 ManifestFormat ManifestFormatOf(std::string_view name) {
-  const std::string lower = ToLowerAscii(name);
+  const std::string lower = ToLowerAscii(WithoutCompression(name));
   if (lower.ends_with(".json")) return ManifestFormat::kJson;
   if (lower.ends_with(".ndjson") || lower.ends_with(".jsonl")) return ManifestFormat::kNdjson;
   if (lower.ends_with(".sum")) return ManifestFormat::kSum;
@@ -64,13 +80,18 @@ ManifestFormat ManifestFormatOf(std::string_view name) {
 
 bool IsAtomicName(std::string_view name) { return name.find(".atomic.") != std::string_view::npos; }
 
-Result<ManifestOptions> ReadManifest(RewindableSource& source, ManifestFormat format, const ManifestOptions& options,
+Result<ManifestOptions> ReadManifest(RewindableSource& sent, ManifestFormat format, const ManifestOptions& options,
                                      const VisitEntry& visit) {
-  STAGEFS_RETURN_IF_ERROR(source.Rewind());
-  char probe[4096];
-  STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(probe, sizeof probe));
-  STAGEFS_RETURN_IF_ERROR(source.Rewind());
-  const std::string_view text(probe, got);
+  STAGEFS_ASSIGN_OR_RETURN(std::string text, Probe(sent));
+  const Compression compression = CompressionOf(text);
+  UnpackLimits limits;
+  limits.ratio_max = kManifestRatioMax;
+  limits.free_bytes = kManifestFreeBytes;
+  const auto unpacked = NewUnpackedSource(sent, compression, limits, "manifest");
+  RewindableSource& source = compression == Compression::kNone ? sent : *unpacked;
+  if (compression != Compression::kNone) {
+    STAGEFS_ASSIGN_OR_RETURN(text, Probe(source));
+  }
   for (const Foreign& foreign : kForeign) {
     if (text.starts_with(foreign.magic)) return MalformedManifest(std::string(foreign.what));
   }

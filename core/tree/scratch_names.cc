@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "stagefs/compression.h"
 #include "stagefs/text.h"
 
 namespace stagefs {
@@ -59,7 +60,7 @@ std::string_view ScratchNamesHelp() {
          "  .DS_Store  ._*  Thumbs.db  desktop.ini   what other desktops leave behind\n"
          "  .nfs*  .fuse_hidden*                     open files that were removed\n"
          "  *.stage.json  *.stage.ndjson  *.stage.csv  *.stage.tsv  *.stage.sum\n"
-         "                     manifests, which stage what they list; and their *.result.json\n";
+         "                     manifests (also with .gz, .zst), which stage what they list; and their *.result.json\n";
 }
 
 bool IsStageManifestName(std::string_view name) {
@@ -67,7 +68,7 @@ bool IsStageManifestName(std::string_view name) {
                                                                ".stage.csv", ".stage.tsv", ".stage.sum"};
   constexpr std::string_view kResult = ".result.json";
   if (name.ends_with(kResult)) name.remove_suffix(kResult.size());
-  const std::string lower = ToLowerAscii(name);
+  const std::string lower = ToLowerAscii(WithoutCompression(name));
   return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
     return lower.size() > ending.size() && lower.ends_with(ending);
   });

@@ -19,7 +19,9 @@ namespace {
 class StageCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("manifest", &manifest_, "JSON, NDJSON, checksum lines, CSV or TSV; - reads standard input")
+    options
+        .Add("manifest", &manifest_,
+             "JSON, NDJSON, checksum lines, CSV or TSV, also with gzip or zstd; - reads standard input")
         .Completing(Completes::kFile);
     options.Add("-d,--directory", &directory_, "folder of the workspace to stage into")
         .Completing(Completes::kFolder);

@@ -36,7 +36,7 @@ lives_in 'core/system/content_hash\.cc' "OpenSSL and xxhash have one home" 'open
 lives_in 'fs/mount/fuse_[a-z]+\.cc' "fuse is named in fs/mount/fuse_*.cc only" 'fuse'
 lives_in 'api/server/http_server\.cc' "the HTTP library has one home" 'microhttpd'
 lives_in 'api/server/token\.cc' "the JWT library has one home" 'jwt'
-lives_in 'api/wire/gzip\.cc' "zlib has one home" 'zlib'
+lives_in 'core/system/compression\.cc' "zlib and zstd have one home" 'zlib|zstd'
 lives_in 'api/wire/archive\.cc' "the archive library has one home" 'archive'
 lives_in 'fs/commands/command_line\.cc' "the command line library has one home" 'CLI'
 json='core/system/text|core/staging/(manifest_json|stage_report|status_text|inbox)|core/durable/repository_places|core/versions/s3/aws_credentials|api/wire/wire_object'

@@ -16,6 +16,7 @@
 #include "api/wire/read_text.h"
 #include "api/wire/wire_object.h"
 #include "stagefs/byte_source.h"
+#include "stagefs/compression.h"
 #include "stagefs/uri.h"
 #include "stagefs/content_hash.h"
 #include "stagefs/manifest.h"
@@ -39,8 +40,11 @@ void FuzzManifest(std::string_view bytes, ManifestFormat format) {
     return {};
   });
   Require(read || !read.error().message().empty(), "a refusal says why");
-  Require(entries <= bytes.size() + 1, "no more entries than bytes");
-  Require(told <= 8 * bytes.size() + 64 * entries, "entries are made of what was sent");
+  const size_t unpacked = CompressionOf(bytes) == Compression::kNone
+                              ? bytes.size()
+                              : bytes.size() * kManifestRatioMax + kManifestFreeBytes;
+  Require(entries <= unpacked + 1, "no more entries than bytes");
+  Require(told <= 8 * unpacked + 64 * entries, "entries are made of what was sent");
 }
 
 void FuzzPath(std::string_view bytes) {

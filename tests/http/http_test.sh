@@ -54,6 +54,42 @@ A  data/train/sub/cat.jpg" "$(stagefs status t/r:w)"
   answers "an empty list" 200 '"err_files":[]' post '[]' "$W/versions/none"
   answers "a list in several chunks" 200 '"err_files":[]' post "$LIST" -H 'transfer-encoding: chunked' "$W/versions/chunked"
 }
+test_compressed_bodies() {
+  served --max-body 1000000
+  printf '%s' "$LIST" > list && gzip -k list && zstd -q list
+  for coding in gzip x-gzip GZIP zstd; do
+    [ $coding = zstd ] && file=list.zst || file=list.gz
+    answers "a list with $coding" 200 '"err_files":[]' post @$file -H "content-encoding: $coding" "$W/files/batch/$coding"
+    check "is staged" stagefs ls t/r:w $coding/sub/cat.jpg
+    head -c -3 $file > short
+    answers "cut short" 400 'looks cut short' post @short -H "content-encoding: $coding" "$W/files/batch/cut"
+    answers "what is not $coding" 400 'data is broken' post "$LIST" -H "content-encoding: $coding" "$W/files/batch/cut"
+  done
+  answers "no coding" 200 '"err_files":[]' post "$LIST" -H "content-encoding: identity" "$W/files/batch/identity"
+  for coding in br deflate compress "gzip, gzip" "gzip, zstd" nonsense; do
+    answers "$coding is not understood" 415 'gzip and zstd' post @list.gz -H "content-encoding: $coding" "$W/files/batch/cut"
+  done
+  equals "which ones are is said" "gzip, zstd" "$(curl -sS -D - -o body -H "authorization: Bearer $TOKEN" -H 'content-encoding: br' -d x \
+    "$W/files/batch" | tr -d '\r' | sed -n 's/^accept-encoding: //Ip')"
+  refuses "nothing of those is staged" "no such path" stagefs ls t/r:w cut
+  for size in 1000000 1000001; do
+    python3 - "$CAT" $size > many <<'PY'
+import json, sys
+entries = [{"hash": sys.argv[1], "path": f"many/{number}"} for number in range(10000)]
+print(json.dumps(entries).ljust(int(sys.argv[2])), end="")
+PY
+    gzip -f many && [ "$(zcat many.gz | wc -c)" = $size ] || echo "not ok - the body has $size bytes"
+    [ $size = 1000000 ] && answers "what unpacks to the limit" 200 '"err_files":[]' post @many.gz -H "content-encoding: gzip" "$W/files/batch"
+  done
+  answers "a byte more" 413 'more than 1000000 bytes' post @many.gz -H "content-encoding: gzip" "$W/files/batch"
+  head -c 300000000 /dev/zero | zstd -q > bomb
+  answers "a bomb" 413 'more than 1000000 bytes' post @bomb -H "content-encoding: zstd" "$W/files/batch"
+  zstd -q --long=27 < list > window  # Of unknown size: it may be as large as the window.
+  answers "a window that takes much memory" 413 'window of more than 8 MiB' post @window -H "content-encoding: zstd" "$W/files/batch"
+  printf 'a form' > form.txt
+  printf -- '--XX\r\ncontent-disposition: form-data; name="file[]"; filename="form.txt"\r\n\r\na form\r\n--XX--\r\n' | gzip > form
+  answers "a form, too" 200 '"paths":["form/form.txt"]' http -H 'content-type: multipart/form-data; boundary=XX' -H 'content-encoding: gzip' --data-binary @form "$W/files/form"
+}
 test_bad_entries() {
   served
   answers "bad entries among good" 200 '"path":"x","error":"version 00' post "[{\"hash\":\"$CAT\",\"path\":\"good\"},{\"hash\":\"$(printf '0%.0s' $(seq 64))\",\"path\":\"x\"},{\"hash\":\"$CAT\",\"path\":\"../y\"}]" "$W/versions/some"

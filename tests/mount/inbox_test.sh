@@ -53,6 +53,26 @@ test_the_inbox_stages_into_the_folder_it_is_named_for() {
   check "the newest report" grep -q '"entries":3' "$MNT/.stagefs/last.json"
   check "manifests can be removed" rm "$MNT/.stagefs/inbox/drop/in.sum"
 }
+test_compressed_manifests() {
+  mounted
+  mkdir "$MNT/drop"
+  gzip -k sums && zstd -q sums
+  check "a dropped one, with gzip" sh -c "cp sums.gz $MNT/drop/batch.stage.sum.gz && cmp data/cat $MNT/drop/cat"
+  check "its report lies beside it" grep -q '"added":3' "$MNT/drop/batch.stage.sum.gz.result.json"
+  check "one in the inbox, with zstd" sh -c "cp sums.zst $MNT/.stagefs/inbox/zstd/in.sum.zst && cmp data/dog $MNT/zstd/dog"
+  for name in gz zst; do
+    head -c -4 sums.$name > cut.$name
+    refuses "one that is cut short fails its close" "Invalid argument" cp cut.$name "$MNT/drop/cut.stage.sum.$name"
+    check "and says why" grep -q 'looks cut short' "$MNT/drop/cut.stage.sum.$name.result.json"
+    for file in sums cut; do mkfifo fifo.$file.$name && cat $file.$name > fifo.$file.$name & done
+    check "the command takes a file" stagefs stage t/r:w -d file.$name sums.$name
+    check "standard input" sh -c "\"\$STAGEFS_BINARY\" stage t/r:w -d stdin.$name - < sums.$name"
+    check "and a FIFO" stagefs stage t/r:w -d fifo.$name fifo.sums.$name
+    refuses "and refuses what is cut short" "looks cut short" stagefs stage t/r:w -d cut fifo.cut.$name
+    for folder in file stdin fifo; do check "all of it is staged" cmp data/cat "$MNT/$folder.$name/cat"; done
+  done
+  refuses "nothing of the others is" "No such file" ls "$MNT/cut"
+}
 test_the_inbox_makes_folders() {
   mounted
   check "the inbox makes folders" sh -c "mkdir $MNT/.stagefs/inbox/v1.0 && cp sums $MNT/.stagefs/inbox/v1.0/ && cmp data/dog $MNT/v1.0/dog"

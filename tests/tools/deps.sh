@@ -4,8 +4,8 @@
 # `make test-tools` runs, CLUSTER=1 the S3 server of `make test-cluster`, FUZZ=1 the compiler of `make fuzz`, COVERAGE=1 the reporter of `make coverage`.
 set -eu
 packages="g++ make python3 python3-venv pkg-config libfuse3-dev fuse3 libsqlite3-dev libpq-dev postgresql libssl-dev libxxhash-dev nlohmann-json3-dev
-libexpected-dev libcli11-dev libspdlog-dev libcurl4-openssl-dev libpugixml-dev catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
-[ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libarchive-dev zlib1g-dev openssl
+libexpected-dev libcli11-dev libspdlog-dev libcurl4-openssl-dev libpugixml-dev zlib1g-dev libzstd-dev zstd catch2 sqlite3 curl attr xxhash procps shellcheck git rsync inotify-tools"
+[ "${HTTP:-1}" = 0 ] || packages="$packages libmicrohttpd-dev libjwt-dev libarchive-dev openssl
 prometheus-cpp-dev"
 [ "${TOOLS:-0}" = 0 ] || packages="$packages thunar pcmanfm pcmanfm-qt nautilus dolphin tumbler zenity mousepad libreoffice-calc
 xvfb openbox xdotool dbus x11-utils imagemagick adwaita-icon-theme desktop-file-utils vim nano ed perl zip unzip wget

@@ -11,6 +11,9 @@
 //   csv     path,hash\n data/a.jpg,9f2c…\n                          a header naming both; RFC 4180 quotes
 //   tsv     path\thash\n data/a.jpg\t9f2c…\n                        the same; quotes only where the header has them
 //
+// Each may be compressed with gzip or zstd, as its first bytes say; its name then ends in .gz or .zst behind the rest.
+// It may unpack to kManifestRatioMax times its size and kManifestFreeBytes.
+//
 // Of a table's columns `path` counts before `file_name` before `name`, `sha256` before `hash` before `checksum`, in
 // any case; two of one name are refused.
 //
@@ -22,6 +25,7 @@
 // header, quotes that are no RFC 4180 quotes.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -35,10 +39,13 @@ class RewindableSource;
 
 // One value (a string, a line) of a manifest; longer ones are refused.
 constexpr size_t kManifestValueBytesMax = 64 << 10;
+// A list of one hash, over and over, comes to 40.
+constexpr uint64_t kManifestRatioMax = 200;
+constexpr uint64_t kManifestFreeBytes = 1 << 20;
 
 enum class ManifestFormat { kSniff, kJson, kNdjson, kSum, kCsv, kTsv };
 
-// From a name such as "batch.stage.csv"; kSniff where it says nothing.
+// From a name such as "batch.stage.csv" or "batch.stage.csv.gz"; kSniff where it says nothing.
 ManifestFormat ManifestFormatOf(std::string_view name);
 
 struct ManifestEntry {
@@ -62,7 +69,8 @@ bool IsAtomicName(std::string_view name);
 // Calls `visit` for every entry in order; its error ends the reading and is returned.
 // Returns `options` with those the manifest itself carries. Memory does not grow with the manifest.
 //
-// Errors: kInvalidArgument with the line or byte where it stopped making sense.
+// Errors: kInvalidArgument with the line or byte where it stopped making sense; kTooLarge where it unpacks to more than
+// it may.
 Result<ManifestOptions> ReadManifest(
     RewindableSource& source, ManifestFormat format, const ManifestOptions& options,
     const std::function<Status(const ManifestOptions&, ManifestEntry)>& visit);

@@ -14,7 +14,7 @@ bool IsScratchFile(std::string_view name, uint64_t size_bytes);
 std::string_view FinishedNameOf(std::string_view name);
 // The rules of IsScratchFile() for people, one a line.
 std::string_view ScratchNamesHelp();
-// `*.stage.json` and so on: a manifest dropped into the tree, staged into its own folder.
+// `*.stage.json`, `*.stage.csv.gz` and so on: a manifest dropped into the tree, staged into its own folder.
 bool IsStageManifestName(std::string_view name);
 // Whether a file of this name in the inbox is staged: not a report, and not an unfinished file.
 bool IsInboxManifestName(std::string_view name);
