@@ -23,10 +23,15 @@ bool Caller::GaveUp() {
   int64_t next_ns = next_look_ns_;
   if (next_ns > now_ns) return false;
   // Most requests have ended before anybody is looked after; of several threads one looks.
-  const bool ours = next_look_ns_.compare_exchange_strong(next_ns, now_ns + Ns(kLookAfterCallerEvery));
-  if (!ours || next_ns == 0 || !gave_up_()) return false;
-  gone_ = true;
-  return true;
+  const auto pause = next_ns == 0 ? kFirstLookAfter : kLookAfterCallerEvery;
+  const bool ours = next_look_ns_.compare_exchange_strong(next_ns, now_ns + Ns(pause));
+  return ours && next_ns != 0 && GaveUpByNow();
+}
+
+bool Caller::GaveUpByNow() {
+  if (carried_through_) return false;
+  if (!gone_ && gave_up_()) gone_ = true;
+  return gone_;
 }
 
 WorkingFor::WorkingFor(Caller* caller) : outer_(std::exchange(current, caller)) {}
@@ -37,6 +42,11 @@ bool Interrupted() { return current != nullptr && current->GaveUp(); }
 
 Status CheckInterrupted() {
   if (Interrupted()) return InterruptedError();
+  return {};
+}
+
+Status CheckInterruptedNow() {
+  if (current != nullptr && current->GaveUpByNow()) return InterruptedError();
   return {};
 }
 
@@ -64,7 +74,9 @@ Result<std::unique_lock<std::timed_mutex>> LockInterruptibly(std::timed_mutex& m
     lock.lock();
     return lock;
   }
-  while (!lock.try_lock_for(kLookAfterCallerEvery)) STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+  for (auto pause = kFirstLookAfter; !lock.try_lock_for(pause); pause = kLookAfterCallerEvery) {
+    STAGEFS_RETURN_IF_ERROR(CheckInterruptedNow());
+  }
   return lock;
 }
 

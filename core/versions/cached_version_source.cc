@@ -30,6 +30,7 @@ Result<Presence> CachedVersionSource::Locate(const Sha256& hash) const {
 
 Result<UniqueFd> CachedVersionSource::FetchTogether(const Sha256& hash) const {
   constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+  STAGEFS_RETURN_IF_ERROR(CheckInterruptedNow());
   std::shared_ptr<Outcome> outcome;
   {
     std::unique_lock lock(fetching_mutex_);

@@ -18,6 +18,7 @@ namespace {
 constexpr long kConnectSeconds = 10;
 // Less than this in a second is hardly anything.
 constexpr long kSlowBytes = 1024;
+constexpr int kPollMs = kLookAfterCallerEvery.count();
 
 struct Exchange {
   const ClientRequest& request;
@@ -87,8 +88,35 @@ int OnRewind(void* user, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-// Called at least once a second.
-int OnProgress(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return Interrupted() ? 1 : 0; }
+// A request at a time, and the connections that it leaves for the next one.
+struct Transfer {
+  CURL* easy = curl_easy_init();
+  CURLM* multi = curl_multi_init();
+
+  Transfer() = default;
+  ~Transfer() {
+    curl_easy_cleanup(easy);
+    curl_multi_cleanup(multi);
+  }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  // As curl_easy_perform() does it, except that the caller is looked after.
+  Result<CURLcode> Run() {
+    curl_multi_add_handle(multi, easy);
+    Result<CURLcode> code = CURLE_OK;
+    for (int running = 1; code && running > 0;) {
+      CURLMcode trouble = curl_multi_perform(multi, &running);
+      if (trouble == CURLM_OK && running > 0) trouble = curl_multi_poll(multi, nullptr, 0, kPollMs, nullptr);
+      if (trouble != CURLM_OK) code = Error(ErrorCode::kIo, curl_multi_strerror(trouble));
+      else if (running > 0 && Interrupted()) code = InterruptedError();
+    }
+    int left = 0;
+    if (const CURLMsg* done = curl_multi_info_read(multi, &left); code && done != nullptr) code = done->data.result;
+    curl_multi_remove_handle(multi, easy);
+    return code;
+  }
+};
 
 struct HeaderList {
   curl_slist* list = nullptr;
@@ -96,7 +124,8 @@ struct HeaderList {
   void Add(const std::string& line) { list = curl_slist_append(list, line.c_str()); }
 };
 
-Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request, std::chrono::seconds patience) {
+Result<ClientResponse> Perform(Transfer& transfer, const ClientRequest& request, std::chrono::seconds patience) {
+  CURL* const curl = transfer.easy;
   Exchange exchange{request, {}, 0, {}};
   HeaderList headers;
   for (const auto& [name, value] : request.headers) {
@@ -112,8 +141,6 @@ Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request, std::ch
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kSlowBytes);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(patience.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
@@ -131,10 +158,10 @@ Result<ClientResponse> Perform(CURL* curl, const ClientRequest& request, std::ch
     curl_easy_setopt(curl, CURLOPT_SEEKDATA, &exchange);
   }
   if (request.method != "HEAD") curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  const CURLcode code = curl_easy_perform(curl);
+  const auto code = transfer.Run();
   if (!exchange.trouble) return exchange.trouble.error();
-  if (code == CURLE_ABORTED_BY_CALLBACK) return InterruptedError();
-  if (code != CURLE_OK) return Error(ErrorCode::kIo, curl_easy_strerror(code));
+  if (!code) return code.error();
+  if (*code != CURLE_OK) return Error(ErrorCode::kIo, curl_easy_strerror(*code));
   return std::move(exchange.response);
 }
 
@@ -145,7 +172,7 @@ struct HttpClient::Pool {
   std::mutex mutex;
   std::condition_variable returned;
   size_t free;
-  std::vector<CURL*> idle;
+  std::vector<std::unique_ptr<Transfer>> idle;
 };
 
 HttpClient::HttpClient(size_t parallel, std::chrono::seconds patience)
@@ -154,30 +181,29 @@ HttpClient::HttpClient(size_t parallel, std::chrono::seconds patience)
   (void)ready;
 }
 
-HttpClient::~HttpClient() {
-  for (CURL* curl : pool_->idle) curl_easy_cleanup(curl);
-}
+HttpClient::~HttpClient() = default;
 
 Result<ClientResponse> HttpClient::Send(const ClientRequest& request) {
-  CURL* curl = nullptr;
+  std::unique_ptr<Transfer> transfer;
   {
     std::unique_lock lock(pool_->mutex);
     constexpr auto kNever = std::chrono::steady_clock::time_point::max();
     if (!WaitUntil(pool_->returned, lock, kNever, [this] { return pool_->free > 0; })) return InterruptedError();
     --pool_->free;
     if (!pool_->idle.empty()) {
-      curl = pool_->idle.back();
+      transfer = std::move(pool_->idle.back());
       pool_->idle.pop_back();
     }
   }
-  if (curl == nullptr) curl = curl_easy_init();
-  auto response = curl == nullptr ? Result<ClientResponse>(Error(ErrorCode::kIo, "no memory for a request"))
-                                  : Perform(curl, request, patience_);
-  if (curl != nullptr) curl_easy_reset(curl);  // Keeps its connections.
+  if (!transfer) transfer = std::make_unique<Transfer>();
+  const bool made = transfer->easy != nullptr && transfer->multi != nullptr;
+  auto response = made ? Perform(*transfer, request, patience_)
+                       : Result<ClientResponse>(Error(ErrorCode::kIo, "no memory for a request"));
+  if (made) curl_easy_reset(transfer->easy);
   {
     const std::lock_guard lock(pool_->mutex);
     ++pool_->free;
-    if (curl != nullptr) pool_->idle.push_back(curl);
+    if (made) pool_->idle.push_back(std::move(transfer));
   }
   pool_->returned.notify_one();
   return response;

@@ -46,8 +46,7 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // kIo where no whole answer came: no connection, cut off, or given up. kInterrupted (interruption.h), a second later
-  // at most.
+  // kIo where no whole answer came: no connection, cut off, or given up. kInterrupted (interruption.h).
   Result<ClientResponse> Send(const ClientRequest& request);
 
  private:

@@ -69,7 +69,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer = answer[: len(answer) // 2]
             self.close_connection = True
         if self.command != "HEAD":
-            self.wfile.write(answer)
+            try:
+                self.wfile.write(answer)
+            except ConnectionError:  # Nobody waits for it any more.
+                self.close_connection = True
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
 

@@ -108,18 +108,20 @@ TEST_CASE("CachedVersionSource: who fetches gives up, and the next one begins an
     if (scene.demand.copied > 1) return WriteAll(fd, "wanted", 6);
     Ok(WriteAll(fd, "wa", 2));
     for (;;) {
-      if (waits) STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+      std::this_thread::yield();
+      STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
     }
   };
   std::thread gives_up([&] {
-    Caller caller([] { return true; });
+    Caller caller([&] { return waits.load(); });
     const WorkingFor scope(&caller);
     CHECK(scene.source->Open(hash).error().code() == ErrorCode::kInterrupted);
   });
   while (scene.demand.copied == 0) std::this_thread::yield();
-  // It is looked after while it waits.
+  // It is looked after before it waits, and while it does.
+  int looks = 0;
   Caller caller([&] {
-    waits = true;
+    waits = ++looks > 1;
     return false;
   });
   const WorkingFor scope(&caller);
@@ -139,8 +141,9 @@ TEST_CASE("CachedVersionSource: what fails for one fails for all who wait for it
   };
   std::thread first([&] { CHECK(scene.source->Open(hash).error().code() == ErrorCode::kIo); });
   while (scene.demand.copied == 0) std::this_thread::yield();
+  int looks = 0;
   Caller caller([&] {
-    waits = true;
+    waits = ++looks > 1;
     return false;
   });
   const WorkingFor scope(&caller);
@@ -159,7 +162,8 @@ TEST_CASE("CachedVersionSource: who waits for another one's fetch may give up", 
   };
   std::thread first([&] { CHECK(Read(*scene.source, hash) == "wanted"); });
   while (scene.demand.copied == 0) std::this_thread::yield();
-  Caller caller([] { return true; });
+  int looks = 0;
+  Caller caller([&] { return ++looks > 1; });
   const WorkingFor scope(&caller);
   CHECK(scene.source->Open(hash).error().code() == ErrorCode::kInterrupted);
   gave_up = true;

@@ -13,8 +13,10 @@
 
 namespace stagefs {
 
-// Nobody is looked after more often than this, nor before so long has passed.
+// Nobody is looked after more often than this, and not before a request takes longer than most: of those that wait for
+// each other each may be abandoned.
 constexpr auto kLookAfterCallerEvery = std::chrono::milliseconds(200);
+constexpr auto kFirstLookAfter = std::chrono::milliseconds(20);
 
 // Somebody for whom threads work, and who may give up. Safe for concurrent use.
 class Caller {
@@ -24,7 +26,9 @@ class Caller {
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
 
+  // Looks where kLookAfterCallerEvery has passed since the last look, or kFirstLookAfter since the first question.
   bool GaveUp();
+  bool GaveUpByNow();  // Looks.
   void CarryThrough() { carried_through_ = true; }
 
  private:
@@ -53,6 +57,8 @@ class WorkingFor {
 bool Interrupted();
 // kInterrupted then. Nothing was done, or as much as where any other error comes from the same place.
 Status CheckInterrupted();
+// The same before what surely takes long: a caller that was seen is told from one that is gone.
+Status CheckInterruptedNow();
 Error InterruptedError();
 // For a wait that ended without what was waited for: kInterrupted, else kBusy with this message.
 Error BusyOrInterrupted(const std::string& message);
@@ -67,14 +73,14 @@ template <class Done>
 bool WaitUntil(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
                std::chrono::steady_clock::time_point deadline, Done done) {
   if (WorkingFor::Current() == nullptr) return changed.wait_until(lock, deadline, done);
-  for (;;) {
-    const auto next = std::min(deadline, std::chrono::steady_clock::now() + kLookAfterCallerEvery);
+  for (auto pause = kFirstLookAfter;; pause = kLookAfterCallerEvery) {
+    const auto next = std::min(deadline, std::chrono::steady_clock::now() + pause);
     if (changed.wait_until(lock, next, done)) return true;
     if (next == deadline) return false;
     lock.unlock();
-    const bool interrupted = Interrupted();
+    const Status go_on = CheckInterruptedNow();
     lock.lock();
-    if (interrupted) return done();
+    if (!go_on) return done();
   }
 }
 

@@ -270,14 +270,14 @@ Error PostgresConnection::Broken(const std::string& why) {
 }
 
 Status PostgresConnection::AwaitReadable(Deadline deadline) {
-  for (;;) {
+  for (auto pause = kFirstLookAfter;; pause = kLookAfterCallerEvery) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return Broken("the database did not answer in time");
-    const auto wait = WorkingFor::Current() == nullptr ? left : std::min(left, kLookAfterCallerEvery);
+    const auto wait = WorkingFor::Current() == nullptr ? left : std::min(left, pause);
     pollfd socket{PQsocket(connection_), POLLIN, 0};
     const int ready = poll(&socket, 1, static_cast<int>(wait.count()));
     if (ready > 0) return {};
-    if (Interrupted()) {
+    if (!CheckInterruptedNow()) {
       broken_ = true;  // The answer that comes is nobody's. The server ends what was not committed.
       return InterruptedError();
     }
