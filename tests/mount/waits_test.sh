@@ -88,6 +88,41 @@ test_callers_killed_at_any_moment_are_gone_and_nothing_is_half_done() {
   check "each of it can be done then" sh -c "cd '$MNT' && mkdir e/new && rm d/cat && mv e d/below && chmod +x d/big"
 }
 
+test_a_program_that_is_killed_while_its_file_is_hashed_is_gone_and_the_file_is_staged() {
+  mounted
+  # Not in order: hashed at its close, which takes seconds; `left` by the kernel's, as the program dies.
+  cat > hashed.py << 'PYTHON'
+import os, sys, time
+file = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
+os.pwrite(file, b"x", 3 << 30)
+os.pwrite(file, b"y", 0)
+open(sys.argv[2], "w").close()
+if sys.argv[2] == "closes":
+    os.close(file)
+time.sleep(100)
+PYTHON
+  for how in closes left; do
+    python3 hashed.py "$MNT/$how" $how & program=$!
+    check "a large file is written" eventually test -e $how
+    read -r -t 0.3 _ <> <(:)
+    check "its program is killed and gone" killed_soon $program
+    forget_children $program
+  done
+  check "what it wrote is staged" staged_within 120 closes left
+  equals "and whole" "yx yx" "$(head -c 1 "$MNT/closes"; tail -c 1 "$MNT/closes") $(head -c 1 "$MNT/left"; tail -c 1 "$MNT/left")"
+}
+# staged_within SECONDS NAME…
+staged_within() {
+  local deadline=$((SECONDS + $1)) name
+  shift
+  for name; do
+    until status | grep -qx "A  $name"; do
+      [ $SECONDS -lt $deadline ] || { status; return 1; }
+      read -r -t 0.2 _ <> <(:) || :
+    done
+  done
+}
+
 test_signals_that_a_program_handles_end_no_call() {
   mounted
   take_turn
