@@ -43,7 +43,7 @@ Result<bool> HasJustBeenTouched(Repository& repository, WorkspaceId workspace) {
   const int64_t now_ns = NowNs();
   return std::any_of(places.begin(), places.end(), [&](const WorkingCopyPlace& place) {
     struct stat st;
-    if (place.workspace != workspace || place.state != WorkingCopyState::kWriting) return false;
+    if (place.workspace != workspace || !place.is_written()) return false;
     return stat(place.file.c_str(), &st) == 0 && ToNs(st.st_ctim) > now_ns - kJustTouchedNs;
   });
 }

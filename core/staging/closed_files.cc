@@ -6,8 +6,8 @@
 
 #include <chrono>
 #include <map>
-#include <thread>
 
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
 #include "stagefs/working_copy.h"
@@ -20,8 +20,10 @@ constexpr auto kLookAgainAfter = std::chrono::milliseconds(5);
 // Copies, and the paths of the files.
 using ClosedFiles = std::map<std::string, std::string>;
 
+std::string InstanceOf(const std::string& copy) { return copy.substr(0, copy.rfind('/')); }
+
 bool HolderLives(const std::string& copy) {
-  const auto lock = OpenFd(copy.substr(0, copy.rfind('/')) + ".lock", O_RDONLY);
+  const auto lock = OpenFd(InstanceOf(copy) + ".lock", O_RDONLY);
   return lock && flock(lock->get(), LOCK_SH | LOCK_NB) != 0;
 }
 
@@ -56,7 +58,9 @@ Status AwaitClosedFiles(Repository& repository, std::optional<WorkspaceId> works
       return Error(ErrorCode::kBusy, "'" + ToDisplayUtf8(waiting.begin()->second) +
                                          "' was closed and is not staged yet: its mount waits for a turn, or died");
     }
-    std::this_thread::sleep_for(kLookAgainAfter);
+    for (const auto& [copy, path] : waiting) (void)OpenFd(StageNowMark(InstanceOf(copy)), O_WRONLY | O_CREAT);
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+    SleepFor(kLookAgainAfter);
     ClosedFiles now = waiting;
     STAGEFS_RETURN_IF_ERROR(AddClosed(repository, workspace, &now, &left));
     std::erase_if(waiting, [&](const auto& file) { return !now.contains(file.first); });

@@ -52,44 +52,48 @@ std::string TextOf(const FileMode& mode) {
   return text;
 }
 
-// std::nullopt: it is of no closed copy.
-std::optional<ClosedCopy> ParseClosed(std::string_view word) {
-  std::string_view fields[4];
+std::string ThisBoot() { return BootId().substr(0, 8); }
+
+struct ParsedState {
+  WorkingCopyState state = WorkingCopyState::kWriting;
+  ClosedCopy closed;
+};
+
+ParsedState ParseState(std::string_view word) {
+  std::string_view fields[6];
+  if (word == "r") return {WorkingCopyState::kRefused, {}};
   for (std::string_view& field : fields) {
     const size_t comma = word.find(',');
-    if (comma == std::string_view::npos) return std::nullopt;
+    if (comma == std::string_view::npos) return {};
     field = word.substr(0, comma);
     word.remove_prefix(comma + 1);
   }
   const auto content = HashRef::ParseFull(word);
-  if (fields[0] != "c" || !content || !content->sha256()) return std::nullopt;
-  return ClosedCopy{ParseMode(fields[1]), ParseInt(fields[2]), ParseInt(fields[3]), *content->sha256()};
+  if ((fields[0] != "c" && fields[0] != "x") || (word != "-" && (!content || !content->sha256()))) return {};
+  ParsedState parsed{fields[0] == "c" ? WorkingCopyState::kClosed : WorkingCopyState::kRewritten, {}};
+  parsed.closed.mode = ParseMode(fields[1]);
+  parsed.closed.mtime_ns = ParseInt(fields[2]);
+  parsed.closed.over = ParseInt(fields[3]);
+  parsed.closed.size_bytes = static_cast<uint64_t>(ParseInt(fields[4]));
+  parsed.closed.synced = fields[5] == "-" || fields[5] == ThisBoot();
+  if (content) parsed.closed.content = *content->sha256();
+  return parsed;
 }
 
-std::string TextOf(const ClosedCopy& closed) {
-  return "c," + TextOf(closed.mode) + ',' + std::to_string(closed.mtime_ns) + ',' + std::to_string(closed.over) + ',' +
-         ToHex(closed.content);
-}
-
-WorkingCopyState StateOf(std::string_view word) {
-  if (ParseClosed(word)) return WorkingCopyState::kClosed;
-  return word == "r" ? WorkingCopyState::kRefused : WorkingCopyState::kWriting;
-}
-
-std::string TextOf(const WorkingCopyPlace& place, WorkingCopyState state) {
-  switch (state) {
-    case WorkingCopyState::kWriting: return "w";
-    case WorkingCopyState::kRefused: return "r";
-    case WorkingCopyState::kClosed: return TextOf(place.closed);
-  }
-  return "w";
+std::string TextOf(const WorkingCopyPlace& place) {
+  if (!place.was_closed()) return place.state == WorkingCopyState::kRefused ? "r" : "w";
+  const ClosedCopy& closed = place.closed;
+  return std::string(place.state == WorkingCopyState::kClosed ? "c," : "x,") + TextOf(closed.mode) + ',' +
+         std::to_string(closed.mtime_ns) + ',' + std::to_string(closed.over) + ',' +
+         std::to_string(closed.size_bytes) + ',' + (closed.synced ? "-" : ThisBoot()) + ',' +
+         (closed.content ? ToHex(*closed.content) : "-");
 }
 
 std::string NameOf(const std::string& file) { return file.substr(file.rfind('/') + 1); }
 
 std::string TextOf(const WorkingCopyPlace& place, int64_t changes) {
   std::string text = NameOf(place.file);
-  text += '\t' + std::to_string(changes) + '\t' + TextOf(place, place.state) + '\t';
+  text += '\t' + std::to_string(changes) + '\t' + TextOf(place) + '\t';
   text += std::to_string(place.workspace) + '\t' + std::to_string(place.slot.folder) + '\t';
   return text + std::to_string(place.path.size()) + '\n' + place.path;
 }
@@ -111,8 +115,9 @@ std::optional<ParsedPlace> ParsePlace(std::string_view text, const std::string& 
   ParsedPlace parsed;
   parsed.changes = ParseInt(fields[1]);
   parsed.place.file = instance + '/' + std::string(fields[0]);
-  parsed.place.state = StateOf(fields[2]);
-  parsed.place.closed = ParseClosed(fields[2]).value_or(ClosedCopy());
+  const ParsedState state = ParseState(fields[2]);
+  parsed.place.state = state.state;
+  parsed.place.closed = state.closed;
   parsed.place.workspace = ParseInt(fields[3]);
   parsed.place.path = path.substr(0, path_bytes);
   parsed.place.slot = SlotOf(ParseInt(fields[4]), parsed.place.path);
@@ -143,11 +148,14 @@ void ReadPlacesOf010(const std::string& instance, std::string_view text,
       continue;
     }
     const std::string path = Unescape(line);
-    (*places)[file] = {file, StateOf(fields[1]), ParseInt(fields[2]), SlotOf(ParseInt(fields[3]), path), path, {}};
+    const Slot slot = SlotOf(ParseInt(fields[3]), path);
+    (*places)[file] = {file, ParseState(fields[1]).state, ParseInt(fields[2]), slot, path, {}};
   }
 }
 
 }  // namespace
+
+std::string StageNowMark(const std::string& instance) { return instance + "/stage-now"; }
 
 bool IsWorkingCopyName(std::string_view name) {
   return name.starts_with(kCopyPrefix) && name.find('.') == std::string_view::npos;
@@ -210,7 +218,7 @@ Result<UniqueFd> WorkingCopies::Create(WorkingCopyPlace* place) {
   return copy;
 }
 
-Status WorkingCopies::Note(const WorkingCopyPlace& place) {
+Status WorkingCopies::Note(const WorkingCopyPlace& place, bool durably) {
   Places::Use use;
   {
     auto places = places_.Lock();
@@ -224,6 +232,7 @@ Status WorkingCopies::Note(const WorkingCopyPlace& place) {
   // On a full disk over the old one, which has its room.
   const Status noted = elsewhere ? elsewhere : Write(use.place, text, How::kWritten);
   places_.Lock()->uses[NameOf(place.file)] = {elsewhere ? at : use.place, use.changes + 1};
+  if (durably && noted) STAGEFS_RETURN_IF_ERROR(SyncPlace(place));
   Free(elsewhere ? use.place : at);
   return noted;
 }
@@ -312,6 +321,18 @@ Result<KnownPlaces> ReadPlaces(const std::string& instance) {
     return !std::binary_search(names.begin(), names.end(), NameOf(place.first));
   });
   return known;
+}
+
+Result<bool> IsAsClosed(const WorkingCopyPlace& place) {
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(place.file, O_RDONLY));
+  STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
+  const ClosedCopy& closed = place.closed;
+  if (!closed.content) {
+    return closed.synced && (place.state == WorkingCopyState::kRewritten || size_bytes == closed.size_bytes);
+  }
+  if (size_bytes < closed.size_bytes) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get(), closed.size_bytes));
+  return hashed.id.sha256 == *closed.content;
 }
 
 Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& repository) {

@@ -164,13 +164,14 @@ Status CopyBytes(int from, int to, uint64_t size_bytes) {
   return {};
 }
 
-Result<HashedFile> HashFile(int fd) {
+Result<HashedFile> HashFile(int fd, uint64_t most) {
   std::vector<char> buffer(256 << 10);
   ContentHasher hasher;
   HashedFile hashed;
   for (;;) {
     STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), buffer.size(), hashed.size_bytes));
+    const size_t wanted = std::min<uint64_t>(buffer.size(), most - hashed.size_bytes);
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), wanted, hashed.size_bytes));
     hasher.Update(buffer.data(), got);
     hashed.size_bytes += got;
     if (got < buffer.size()) break;

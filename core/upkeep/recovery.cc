@@ -144,13 +144,14 @@ struct KeptCopy {
   WorkspaceId workspace = 0;
   Slot slot;
   std::optional<VersionId> base_version;
-  std::optional<ClosedCopy> closed;
+  std::optional<WorkingCopyPlace> closed;
 };
 
 std::optional<KeptCopy> KeptCopyOf(const WorkingCopyRow* row, const std::optional<WorkingCopyPlace>& place) {
-  if (place && place->state == WorkingCopyState::kClosed) {
+  const bool synced_since = row != nullptr && place && place->state == WorkingCopyState::kRewritten;
+  if (place && place->was_closed() && !synced_since) {
     const VersionId over = place->closed.over;
-    return KeptCopy{place->workspace, place->slot, over != 0 ? std::optional(over) : std::nullopt, place->closed};
+    return KeptCopy{place->workspace, place->slot, over != 0 ? std::optional(over) : std::nullopt, place};
   }
   if (row == nullptr) return std::nullopt;
   return KeptCopy{row->workspace, row->slot, row->base_version, std::nullopt};
@@ -165,9 +166,12 @@ Result<bool> Restage(Repository& repository, const KeptCopy& row, const std::str
   if (!info) return false;
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info->uid));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, workspace->tree().LookUp(row.slot));
+  if (row.closed) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool as_closed, IsAsClosed(*row.closed));
+    if (!as_closed) return false;  // The power took some of it.
+  }
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
   STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
-  if (row.closed && hashed.id.sha256 != row.closed->content) return false;  // The power took some of it.
   if (now && now->version != 0) {
     STAGEFS_ASSIGN_OR_RETURN(reader, repository.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(now->version));
@@ -185,8 +189,8 @@ Result<bool> Restage(Repository& repository, const KeptCopy& row, const std::str
   StageHow how;
   how.origin = Origin::kWritten;
   if (row.closed) {
-    how.mtime_ns = row.closed->mtime_ns;
-    how.mode = row.closed->mode;
+    how.mtime_ns = row.closed->closed.mtime_ns;
+    how.mode = row.closed->closed.mode;
     how.keep_mtime = true;
   }
   // It keeps its name until what is staged survives the next crash, too.
@@ -241,7 +245,7 @@ Status RecoverCopy(Repository& repository, const WorkingCopyRow* row, const std:
   {
     STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
     STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
-    const bool closed = place && place->state == WorkingCopyState::kClosed;
+    const bool closed = place && place->was_closed();
     if (!row && !closed && size_bytes == 0) return RemoveFile(file);
     (void)SyncFile(fd.get(), file);  // So that another crash leaves what this one left.
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 
 namespace stagefs {
@@ -43,7 +44,7 @@ Result<CopySource> FileHandle::ForCopying() { return Error(ErrorCode::kUnsupport
 Result<ReadAnswer> OpenFileHandle::Read(size_t size_bytes, off_t) {
   ReadAnswer answer;
   {
-    std::lock_guard lock(file_->mutex());
+    STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
     STAGEFS_ASSIGN_OR_RETURN(answer.file, file_->ForReading());
     answer.size_bytes = file_->shown().size_bytes;
   }
@@ -53,27 +54,29 @@ Result<ReadAnswer> OpenFileHandle::Read(size_t size_bytes, off_t) {
 
 Result<size_t> OpenFileHandle::Write(const char* data, size_t size_bytes, off_t offset) {
   MountCounters::Add(files_.counters().bytes_written, static_cast<int64_t>(size_bytes));
-  std::lock_guard lock(file_->mutex());
-  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
+  if (flushed_) goes_on_ = true;
+  STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
+  STAGEFS_RETURN_IF_ERROR(files_.BeforeWriting(node(), *file_, static_cast<uint64_t>(offset)));
   STAGEFS_RETURN_IF_ERROR(
       file_->Write(data, size_bytes, static_cast<uint64_t>(offset), files_.PlacerOf(node())));
   return size_bytes;
 }
 
-Status OpenFileHandle::Flush() {
+Status OpenFileHandle::Flush(bool inherited) {
   if (!writes_) return {};
-  return files_.Flush(node(), *file_);
+  const Status flushed = files_.Flush(node(), *file_, /*goes_on=*/inherited && goes_on_);
+  flushed_ = true;
+  return flushed;
 }
 
 Status OpenFileHandle::Sync() {
-  std::lock_guard lock(file_->mutex());
-  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
+  STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
   return file_->Sync(files_.PlacerOf(node()));
 }
 
 Status OpenFileHandle::Allocate(int mode, off_t offset, off_t size_bytes) {
-  std::lock_guard lock(file_->mutex());
-  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
+  STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
+  STAGEFS_RETURN_IF_ERROR(files_.BeforeWriting(node(), *file_, static_cast<uint64_t>(offset)));
   return file_->Allocate(mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(size_bytes),
                          files_.PlacerOf(node()));
 }
@@ -81,14 +84,14 @@ Status OpenFileHandle::Allocate(int mode, off_t offset, off_t size_bytes) {
 Result<uint64_t> OpenFileHandle::CopyFrom(FileHandle& in, off_t offset_in, off_t offset_out, size_t size_bytes) {
   if (in.file() == file_) return Error(ErrorCode::kUnsupported, "within one file");
   STAGEFS_ASSIGN_OR_RETURN(const CopySource source, in.ForCopying());
-  std::lock_guard lock(file_->mutex());
-  STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
+  STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
+  STAGEFS_RETURN_IF_ERROR(files_.BeforeWriting(node(), *file_, static_cast<uint64_t>(offset_out)));
   return file_->CopyFrom(source, static_cast<uint64_t>(offset_in), static_cast<uint64_t>(offset_out), size_bytes,
                          files_.PlacerOf(node()));
 }
 
 Result<CopySource> OpenFileHandle::ForCopying() {
-  std::lock_guard lock(file_->mutex());
+  STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
   CopySource source;
   STAGEFS_ASSIGN_OR_RETURN(source.file, file_->ForReading());
   source.size_bytes = file_->shown().size_bytes;

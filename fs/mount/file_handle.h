@@ -1,6 +1,7 @@
 // What the kernel has open: one handle for each open().
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,8 @@ class FileHandle {
   virtual ~FileHandle();
 
   const std::shared_ptr<Node>& node() const { return node_; }
+  // As FUSE names it. Set before anybody else has the handle.
+  pid_t opened_by = 0;
   virtual bool writes() const { return false; }
   // Of files of the tree and the inbox; nullptr for others.
   virtual const std::shared_ptr<OpenFile>& file() const;
@@ -24,7 +27,8 @@ class FileHandle {
   virtual Result<ReadAnswer> Read(size_t size_bytes, off_t offset) = 0;
   // kPermission where nothing can be written.
   virtual Result<size_t> Write(const char* data, size_t size_bytes, off_t offset);
-  virtual Status Flush() { return {}; }
+  // A close(), by whoever opened it or by a process that inherited it.
+  virtual Status Flush(bool /*inherited*/ = false) { return {}; }
   virtual void Release() {}
   virtual Status Sync() { return repository_.SyncAll(); }
   // These are kUnsupported where there are no bytes on this machine.
@@ -51,7 +55,7 @@ class OpenFileHandle : public FileHandle {
   const std::shared_ptr<OpenFile>& file() const override { return file_; }
   Result<ReadAnswer> Read(size_t size_bytes, off_t offset) override;
   Result<size_t> Write(const char* data, size_t size_bytes, off_t offset) override;
-  Status Flush() override;
+  Status Flush(bool inherited = false) override;
   void Release() override { files_.Release(node(), file_, writes_); }
   Status Sync() override;
   Status Allocate(int mode, off_t offset, off_t size_bytes) override;
@@ -62,6 +66,7 @@ class OpenFileHandle : public FileHandle {
   OpenFiles& files_;
   const std::shared_ptr<OpenFile> file_;
   const bool writes_;
+  std::atomic<bool> flushed_ = false, goes_on_ = false;  // It was written to after a close().
 };
 
 // Bytes that never change: versions, files of the base, recovered files.

@@ -278,6 +278,7 @@ void Open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   }
   if (!handle) return Fail(request, "open", handle.error());
   FuseContext& context = ContextOf(request);
+  (*handle)->opened_by = fuse_req_ctx(request)->pid;
   KeepFile(request, std::move(*handle), info);
   if (fuse_reply_open(request, info) == -ENOENT) ReleaseFile(context, info);
 }
@@ -286,6 +287,7 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   auto created = FsOf(request).CreateFile(parent, name, mode, info->flags);
   if (!created) return Fail(request, "create", created.error());
   FuseContext& context = ContextOf(request);
+  created->handle->opened_by = fuse_req_ctx(request)->pid;
   KeepFile(request, std::move(created->handle), info);
   const fuse_entry_param entry = EntryOf(created->found, context.fs.options());
   if (fuse_reply_create(request, &entry, info) != -ENOENT) return;
@@ -346,7 +348,8 @@ void Write(fuse_req_t request, fuse_ino_t, const char* data, size_t size, off_t 
 }
 
 void Flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  Reply(request, "flush", FileOf(info).Flush());
+  FileHandle& handle = FileOf(info);
+  Reply(request, "flush", handle.Flush(/*inherited=*/fuse_req_ctx(request)->pid != handle.opened_by));
 }
 
 void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {

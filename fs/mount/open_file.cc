@@ -13,12 +13,19 @@
 
 namespace stagefs {
 
+namespace {
+
+// More than this is hashed behind the back of whoever closes, or cuts, a file: a second's work at most.
+constexpr uint64_t kHashedAtOnceMax = 256 << 20;
+
+}  // namespace
+
 OpenFile::OpenFile(OpenFileEnv env, std::optional<Entry> entry) : env_(env) {
   if (entry) {
     entry_ = *entry;
     size_bytes_ = entry->size_bytes;
     mtime_ns_ = entry->mtime_ns;
-    mode_ = entry->mode();
+    *mode_.Lock() = entry->mode();
   } else {
     entry_.kind = EntryKind::kFile;
     mtime_ns_ = NowNs();
@@ -40,8 +47,9 @@ void OpenFile::RemoveCopyName() {
   unlink(copy_.file.c_str());
   (void)env_.copies.Forget(copy_, kept_);
   copy_.file.clear();
-  if (closed_) (void)env_.copies.SyncNames();  // It must not come back when the power goes.
-  kept_ = closed_ = false;
+  if (copy_.was_closed()) (void)env_.copies.SyncNames();  // It must not come back when the power goes.
+  copy_.state = WorkingCopyState::kWriting;
+  kept_ = closed_ = until_last_ = false;
 }
 
 void OpenFile::Detach() {
@@ -85,7 +93,7 @@ Status OpenFile::MakeWritable(const Placer& placer) {
     NoteCopy(WorkingCopyState::kWriting);
   }
   if (copy_fd_) return {};
-  const uint64_t bytes = clone_version_ != 0 ? size_bytes_ : fresh_ ? 0 : entry_.size_bytes;
+  const uint64_t bytes = clone_version_ != 0 ? size_bytes_.load() : fresh_ ? 0 : entry_.size_bytes;
   std::shared_ptr<SharedFd> source;
   if (bytes > 0) {
     STAGEFS_ASSIGN_OR_RETURN(source, ForReading());
@@ -96,7 +104,7 @@ Status OpenFile::MakeWritable(const Placer& placer) {
       DropCopy();
       return copied.error();
     }
-    hasher_.reset();
+    if (hashed_bytes_ != bytes) hasher_.reset();  // Else it has seen these.
   } else if (!hasher_) {
     hasher_.emplace();
     hashed_bytes_ = 0;
@@ -108,11 +116,12 @@ Status OpenFile::MakeWritable(const Placer& placer) {
 }
 
 void OpenFile::Touched(uint64_t offset, uint64_t size_bytes) {
-  size_bytes_ = std::max(size_bytes_, offset + size_bytes);
+  size_bytes_ = std::max<uint64_t>(size_bytes_, offset + size_bytes);
   mtime_ns_ = NowNs();
   dirty_ = true;
   fresh_ = false;
   hashed_.reset();
+  ++changes_;
 }
 
 // Half a file must not replace a good one: close() repeats the error until the file is written anew.
@@ -123,10 +132,15 @@ Error OpenFile::BytesAreMissing(const Error& error) {
   return Refuse(error);
 }
 
+// Nothing was written for who gave up before it was.
+Error OpenFile::Unwritten(const Error& error) {
+  return error.code() == ErrorCode::kInterrupted ? error : BytesAreMissing(error);
+}
+
 Status OpenFile::Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer) {
   Status written = MakeWritable(placer);
   if (written) written = WriteAllAt(copy_fd_->get(), data, size_bytes, offset);
-  if (!written) return BytesAreMissing(written.error());
+  if (!written) return Unwritten(written.error());
   if (hasher_ && offset == hashed_bytes_) {
     hasher_->Update(data, size_bytes);
     hashed_bytes_ += size_bytes;
@@ -193,7 +207,7 @@ Result<uint64_t> OpenFile::CopyFrom(const CopySource& source, uint64_t offset_in
     Touched(offset_out, size_bytes);
     return size_bytes;
   }
-  if (const Status writable = MakeWritable(placer); !writable) return BytesAreMissing(writable.error());
+  if (const Status writable = MakeWritable(placer); !writable) return Unwritten(writable.error());
   loff_t in = static_cast<loff_t>(offset_in);
   loff_t out = static_cast<loff_t>(offset_out);
   const ssize_t copied = copy_file_range(source.file->get(), &in, copy_fd_->get(), &out, size_bytes, 0);
@@ -208,17 +222,17 @@ Result<uint64_t> OpenFile::CopyFrom(const CopySource& source, uint64_t offset_in
 
 void OpenFile::SetTraits(std::optional<int64_t> mtime_ns, const std::optional<FileMode>& mode) {
   if (mtime_ns) mtime_ns_ = *mtime_ns;
-  if (mode) mode_ = *mode;
+  if (mode) *mode_.Lock() = *mode;
   if (!closed_) return;
-  copy_.closed.mtime_ns = mtime_ns_;
-  copy_.closed.mode = mode_;
-  closed_synced_ = false;
-  (void)env_.copies.Note(copy_);
+  WorkingCopyPlace place = copy_;
+  place.closed.mtime_ns = mtime_ns_;
+  place.closed.mode = *mode_.Lock();
+  (void)NoteClosed(place);
 }
 
 Error OpenFile::Refuse(const Error& error) {
   refused_ = error;
-  closed_ = false;
+  closed_ = until_last_ = false;
   NoteCopy(WorkingCopyState::kRefused);
   return error;
 }
@@ -245,6 +259,10 @@ Status OpenFile::SyncCopy() {
 
 Status OpenFile::Sync(const Placer& placer) {
   if (detached_) return {};
+  if (closed_) {
+    STAGEFS_RETURN_IF_ERROR(SyncClosed());
+    return env_.repository.SyncAll();
+  }
   if (!dirty_ && !fresh_) return env_.repository.SyncAll();
   // Also a file that was only created, or cloned, exists from now on.
   STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
@@ -256,25 +274,67 @@ Status OpenFile::Sync(const Placer& placer) {
   return {};
 }
 
-Status OpenFile::CloseUnstaged(VersionId over, const Placer& placer) {
-  if (closed_) return {};
-  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));  // A clone becomes a file of its own.
-  STAGEFS_RETURN_IF_ERROR(HashCopy());
-  WorkingCopyPlace place = copy_;
-  place.state = WorkingCopyState::kClosed;
-  place.closed = {mode_, mtime_ns_, over, hashed_->id.sha256};
-  STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place));
+// Other bytes than those that were synced with it, which the copy has nevertheless.
+Status OpenFile::NoteClosed(const WorkingCopyPlace& place) {
+  STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place, /*durably=*/copy_.was_closed() && closed_synced_));
   copy_ = place;
-  closed_ = true;
   closed_synced_ = false;
   return {};
 }
 
+Status OpenFile::CloseUnstaged(VersionId over, const Placer& placer, bool until_last) {
+  if (closed_) {
+    until_last_ = until_last;
+    return {};
+  }
+  STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));  // A clone becomes a file of its own.
+  if (!TakesLong()) STAGEFS_RETURN_IF_ERROR(HashCopy());
+  WorkingCopyPlace place = copy_;
+  place.state = WorkingCopyState::kClosed;
+  place.closed = {*mode_.Lock(), mtime_ns_, over, size_bytes_, /*synced=*/false, std::nullopt};
+  if (hashed_) place.closed.content = hashed_->id.sha256;
+  STAGEFS_RETURN_IF_ERROR(NoteClosed(place));
+  until_last_ = until_last;
+  closed_ = true;
+  return {};
+}
+
+bool OpenFile::TakesLong() const {
+  const bool known = hashed_ || (hasher_ && hashed_bytes_ == size_bytes_);
+  return dirty_ && copy_fd_ && !known && !refused_ && !detached_ && size_bytes_ > kHashedAtOnceMax;
+}
+
+Status OpenFile::NoteHashed(const HashedFile& hashed) {
+  hashed_ = hashed;
+  WorkingCopyPlace place = copy_;
+  place.closed.content = hashed.id.sha256;
+  return NoteClosed(place);
+}
+
+bool OpenFile::MayBeRewritten(uint64_t offset) const {
+  return closed_ && copy_fd_ && (!copy_.closed.content || offset >= copy_.closed.size_bytes);
+}
+
+Status OpenFile::Rewrite() {
+  WorkingCopyPlace place = copy_;
+  place.state = WorkingCopyState::kRewritten;
+  STAGEFS_RETURN_IF_ERROR(NoteClosed(place));
+  closed_ = false;
+  until_last_ = true;
+  ++changes_;
+  return {};
+}
+
 Status OpenFile::SyncClosed() {
-  if (!closed_ || closed_synced_) return {};
+  if (!closed_unsynced()) return {};
   STAGEFS_RETURN_IF_ERROR(SyncCopy());
+  if (!copy_.closed.content && !copy_.closed.synced) {
+    copy_.closed.synced = true;
+    STAGEFS_RETURN_IF_ERROR(env_.copies.Note(copy_));
+  }
   STAGEFS_RETURN_IF_ERROR(env_.copies.SyncPlace(copy_));
   closed_synced_ = true;
+  closed_synced_at_ = std::chrono::steady_clock::now();
   return {};
 }
 
@@ -298,7 +358,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   StageHow how;
   how.origin = Origin::kWritten;
   how.mtime_ns = mtime_ns_;
-  how.mode = mode_;
+  how.mode = *mode_.Lock();
   how.keep_mtime = true;
   how.wait_max = wait_max;
   if (closed_) how.only_over = copy_.closed.over;
@@ -315,7 +375,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   if (!staged) {
     const ErrorCode code = staged.error().code();
     const bool another_time =
-        (code == ErrorCode::kBusy && wait_max < Turn::kWaitMax) ||
+        code == ErrorCode::kInterrupted || (code == ErrorCode::kBusy && wait_max < Turn::kWaitMax) ||
         (closed_ && (code == ErrorCode::kBusy || code == ErrorCode::kConflict || IsTakenByOthers(code)));
     if (another_time) return staged.error();
     // Kept as a file of its own, whatever it was until now, so that nobody's bytes are lost.
@@ -329,7 +389,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   clone_fd_.reset();
   version_fd_.reset();
   dirty_ = fresh_ = false;
-  hasher_.reset();
+  if (hashed_bytes_ != size_bytes_) hasher_.reset();
   return {};
 }
 
@@ -349,7 +409,7 @@ Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
   // ago only read.
   copy_fd_.reset();
   // What fsync() kept, or what was closed a while ago, stays until what replaces it is durable, too.
-  const bool durable = kept_ || closed_;
+  const bool durable = promised();
   const std::string file = durable ? copy_.file + ".staged" : copy_.file;
   Result<Entry> staged = Error(ErrorCode::kIo, "not staged");
   if (durable && link(copy_.file.c_str(), file.c_str()) != 0) staged = ErrnoError("link " + copy_.file);
@@ -362,9 +422,10 @@ Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
   }
   if (!durable || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
     (void)env_.copies.Forget(copy_, kept_);
-    if (closed_) (void)env_.copies.SyncNames();
+    if (copy_.was_closed()) (void)env_.copies.SyncNames();
   }
-  kept_ = closed_ = false;
+  copy_.state = WorkingCopyState::kWriting;
+  kept_ = closed_ = until_last_ = false;
   hashed_.reset();
   return staged;
 }

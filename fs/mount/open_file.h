@@ -1,6 +1,8 @@
 // One file of the mount while somebody has it open: its version, or the working copy that replaces it.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,6 +30,8 @@ struct OpenFileEnv {
   WorkingCopies& copies;
 };
 
+using FileLock = std::unique_lock<std::timed_mutex>;
+
 // Why what was closed cannot be staged where it was: others changed its path, or the folder it was in, meanwhile.
 constexpr bool IsTakenByOthers(ErrorCode code) {
   return code == ErrorCode::kExists || code == ErrorCode::kNotFound || code == ErrorCode::kNotDirectory ||
@@ -41,7 +45,8 @@ constexpr bool IsTakenByOthers(ErrorCode code) {
 // INVARIANT: a file of the version store is never open for writing: staging closes the working copy first,
 // and the next write makes a new one.
 //
-// Every member is called with mutex() held, except where it says otherwise.
+// Every member is called with mutex() held, except where it says otherwise. It may be held for long: while a version is
+// fetched or copied. What only looks at the file takes shown().
 class OpenFile {
  public:
   // How staged content gets its place. Called by Stage() with the finished file; the sink moves `file` away.
@@ -54,18 +59,18 @@ class OpenFile {
   OpenFile(OpenFileEnv env, std::optional<Entry> entry);
   ~OpenFile();
 
-  std::mutex& mutex() { return mutex_; }
+  std::timed_mutex& mutex() { return mutex_; }
 
   // The bytes of versions never change, so reading them needs the lock only to find the descriptor.
   Result<std::shared_ptr<SharedFd>> ForReading();
-  // What the mount shows of it.
+  // What the mount shows of it. Without the mutex.
   struct Shown {
     uint64_t size_bytes = 0;
     int64_t mtime_ns = 0;
     FileMode mode;
     bool detached = false;
   };
-  Shown shown() const { return {size_bytes_, mtime_ns_, mode_, detached_}; }
+  Shown shown() const { return {size_bytes_, mtime_ns_, *mode_.Lock(), detached_}; }
 
   Status Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer);
   // Empties it, as O_TRUNC does: staged at the last close if nobody writes.
@@ -81,12 +86,32 @@ class OpenFile {
   // The bytes survive power loss; nothing is hashed.
   Status Sync(const Placer& placer);
 
-  // What close() promised is kept by the copy and its place: it waits for the turn that stages it, and is staged before
-  // anything is written to it. See WorkingCopyState::kClosed.
+  // What close() promised is kept by the copy and its place: it waits until it is hashed, and for the turn that stages
+  // it. See WorkingCopyState::kClosed.
   bool closed() const { return closed_; }
-  // Makes that so, for a path that holds `over` now. An error changes nothing.
-  Status CloseUnstaged(VersionId over, const Placer& placer);
-  bool closed_unsynced() const { return closed_ && !closed_synced_; }
+  // Makes that so, for a path that holds `over` now; hashed, unless that TakesLong(). An error changes nothing.
+  // `until_last`: only the close() of a descriptor that a child inherited; whoever opened it goes on.
+  Status CloseUnstaged(VersionId over, const Placer& placer, bool until_last = false);
+  // It is staged once its last writer is gone, or somebody waits for it; or it is written again. Without the mutex.
+  bool waits_for_last() const { return until_last_; }
+  // What is staged of it is half of it at least, so that the rest may wait.
+  bool mostly_staged() const { return size_bytes_ < 2 * entry_.size_bytes; }
+  // Whether so many bytes are to be hashed that nobody waits for it.
+  bool TakesLong() const;
+  // What is closed and not hashed is hashed by whoever has time for it, without the mutex: bytes that nobody writes to
+  // while changes() is the same. Then NoteHashed().
+  bool unhashed() const { return closed_ && !hashed_; }
+  uint64_t changes() const { return changes_; }
+  Status NoteHashed(const HashedFile& hashed);
+  Error RefuseUnhashed(const Error& error) { return Refuse(error); }
+  // Whether what is closed can be written to from `offset` on, and no path loses what it was promised if a crash comes
+  // before the next close(). Else it is staged first.
+  bool MayBeRewritten(uint64_t offset) const;
+  Status Rewrite();
+  bool closed_unsynced() const { return copy_.was_closed() && !closed_synced_; }
+  std::chrono::steady_clock::time_point closed_synced_at() const { return closed_synced_at_; }
+  // It was closed, and is written again.
+  bool writes_on() const { return copy_.state == WorkingCopyState::kRewritten; }
   // What it promised survives power loss. On an error it is refused.
   Status SyncClosed();
   // Somebody staged something else at the path since: what was closed is recovered, and no path leads here any more.
@@ -100,8 +125,8 @@ class OpenFile {
   // Something would be lost with this object.
   bool holds_bytes() const { return !detached_ && (copy_fd_ || clone_version_ != 0); }
   // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
-  // something is written again; except that kBusy after less than Turn::kWaitMax changes nothing, nor for one that is
-  // closed() kBusy, kConflict (the repository moved: the next start stages it) and what IsTakenByOthers().
+  // something is written again; except that kInterrupted, and kBusy after less than Turn::kWaitMax, change nothing, nor
+  // for one that is closed() kBusy, kConflict (the repository moved: the next start stages it) and what IsTakenByOthers().
   Status Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer,
                std::chrono::milliseconds wait_max = Turn::kWaitMax);
   void ForgetRefusal() {
@@ -110,7 +135,7 @@ class OpenFile {
   }
 
   // A close() or an fsync() promised what it holds, and it is not staged yet.
-  bool promised() const { return closed_ || kept_; }
+  bool promised() const { return copy_.was_closed() || kept_; }
 
   // No path leads here any more: nothing is staged from now on, and a crash leaves nothing of it.
   void Detach();
@@ -143,31 +168,38 @@ class OpenFile {
   Status OpenCopy(const Placer& placer);
   void RemoveCopyName();
   void NoteCopy(WorkingCopyState state);
+  Status NoteClosed(const WorkingCopyPlace& place);
   Status SyncCopy();
   void Touched(uint64_t offset, uint64_t size_bytes);
   void DropCopy();
   Error Refuse(const Error& error);
   Error BytesAreMissing(const Error& error);
+  Error Unwritten(const Error& error);
 
   std::mutex flushing_;
-  std::mutex mutex_;
+  std::timed_mutex mutex_;
   const OpenFileEnv env_;
   Entry entry_;
   std::shared_ptr<SharedFd> version_fd_;
   std::shared_ptr<SharedFd> copy_fd_;
   WorkingCopyPlace copy_;
   bool kept_ = false;  // The index remembers the copy.
-  bool closed_ = false, closed_synced_ = false;
+  std::atomic<bool> closed_ = false, until_last_ = false;
+  bool closed_synced_ = false;  // And the place that says so.
+  std::chrono::steady_clock::time_point closed_synced_at_{};
   VersionId clone_version_ = 0;
   std::shared_ptr<SharedFd> clone_fd_;
   uint64_t clone_version_bytes_ = 0;
 
-  uint64_t size_bytes_ = 0;
-  int64_t mtime_ns_ = 0;
-  FileMode mode_;
+  // Read by shown().
+  std::atomic<uint64_t> size_bytes_ = 0;
+  std::atomic<int64_t> mtime_ns_ = 0;
+  std::atomic<bool> detached_ = false;
+  mutable Guarded<FileMode> mode_;
+
   bool dirty_ = false;
   bool fresh_ = false;
-  bool detached_ = false;
+  uint64_t changes_ = 0;
   std::optional<Error> refused_;
   bool write_failed_ = false;  // Bytes are missing: only a fresh start, or `retry`, makes it worth staging.
   // The hash of what was written strictly forwards; std::nullopt once it was not.

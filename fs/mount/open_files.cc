@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "stagefs/daemon_log.h"
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
 #include "stagefs/version_store.h"
@@ -13,9 +14,14 @@ namespace {
 
 // A close() waits so long for its turn.
 constexpr auto kCloseWaitMax = std::chrono::milliseconds(50);
+constexpr auto kLookAgainAfter = std::chrono::milliseconds(10);
+// What is closed again and again is synced so often.
+constexpr auto kSyncedAgainAfter = std::chrono::milliseconds(500);
 constexpr auto kTurnWait = std::chrono::milliseconds(200);
 // An unmount so long for all that were closed; then the next start stages them.
 constexpr auto kStopWaitMax = std::chrono::seconds(30);
+
+bool WasInterrupted(const Status& status) { return !status && status.error().code() == ErrorCode::kInterrupted; }
 
 // Of what nobody can be told any more.
 void Complain(const Node& node, const Error& error) {
@@ -47,12 +53,16 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
     file->writers += writes;
     staged = node->entry();
   }
-  std::unique_lock lock(file->mutex());
+  auto locked = LockInterruptibly(file->mutex());
+  if (!locked) {
+    Release(node, file, writes);
+    return locked.error();
+  }
+  FileLock lock = std::move(*locked);
   // Others may have changed them while it was only read.
   if (writes && !file->waits()) file->SetTraits(staged.mtime_ns, staged.mode());
   Status emptied;
-  if (empty && file->promised()) emptied = Stage(node, *file);
-  if (empty && emptied) emptied = file->Empty();
+  if (empty) emptied = Empty(node, *file);
   if (!emptied) {
     lock.unlock();
     Release(node, file, writes);
@@ -63,9 +73,19 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
   return file;
 }
 
+// What was promised is there until what replaces it is.
+Status OpenFiles::Empty(const std::shared_ptr<Node>& node, OpenFile& file) {
+  if (file.MayBeRewritten(0)) {
+    STAGEFS_RETURN_IF_ERROR(file.Rewrite());
+    return file.Truncate(0, PlacerOf(node));
+  }
+  if (file.promised()) STAGEFS_RETURN_IF_ERROR(Stage(node, file));
+  return file.Empty();
+}
+
 // Where no descriptor is left the program is told now, not when it reads, or by a signal when it looks at a mapping.
 // What else is wrong with a version its reader is told.
-Result<std::shared_ptr<OpenFile>> OpenFiles::OpenToRead(std::unique_lock<std::mutex> lock,
+Result<std::shared_ptr<OpenFile>> OpenFiles::OpenToRead(FileLock lock,
                                                         const std::shared_ptr<Node>& node,
                                                         const std::shared_ptr<OpenFile>& file, bool writes) {
   const auto opened = file->ForReading();
@@ -104,7 +124,6 @@ Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
     if (node->written) file = node->open();
   }
   if (!file) return attributes;
-  std::lock_guard lock(file->mutex());
   const OpenFile::Shown shown = file->shown();
   attributes.size_bytes = shown.size_bytes;
   attributes.mtime_ns = shown.mtime_ns;
@@ -139,54 +158,129 @@ Status OpenFiles::StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& fi
   return Stage(node, file);
 }
 
+Status OpenFiles::AwaitHashed(OpenFile* file) {
+  while (file != nullptr) {
+    {
+      STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file->mutex()));
+      if (!file->unhashed()) break;
+    }
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+    SleepFor(kLookAgainAfter);
+  }
+  return {};
+}
+
 Status OpenFiles::StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file) {
   return file.closed() ? Stage(node, file) : Status();
 }
 
-// Where the turn does not come in time the file's own copy keeps what close() promises.
-Status OpenFiles::StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file) {
+Status OpenFiles::BeforeWriting(const std::shared_ptr<Node>& node, OpenFile& file, uint64_t offset) {
+  if (!file.closed()) return {};
+  return file.MayBeRewritten(offset) ? file.Rewrite() : Stage(node, file);
+}
+
+// Where much is to be hashed, or the turn does not come in time, the file's own copy keeps what close() promises.
+// So does what a child wrote that ended: else a file that many of them write would be stored once for each.
+Status OpenFiles::StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on) {
+  const bool here = !env_.repository.versions().IsElsewhere();
+  const bool until_last = goes_on && file.mostly_staged() && !file.refused();
+  if (here && (until_last || file.TakesLong()) && CloseUnstaged(node, file, until_last)) return {};
   const Status staged = Stage(node, file, kCloseWaitMax);
   if (staged || staged.error().code() != ErrorCode::kBusy || file.refused()) return staged;
+  return CloseUnstaged(node, file) ? Status() : Stage(node, file);
+}
+
+bool OpenFiles::CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, bool until_last) {
   const auto held = HomeOf(*node).HeldAt(PlaceOf(*node));
-  if (!held || !*held || !file.CloseUnstaged(**held, PlacerOf(node))) return Stage(node, file);
-  closed_.Lock()->push_back(node);
+  if (!held || !*held || !file.CloseUnstaged(**held, PlacerOf(node), until_last)) return false;
+  {
+    auto closed = closed_.Lock();
+    if (std::find(closed->begin(), closed->end(), node) != closed->end()) return true;
+    closed->push_back(node);
+  }
+  if (file.unhashed()) hasher_.Wake();
   closer_.Wake();
-  return {};
+  return true;
+}
+
+// One round of the thread that does. False: some are left.
+bool OpenFiles::HashClosed() {
+  Caller unless_stopped([this] { return stopping_.load(); });
+  const WorkingFor scope(&unless_stopped);
+  const std::vector<std::shared_ptr<Node>> nodes = *closed_.Lock();
+  for (const auto& node : nodes) {
+    if (const auto file = FileOf(node)) Hash(*node, *file);
+  }
+  closer_.Wake();
+  return true;
+}
+
+void OpenFiles::Hash(const Node& node, OpenFile& file) {
+  FileLock lock(file.mutex());
+  if (!file.unhashed()) return;
+  const uint64_t changes = file.changes();
+  const auto bytes = file.ForReading();
+  lock.unlock();
+  const auto hashed = bytes ? HashFile((*bytes)->get()) : Result<HashedFile>(bytes.error());
+  lock.lock();
+  const bool stopped = !hashed && hashed.error().code() == ErrorCode::kInterrupted;
+  if (stopped || !file.unhashed() || file.changes() != changes) return;
+  const Status noted = hashed ? file.NoteHashed(*hashed) : Status(file.RefuseUnhashed(hashed.error()));
+  if (!noted) Complain(node, noted.error());
+}
+
+bool OpenFiles::IsToBeStaged(OpenFile& file) {
+  if (!file.waits_for_last() || stage_now_) return true;
+  auto table = nodes_.Lock();
+  return file.writers == 0;
 }
 
 // One round of the thread that does. False: some are left.
 bool OpenFiles::StageClosed() {
-  const std::vector<std::shared_ptr<Node>> nodes = *closed_.Lock();
+  std::vector<std::shared_ptr<Node>> nodes = *closed_.Lock();
   if (nodes.empty()) return true;
+  if (unlink(StageNowMark(env_.repository.incoming()).c_str()) == 0) stage_now_ = true;
   for (const auto& node : nodes) {
     if (const auto file = FileOf(node)) SyncClosed(*node, *file);
   }
+  std::erase_if(nodes, [&](const std::shared_ptr<Node>& node) {
+    const auto file = FileOf(node);
+    return file && !IsToBeStaged(*file);
+  });
+  if (nodes.empty()) return false;
   // Waited for without the lock of any file.
   const Turn any = Turn::NothingElse();
   if (!env_.repository.index().Begin(Durability::kProcessDeath, any.Within(kTurnWait))) return false;
   for (const auto& node : nodes) {
-    if (const auto file = FileOf(node)) {
-      std::lock_guard lock(file->mutex());
-      const Status staged = file->closed() ? Stage(node, *file, kCloseWaitMax) : Status();
-      if (!staged && file->closed()) {
-        if (staged.error().code() == ErrorCode::kBusy) return false;
-        continue;  // It holds up no other.
-      }
-      if (!staged) Complain(*node, staged.error());
-      auto table = nodes_.Lock();
-      if (file->writers == 0 && !file->holds_bytes()) LetGo(*table, node, *file);
-      if (node->passed_over) notifier_.LookAtClosed(node);
-      table->DropIfUnused(node);
-    }
-    auto closed = closed_.Lock();
-    closed->erase(std::find(closed->begin(), closed->end(), node));
+    if (!StageClosed(node)) return false;
   }
+  stage_now_ = false;
   return closed_.Lock()->empty();
 }
 
+// False: it is others' turn.
+bool OpenFiles::StageClosed(const std::shared_ptr<Node>& node) {
+  if (const auto file = FileOf(node)) {
+    std::lock_guard lock(file->mutex());
+    if (file->unhashed() || file->writes_on()) return true;
+    const Status staged = file->closed() ? Stage(node, *file, kCloseWaitMax) : Status();
+    // It holds up no other.
+    if (!staged && file->closed()) return staged.error().code() != ErrorCode::kBusy;
+    if (!staged) Complain(*node, staged.error());
+    auto table = nodes_.Lock();
+    if (file->writers == 0 && !file->holds_bytes()) LetGo(*table, node, *file);
+    if (node->passed_over) notifier_.LookAtClosed(node);
+    table->DropIfUnused(node);
+  }
+  auto closed = closed_.Lock();
+  closed->erase(std::find(closed->begin(), closed->end(), node));
+  return true;
+}
+
 void OpenFiles::SyncClosed(const Node& node, OpenFile& file) {
-  std::unique_lock lock(file.mutex());
-  if (!file.closed_unsynced()) return;
+  FileLock lock(file.mutex());
+  const bool just_synced = std::chrono::steady_clock::now() < file.closed_synced_at() + kSyncedAgainAfter;
+  if (!file.closed_unsynced() || just_synced) return;
   const auto bytes = file.ForReading();
   lock.unlock();
   if (bytes && *bytes) (void)SyncFile((*bytes)->get(), "a closed file");  // Most of it while others can read it.
@@ -210,13 +304,15 @@ Status OpenFiles::StageManifest(const Node& node) {
   return HomeOf(node).StageManifest(place);
 }
 
-Status OpenFiles::Flush(const std::shared_ptr<Node>& node, OpenFile& file) {
+Status OpenFiles::Flush(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on) {
   std::lock_guard flushing(file.flushing());
   {
-    std::lock_guard lock(file.mutex());
+    STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file.mutex()));
     // Created or emptied and not written yet: the last close decides.
-    if ((!file.dirty() && !file.refused()) || file.closed()) return file.manifest_outcome;
-    STAGEFS_RETURN_IF_ERROR(StageOrClose(node, file));
+    const bool closed = file.closed() && (goes_on || !file.waits_for_last());
+    const bool nothing_new = (!file.dirty() && !file.refused()) || closed;
+    if (nothing_new && !WasInterrupted(file.manifest_outcome)) return file.manifest_outcome;
+    if (!nothing_new) STAGEFS_RETURN_IF_ERROR(StageOrClose(node, file, goes_on));
   }
   file.manifest_outcome = IsManifest(*node) ? StageManifest(*node) : Status();
   return file.manifest_outcome;
@@ -236,6 +332,7 @@ void OpenFiles::Release(const std::shared_ptr<Node>& node, const std::shared_ptr
     last = --file->handles == 0 || (writes && file->writers == 0);
   }
   if (!last) return;
+  if (file->waits_for_last()) closer_.Wake();
   std::lock_guard flushing(file->flushing());
   bool late = false;
   {
@@ -243,7 +340,8 @@ void OpenFiles::Release(const std::shared_ptr<Node>& node, const std::shared_ptr
     // What came after the last FLUSH (mmap), and files that nobody wrote to.
     late = !file->closed() && (file->dirty() || file->fresh()) && Stage(node, *file);
   }
-  if (late && IsManifest(*node)) (void)StageManifest(*node);
+  late = late || WasInterrupted(file->manifest_outcome);
+  if (late && IsManifest(*node)) file->manifest_outcome = StageManifest(*node);
   std::lock_guard lock(file->mutex());
   const bool lost = !file->holds_bytes() && (file->dirty() || file->fresh());
   if (lost && node->kind == NodeKind::kFile) notifier_.ShowStagedAgain(node);
@@ -257,23 +355,26 @@ void OpenFiles::Release(const std::shared_ptr<Node>& node, const std::shared_ptr
 
 Result<bool> OpenFiles::SetOn(const std::shared_ptr<Node>& node, OpenFile& file, const SetAttributes& set,
                               bool staged_at_once) {
-  std::lock_guard lock(file.mutex());
+  STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file.mutex()));
   Status status;
-  if (set.size_bytes) status = StageIfClosed(node, file);
+  const uint64_t from = set.size_bytes ? std::min(*set.size_bytes, file.shown().size_bytes) : 0;
+  if (set.size_bytes) status = BeforeWriting(node, file, from);
   if (status && set.size_bytes) status = file.Truncate(*set.size_bytes, PlacerOf(node));
   std::optional<FileMode> mode;
   if (set.mode) mode = nodes_.ModeOf(*set.mode, /*is_folder=*/false);
   file.SetTraits(set.mtime_ns, mode);
   const bool waits = file.dirty() || file.fresh() || file.shown().detached;
-  if (status && set.size_bytes && staged_at_once) status = Stage(node, file);
+  if (status && set.size_bytes && staged_at_once) status = StageOrClose(node, file);
   if (!status) return status.error();
   return waits;
 }
 
 Status OpenFiles::Remove(const std::shared_ptr<Node>& node, const std::function<Status()>& remove) {
   const auto file = FileOf(node);
-  std::unique_lock<std::mutex> lock;
-  if (file) lock = std::unique_lock(file->mutex());
+  FileLock lock;
+  if (file) {
+    STAGEFS_ASSIGN_OR_RETURN(lock, LockInterruptibly(file->mutex()));
+  }
   const Status removed = remove();
   // A file that was never staged exists here alone.
   if (!removed && !(file && removed.error().code() == ErrorCode::kNotFound)) return removed;
@@ -343,7 +444,7 @@ void OpenFiles::KeepUnstaged() {
     if (!file->dirty() && !file->refused() && !created) continue;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const auto wait_max = file->closed() ? std::max(left, std::chrono::milliseconds(0)) : Turn::kWaitMax;
-    if (!file->refused() && Stage(node, *file, wait_max)) continue;
+    if (!file->refused() && !file->unhashed() && Stage(node, *file, wait_max)) continue;
     file->KeepForNextStart(PlacerOf(node));
   }
 }

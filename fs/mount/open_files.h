@@ -5,6 +5,7 @@
 // the nodes' lock held.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -43,14 +44,19 @@ class OpenFiles {
   Attributes AttributesOf(const std::shared_ptr<Node>& node);
 
   // The one place where an error still reaches whoever wrote.
-  Status Flush(const std::shared_ptr<Node>& node, OpenFile& file);
+  // `goes_on`: a process that inherited the descriptor ended, as others did before; whoever opened it writes on.
+  Status Flush(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on = false);
   // One handle less.
   void Release(const std::shared_ptr<Node>& node, const std::shared_ptr<OpenFile>& file, bool writes);
   // REQUIRES of both: the file's mutex is held.
   Status Stage(const std::shared_ptr<Node>& node, OpenFile& file,
                std::chrono::milliseconds wait_max = Turn::kWaitMax);
-  // Before anything changes a file that was closed and is not staged yet.
+  // Before anything changes a file that was closed and is not staged yet: from `offset` on.
+  Status BeforeWriting(const std::shared_ptr<Node>& node, OpenFile& file, uint64_t offset);
+  // Before anything else than writing does.
   Status StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file);
+  // Before that, without the mutex, where hashing takes long. kInterrupted.
+  Status AwaitHashed(OpenFile* file);
   // Renames and links move staged content: what is not staged yet is staged first.
   Status StageIfWaiting(const std::shared_ptr<Node>& node, OpenFile& file);
   // Returns whether all that was set is staged with the file. truncate() by path has no close that could stage it, so
@@ -70,18 +76,28 @@ class OpenFiles {
   Result<Refused> Dismiss(const std::string& path);
   // Before the process ends: what is not staged is kept for the next start.
   void KeepUnstaged();
-  void Stop() { closer_.Stop(); }
+  void Stop() {
+    stopping_ = true;
+    hasher_.Stop();
+    closer_.Stop();
+  }
 
  private:
   FileHome& HomeOf(const Node& node) const { return node.kind == NodeKind::kInboxFile ? *inbox_ : *tree_; }
   NodePlace PlaceOf(const Node& node);
-  Status StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file);
+  Status StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on = false);
+  Status Empty(const std::shared_ptr<Node>& node, OpenFile& file);
+  bool CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, bool until_last = false);
+  bool IsToBeStaged(OpenFile& file);
   bool StageClosed();
+  bool StageClosed(const std::shared_ptr<Node>& node);
+  bool HashClosed();
+  void Hash(const Node& node, OpenFile& file);
   void SyncClosed(const Node& node, OpenFile& file);
   bool IsManifest(const Node& node);
   Status StageManifest(const Node& node);
   std::vector<std::shared_ptr<Node>> AllOpen();
-  Result<std::shared_ptr<OpenFile>> OpenToRead(std::unique_lock<std::mutex> lock, const std::shared_ptr<Node>& node,
+  Result<std::shared_ptr<OpenFile>> OpenToRead(FileLock lock, const std::shared_ptr<Node>& node,
                                                const std::shared_ptr<OpenFile>& file, bool writes);
   static void LetGo(InodeTable& table, const std::shared_ptr<Node>& node, const OpenFile& file);
   Result<Refused> Settle(const std::string& path,
@@ -96,7 +112,9 @@ class OpenFiles {
   FileHome* const inbox_;
   // Synchronize themselves.
   Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Files that were closed and are not staged yet.
+  std::atomic<bool> stopping_ = false, stage_now_ = false;
   StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(100)};
+  StagingWorker hasher_{[this] { return HashClosed(); }, std::chrono::milliseconds(100)};
 };
 
 }  // namespace stagefs

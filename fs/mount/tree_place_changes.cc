@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "stagefs/interruption.h"
 #include "stagefs/posix_env.h"
 #include "tree_place.h"
 
@@ -25,15 +26,15 @@ Status CheckFolder(const Node& node) {
 class FileLocks {
  public:
   FileLocks(OpenFile* a, OpenFile* b) {
-    if (a != nullptr) a_ = std::unique_lock(a->mutex(), std::defer_lock);
-    if (b != nullptr) b_ = std::unique_lock(b->mutex(), std::defer_lock);
+    if (a != nullptr) a_ = FileLock(a->mutex(), std::defer_lock);
+    if (b != nullptr) b_ = FileLock(b->mutex(), std::defer_lock);
     if (a != nullptr && b != nullptr) std::lock(a_, b_);
     else if (a != nullptr) a_.lock();
     else if (b != nullptr) b_.lock();
   }
 
  private:
-  std::unique_lock<std::mutex> a_, b_;
+  FileLock a_, b_;
 };
 
 }  // namespace
@@ -98,7 +99,8 @@ Status TreePlace::StageBeforeLink(const std::shared_ptr<Node>& source) {
   if (source->kind != NodeKind::kFile) return {};
   const auto file = files_.FileOf(source);
   if (!file) return CheckCurrent(source, Use::kLink);
-  std::lock_guard lock(file->mutex());
+  STAGEFS_RETURN_IF_ERROR(files_.AwaitHashed(file.get()));
+  STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file->mutex()));
   return files_.StageIfWaiting(source, *file);
 }
 
@@ -171,6 +173,8 @@ Status TreePlace::Rename(const std::shared_ptr<Node>& from_folder, const std::st
   }
   from.file = files_.FileOf(from.node);
   to.file = to.node == from.node ? nullptr : files_.FileOf(to.node);
+  STAGEFS_RETURN_IF_ERROR(files_.AwaitHashed(from.file.get()));
+  STAGEFS_RETURN_IF_ERROR(files_.AwaitHashed(to.file.get()));
   {
     // Held until the new names are known: a FLUSH meanwhile must not stage under the old one.
     const FileLocks locks(from.file.get(), to.file.get());

@@ -1,6 +1,6 @@
 #include "xattr.h"
 
-#include <mutex>
+#include "stagefs/interruption.h"
 
 namespace stagefs {
 namespace {
@@ -35,7 +35,7 @@ Result<std::string> GetXattrOf(OpenFiles& files, Nodes& nodes, Workspace* worksp
   }
   bool waiting = false, refused = false;
   if (const auto file = files.FileOf(node)) {
-    std::lock_guard lock(file->mutex());
+    STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file->mutex()));
     waiting = file->dirty() || file->fresh();
     refused = file->refused();
     version = file->version();

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <set>
 
@@ -116,7 +117,8 @@ void LeaveWorkingCopy(const std::string& root, const std::string& path, const st
     if (kept && !(*copies)->Keep(place, *base ? std::optional((*base)->version) : std::nullopt)) _exit(5);
     if (closed) {
       place.state = WorkingCopyState::kClosed;
-      place.closed = {{true, 0700}, 12'345'000'000'000, *base ? (*base)->version : 0, HashOf(*closed).sha256};
+      place.closed = {{true, 0700}, 12'345'000'000'000, *base ? (*base)->version : 0, closed->size(), false,
+                      HashOf(*closed).sha256};
       if (!(*copies)->Note(place) || !(*copies)->SyncPlace(place)) _exit(6);
     }
     _exit(0);
@@ -198,6 +200,52 @@ TEST_CASE("Recovery: a closed copy is staged as it was closed, if its path did n
     scene.Reopen();
     CHECK(RecoveredPaths(scene) == Lines{"a"});
   }
+}
+
+TEST_CASE("Recovery: of a closed copy whose content nobody knows, and of one that is written again", "[core][recovery]") {
+  Scene scene;
+  const auto place_of = [](const std::string& file) { return file.substr(0, file.rfind('/')) + "/place-1"; };
+  const auto leave = [&](const std::string& state, const std::string& bytes) {
+    LeaveWorkingCopy(scene.root(), "a", bytes, /*kept=*/false);
+    const WorkingCopyPlace place = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
+    for (const std::string& name : Value(ListNames(std::filesystem::path(place.file).parent_path()))) {
+      if (name.starts_with("place-")) {
+        std::filesystem::remove(std::filesystem::path(place.file).parent_path() / name);
+      }
+    }
+    std::ofstream(place_of(place.file)) << "wc-1\t1\t" << state << "\t" << place.workspace << "\t"
+                                        << place.slot.folder << "\t1\na";
+    scene.Reopen();
+  };
+  const std::string here = BootId().substr(0, 8), hash = ToHex(HashOf("closed").sha256);
+  std::string state, bytes = "closed";
+  bool staged = true;
+  SECTION("not hashed, in this boot") { state = "c,0,1,0,6," + here + ",-"; }
+  SECTION("not hashed, synced") { state = "c,0,1,0,6,-,-"; }
+  SECTION("not hashed, of another boot") {
+    state = "c,0,1,0,6,00000000,-";
+    staged = false;
+  }
+  SECTION("not hashed, cut short") {
+    state = "c,0,1,0,7,-,-";
+    staged = false;
+  }
+  SECTION("appended to, of another boot") {
+    state = "x,0,1,0,6,00000000," + hash;
+    bytes = "closed and more";
+  }
+  SECTION("written over, of another boot") {
+    state = "x,0,1,0,6,00000000," + hash;
+    bytes = "clOsed";
+    staged = false;
+  }
+  SECTION("written before it was hashed, synced") {
+    state = "x,0,1,0,6,-,-";
+    bytes = "any";
+  }
+  leave(state, bytes);
+  if (staged) CHECK(scene.Read("a") == bytes);
+  CHECK(RecoveredPaths(scene) == (staged ? Lines{} : Lines{"a"}));
 }
 
 TEST_CASE("Changes by path wait for what was closed before them", "[core][recovery]") {

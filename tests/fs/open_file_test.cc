@@ -131,7 +131,7 @@ TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged th
   CHECK(BytesOf(*file) == "hello");
   const WorkingCopyPlace place = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
   CHECK(place.state == WorkingCopyState::kClosed);
-  CHECK(place.closed.content == HashOf("hello").sha256);
+  CHECK(*place.closed.content == HashOf("hello").sha256);
   CHECK(place.closed.mode == FileMode{true, 0700});
   CHECK(place.closed.mtime_ns == 77);
   SECTION("nobody staged anything there") {
@@ -160,6 +160,55 @@ TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged th
     CHECK(scene.Read("f") == "newer");
     CHECK(scene.StatusLines() == Lines{"A  f", "!  f (recovered after a crash: retry or dismiss)"});
     CHECK(scene.Copies() == 0);
+  }
+}
+
+TEST_CASE("OpenFile: what waits to be staged is appended to without a wait, and not changed otherwise", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "hello"));
+  Ok(file->CloseUnstaged(0, scene.placer()));
+  CHECK(!file->unhashed());
+  CHECK(!file->MayBeRewritten(4));
+  REQUIRE(file->MayBeRewritten(5));
+  Ok(file->Rewrite());
+  Ok(scene.Write(*file, " world", 5));
+  CHECK(!file->closed());
+  CHECK(file->promised());
+  const WorkingCopyPlace place = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
+  CHECK(place.state == WorkingCopyState::kRewritten);
+  CHECK(Value(IsAsClosed(place)));
+  Ok(scene.StageIt(*file));
+  CHECK(scene.Read("f") == "hello world");
+  CHECK(!file->promised());
+  CHECK(scene.Copies() == 0);
+}
+
+TEST_CASE("OpenFile: what takes long to hash is closed without its hash", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(file->Truncate(256 << 20, scene.placer()));
+  CHECK(!file->TakesLong());
+  Ok(file->Truncate((256 << 20) + 1, scene.placer()));
+  REQUIRE(file->TakesLong());
+  Ok(file->CloseUnstaged(0, scene.placer()));
+  CHECK(file->unhashed());
+  Ok(file->SyncClosed());
+  const WorkingCopyPlace place = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
+  CHECK(!place.closed.content);
+  CHECK(place.closed.synced);
+  SECTION("and hashed by somebody else") {
+    Ok(file->NoteHashed(Value(HashFile(Value(file->ForReading())->get()))));
+    CHECK(!file->unhashed());
+    CHECK(!file->MayBeRewritten(0));
+    CHECK(Value(ListWorkingCopyPlaces(scene.repository())).at(0).closed.content);
+  }
+  SECTION("written anywhere, as nobody was told what it holds") {
+    REQUIRE(file->MayBeRewritten(0));
+    const uint64_t changes = file->changes();
+    Ok(file->Rewrite());
+    CHECK(file->changes() != changes);
+    CHECK(!file->unhashed());
   }
 }
 

@@ -89,7 +89,7 @@ class Worker(threading.Thread):
         rng, present = self.rng, [p for p, c in self.state.items() if c is not None]
         name = f"f{rng.randrange(12)}"
         text = f"{self.number} {rng.random()} " + "x" * rng.randrange(5000)
-        kind = rng.randrange(10)
+        kind = rng.randrange(11)
         if kind <= 2 or not present:
             self.do({name: text}, lambda: self.write(name, text, kind == 0), 'fsync' if kind == 0 else 'write')
         elif kind == 3:
@@ -116,6 +116,12 @@ class Worker(threading.Thread):
             self.do({name: None}, lambda: self.unlink_open(name, text), 'unlink while open')
         elif kind == 8:
             self.do({name: text}, lambda: self.empty_open(name, text), 'emptied while open')
+        elif kind == 9:
+            victim = rng.choice(present)
+            def operation():
+                with open(self.path(victim), "a") as file:
+                    file.write(text[:1500])
+            self.do({victim: self.state[victim] + text[:1500]}, operation, 'append')
         else:
             temporary = f".{name}.Xy12Zq"
             def operation():

@@ -61,12 +61,12 @@ bool TryReflink(int from, int to);
 // copy_file_range, else read and write. kInterrupted, with a part of them copied (interruption.h).
 Status CopyBytes(int from, int to, uint64_t size_bytes);
 
-// Hashes `fd` from its start to its end; also tells how many bytes that was. kInterrupted.
+// Hashes `fd` from its start to its end, or its first `most` bytes; also tells how many bytes that was. kInterrupted.
 struct HashedFile {
   ContentId id;
   uint64_t size_bytes = 0;
 };
-Result<HashedFile> HashFile(int fd);
+Result<HashedFile> HashFile(int fd, uint64_t most = UINT64_MAX);
 
 Status MakeFolders(const std::string& path);
 // The names in a folder, in byte order.

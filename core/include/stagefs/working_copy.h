@@ -6,11 +6,14 @@
 // its larger SEQ:
 //
 //   wc-N TAB SEQ TAB STATE TAB WORKSPACE TAB FOLDER TAB PATH-BYTES LF PATH, then anything
-//   STATE: w writing, r refused, c,X,MTIME,OVER,SHA-256 closed
+//   STATE: w writing, r refused, c,X,MTIME,OVER,BYTES,BOOT,SHA-256 closed, x,… rewritten since it was closed
 //
-// Closed: its close() returned before the turn came that stages it. That is done, with X (0 or 1: executable; or three
-// octal digits, permissions that a program set) and MTIME, once the turn comes, or by the next start, if its content is
-// that and its path still holds the version OVER (0: nothing); else it is recovered.
+// Closed: its close() returned before it was hashed, or before the turn came that stages it. That is done, with X (0 or
+// 1: executable; or three octal digits, permissions that a program set) and MTIME, then, or by the next start, if its
+// path still holds the version OVER (0: nothing); else it is recovered. Its BYTES have that hash; `-`: nobody knows it
+// yet, and they are what was closed if the power did not go since, or they were synced (BOOT is `-` then, else the
+// start of the boot's id). Rewritten: the next start stages what is there, as after a power loss on other file systems, if
+// the first BYTES are what was closed.
 //
 // The first byte is written last where the copy is there already, so a killed process leaves whole ones. Some are made
 // beforehand, so that what a full disk refuses can still be named. Other processes read them for `status`; a start
@@ -40,14 +43,16 @@
 
 namespace stagefs {
 
-enum class WorkingCopyState { kWriting, kRefused, kClosed };
+enum class WorkingCopyState { kWriting, kRefused, kClosed, kRewritten };
 
 // What close() promised.
 struct ClosedCopy {
   FileMode mode;
   int64_t mtime_ns = 0;
   VersionId over = 0;
-  Sha256 content{};
+  uint64_t size_bytes = 0;
+  bool synced = false;  // Noted of one that is not hashed.
+  std::optional<Sha256> content;  // Not hashed yet.
 };
 
 struct WorkingCopyPlace {
@@ -56,7 +61,10 @@ struct WorkingCopyPlace {
   WorkspaceId workspace = 0;
   Slot slot;
   std::string path;  // In the workspace's tree, when it was noted.
-  ClosedCopy closed;  // kClosed.
+  ClosedCopy closed;  // kClosed, kRewritten.
+  bool is_written() const { return state == WorkingCopyState::kWriting || state == WorkingCopyState::kRewritten; }
+  // A close() promised what it holds, or held.
+  bool was_closed() const { return state == WorkingCopyState::kClosed || state == WorkingCopyState::kRewritten; }
 };
 
 // This process's working copies. Safe for concurrent use. Outlived by the repository.
@@ -67,8 +75,9 @@ class WorkingCopies {
 
   // A new, empty file for `place` (whose `file` is filled in), open for reading and writing.
   Result<UniqueFd> Create(WorkingCopyPlace* place);
-  // Notes a move or a change of state.
-  Status Note(const WorkingCopyPlace& place);
+  // Notes a move or a change of state. `durably`: what was noted before survives power loss, and so does this, before
+  // that goes.
+  Status Note(const WorkingCopyPlace& place, bool durably = false);
   // What was noted survives power loss.
   Status SyncPlace(const WorkingCopyPlace& place);
   // And that copies are gone.
@@ -103,9 +112,14 @@ class WorkingCopies {
   std::atomic<bool> folder_synced_{false};  // The instance's own name is durable.
 };
 
+// Whether the bytes of a closed copy are what was closed, as far as that can be told.
+Result<bool> IsAsClosed(const WorkingCopyPlace& place);
+
 // What is being written or refused now, by any process; each copy once.
 Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& repository);
 
+// A file in incoming/INSTANCE that whoever waits for what its process closed makes; whoever stages that removes it.
+std::string StageNowMark(const std::string& instance);
 // The folders incoming/INSTANCE.
 Result<std::vector<std::string>> ListInstances(const Repository& repository);
 // Where the copies of an instance belong, by their files.
