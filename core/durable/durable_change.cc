@@ -17,6 +17,7 @@ constexpr size_t kLatecomersMax = SIZE_MAX >> 1;
 
 Result<std::unique_ptr<DurableChange>> DurableChange::Begin(Repository& repository, Durability durability, Turn turn,
                                                             Earlier earlier) {
+  if (durability == Durability::kPowerLoss) STAGEFS_RETURN_IF_ERROR(repository.DoubtSyncsOfDead());
   if (earlier == Earlier::kSynced) STAGEFS_RETURN_IF_ERROR(repository.SyncVersions());
   STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository.index_->Begin(durability, turn));
   return std::unique_ptr<DurableChange>(new DurableChange(repository, durability, earlier, std::move(transaction)));
@@ -54,9 +55,14 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
     version.synced = synced || repository_.versions_->TakesDurably();
     STAGEFS_ASSIGN_OR_RETURN(version.id, transaction_->AddVersion(version));
   }
+  // Rows that are durable name what heals: it is synced before it is there by its name.
+  const bool heals = known && (known->synced || doubtful) && !repository_.versions_->TakesDurably();
+  if (heals) {
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
+    STAGEFS_RETURN_IF_ERROR(SyncFile(fd.get(), path));
+  }
   STAGEFS_RETURN_IF_ERROR(repository_.versions_->Take(content.sha256, path));
-  // Rows that are durable name what heals.
-  if (known && (known->synced || doubtful) && !repository_.versions_->TakesDurably()) {
+  if (heals) {
     STAGEFS_RETURN_IF_ERROR(repository_.versions_->Sync({content.sha256}));
     if (!known->synced) STAGEFS_RETURN_IF_ERROR(transaction_->SetSynced(known->id));
     version.synced = true;

@@ -277,6 +277,29 @@ void Repository::NoteDiskError() const { (void)OpenFd(folder_ + kDiskErrorFile, 
 
 int64_t Repository::ClockNs() const { return index_->IsShared() ? SinceBootNs() + clock_ahead_ns_ : NowNs(); }
 
+Status Repository::DoubtSyncsOfDead() {
+  if (why_only_read_) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const auto names, ListNames(folder_ + "/incoming"));
+  std::set<std::string> dead;
+  for (const std::string& name : names) {
+    const std::string instance = folder_ + "/incoming/" + name;
+    if (name.ends_with(".lock") || instance == incoming_ || dead_.Lock()->contains(instance)) continue;
+    const auto lock = OpenFd(instance + ".lock", O_RDONLY);
+    if (lock && flock(lock->get(), LOCK_SH | LOCK_NB) == 0) dead.insert(instance);
+  }
+  return dead.empty() ? Status() : DoubtSyncsOf(dead);
+}
+
+Status Repository::DoubtSyncsOf(const std::set<std::string>& dead) {
+  STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto unsynced, reader->ListUnsynced(SIZE_MAX >> 1));
+  reader.reset();
+  for (const VersionInfo& version : unsynced) STAGEFS_RETURN_IF_ERROR(versions_->Doubt(version.content.sha256));
+  STAGEFS_RETURN_IF_ERROR(index_->DoubtSyncs());
+  dead_.Lock()->insert(dead.begin(), dead.end());
+  return {};
+}
+
 Status Repository::SyncAll() {
   STAGEFS_RETURN_IF_ERROR(SyncVersions());
   return index_->Sync();
@@ -287,6 +310,7 @@ Status Repository::SyncAll() {
 Status Repository::SyncVersions() {
   if (why_only_read_) return {};
   STAGEFS_ASSIGN_OR_RETURN(const auto turn, LockInterruptibly(syncing_));
+  STAGEFS_RETURN_IF_ERROR(DoubtSyncsOfDead());
   const std::set<Sha256> doubtful = LookAgain();
   for (size_t found = kSyncGroupMax; found >= kSyncGroupMax;) {
     STAGEFS_ASSIGN_OR_RETURN(auto reader, index_->Read());

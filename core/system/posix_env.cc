@@ -203,8 +203,16 @@ Status SyncFile(int fd, const std::string& what) {
     return Error(ErrorCode::kIo, "fsync " + what + ": one failed before: it must be written again");
   }
   const Status synced = SyncFd(fd, what);
-  if (!synced) (void)fchmod(fd, (info.st_mode & 07777) | kSyncFailedMark);
+  if (!synced) (void)MarkSyncFailed(fd, what);
   return synced;
+}
+
+Status MarkSyncFailed(int fd, const std::string& what) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0 || fchmod(fd, (info.st_mode & 07777) | kSyncFailedMark) != 0) {
+    return ErrnoError("change the mode of " + what);
+  }
+  return {};
 }
 
 Status RewriteFile(int fd, const std::string& what) {

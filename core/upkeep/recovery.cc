@@ -335,7 +335,8 @@ void RecoverWorkingCopies(Repository& repository, RecoveryReport* report) {
     const auto lock = OpenFd(instance + ".lock", O_RDWR | O_CREAT);
     if (lock && flock(lock->get(), LOCK_EX | LOCK_NB) != 0) continue;  // Its process lives.
     const int64_t left = report->left_for_later;
-    const Status recovered = lock ? RecoverInstance(repository, instance, report) : Status(lock.error());
+    Status recovered = lock ? repository.DoubtSyncsOf({instance}) : Status(lock.error());
+    if (recovered) recovered = RecoverInstance(repository, instance, report);
     if (recovered) unlink((instance + ".lock").c_str());
     else if (report->left_for_later == left) ++report->left_for_later;
   }

@@ -93,6 +93,12 @@ class LocalVersionStore : public VersionStore {
     return {};
   }
 
+  Status Doubt(const Sha256& hash) override {
+    const auto fd = OpenFd(PathOf(hash), O_RDONLY);
+    if (!fd && fd.error().code() == ErrorCode::kNotFound) return {};
+    return fd ? MarkSyncFailed(fd->get(), PathOf(hash)) : Status(fd.error());
+  }
+
   Result<std::unique_ptr<VersionReader>> Open(const Sha256& hash) const override {
     auto fd = OpenFd(PathOf(hash), O_RDONLY);
     if (!fd) return fd.error().In("version " + ToHex(hash));

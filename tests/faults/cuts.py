@@ -15,13 +15,11 @@ At its end the load turns the index into one of the oldest stagefs, and opens it
 After a cut fsck must be clean, and each path of the workspace must hold what an acknowledged step left there, as far back as
 that door's promise allows: the last step that is durable at once, or the last one older than a second.
 """
-import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ import time
 import urllib.request
 
 import scene
+from disk_model import Disk, records
 
 binary, disk_so, steps, cuts = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 rng = scene.seeded("cuts", 5)
@@ -186,142 +185,6 @@ def run_load():
     return load
 
 
-# The disk.
-
-class File:
-    PAGE = 4096
-
-    def __init__(self):
-        self.now, self.synced = bytearray(), bytearray()
-        self.dirty = set()  # Pages that a sync writes: after one that failed, none until they are written again.
-
-    def touch(self, begin, end):
-        self.dirty.update(range(begin // self.PAGE, (end + self.PAGE - 1) // self.PAGE))
-
-    def write(self, offset, data):
-        if len(self.now) < offset:
-            self.resize(offset)
-        self.now[offset:offset + len(data)] = data
-        self.touch(offset, offset + len(data))
-
-    def resize(self, size):
-        before = len(self.now)
-        self.now = self.now[:size] + bytes(max(0, size - before))
-        self.touch(min(before, size), max(before, size))
-
-    def sync(self):
-        size = len(self.now)
-        self.synced = self.synced[:size] + bytes(max(0, size - len(self.synced)))
-        for page in self.dirty:
-            begin = page * self.PAGE
-            self.synced[begin:min(begin + self.PAGE, size)] = self.now[begin:begin + self.PAGE]
-        self.dirty.clear()
-
-
-class Folder:
-    """Stays the same one when it gets another name."""
-
-
-class Disk:
-    """Names are a dictionary for each folder: {name: File or Folder}."""
-
-    def __init__(self):
-        self.root = Folder()
-        self.folders, self.inodes = {self.root: {}}, {}
-        self.journal, self.strict = {self.root: {}}, {self.root: {}}
-
-    def folder_at(self, path):
-        folder = self.root
-        for name in os.path.relpath(path, root).split("/"):
-            folder = folder if name == "." else self.folders[folder][name]
-        return folder
-
-    def place(self, path):
-        folder, name = os.path.split(path)
-        return self.folders[self.folder_at(folder)], name
-
-    def synced_names(self):
-        self.journal = {folder: dict(names) for folder, names in self.folders.items()}
-
-    def apply(self, kind, words, data):
-        if kind == "C":
-            file = self.inodes[words[0]] = File()
-            names, name = self.place(words[1])
-            names[name] = file
-        elif kind in "WT" and words[0] not in self.inodes:
-            pass  # A file without a name.
-        elif kind == "W":
-            self.inodes[words[0]].write(int(words[1]), data)
-        elif kind == "T":
-            self.inodes[words[0]].resize(int(words[1]))
-        elif kind == "M":
-            names, name = self.place(words[0])
-            names[name] = Folder()
-            self.folders[names[name]] = {}
-        elif kind == "U":
-            names, name = self.place(words[0])
-            self.folders.pop(names.pop(name), None)
-        elif kind == "R":
-            source, target = words[0].split("\t")
-            names, name = self.place(source)
-            what = names.pop(name)
-            to, new = self.place(target)
-            to[new] = what
-        elif kind == "L":
-            source, target = words[0].split("\t")
-            names, name = self.place(source)
-            to, new = self.place(target)
-            to[new] = names[name]
-        elif kind == "S" and words[0] == "0":
-            for names in self.folders.values():
-                for file in names.values():
-                    if isinstance(file, File):
-                        file.sync()
-            self.synced_names()
-            self.strict = {folder: dict(names) for folder, names in self.folders.items()}
-        elif kind == "S":
-            self.inodes.get(words[0], File()).sync()
-            self.synced_names()
-        elif kind == "E":
-            self.inodes.get(words[0], File()).dirty.clear()
-        elif kind == "D":
-            self.synced_names()
-            folder = self.folder_at(words[0])
-            self.strict[folder] = dict(self.folders[folder])
-
-    def build(self, mode, at):
-        folders = {"journal": self.journal, "strict": self.strict}.get(mode, self.folders)
-
-        def build(folder, path):
-            os.makedirs(path, exist_ok=True)
-            for name, what in folders.get(folder, {}).items():
-                if isinstance(what, Folder):
-                    build(what, f"{path}/{name}")
-                else:
-                    with open(f"{path}/{name}", "wb") as file:
-                        file.write(what.now if mode == "kill" else what.synced)
-        build(self.root, at)
-        if mode != "kill" and os.path.exists(f"{at}/t/r/stagefs.db"):  # Another boot than the one that is known.
-            with contextlib.closing(sqlite3.connect(f"{at}/t/r/stagefs.db")) as index:
-                index.execute("UPDATE meta SET value = 'before the cut' WHERE key = 'boot'")
-                index.commit()
-
-
-def records():
-    with open(log, "rb") as file:
-        while line := file.readline():
-            kind, moment, rest = line.decode().rstrip("\n").split(" ", 2)
-            data = None
-            if kind == "W":
-                inode, offset, size = rest.split()
-                words, data = [inode, offset], file.read(int(size))
-            elif kind in "CBAT":
-                words = rest.split(" ", 1)
-            else:
-                words = [rest]
-            yield kind, float(moment), words, data
-
-
 def tree_of(at):
     """{path: sha256} of the workspace; nothing where there is no workspace yet."""
     found = {}
@@ -373,16 +236,16 @@ failed = checked = 0
 by_mode = {}
 try:
     load = run_load()
-    total = sum(1 for kind, *_ in records())
-    first = next(i for i, (kind, _, words, _) in enumerate(records()) if kind == "A")
+    total = sum(1 for kind, *_ in records(log))
+    first = next(i for i, (kind, _, words, _) in enumerate(records(log)) if kind == "A")
     chosen = {}
     for moment in rng.choices(range(first + 1, total), k=cuts):
         chosen.setdefault(moment, []).append(rng.choice(MODES))
-    upgrade = next(i for i, (kind, _, words, _) in enumerate(records()) if kind == "B" and words[1] == "upgrade")
+    upgrade = next(i for i, (kind, _, words, _) in enumerate(records(log)) if kind == "B" and words[1] == "upgrade")
     for moment in range(upgrade + 1, total):
         chosen[moment] = MODES
-    disk, acknowledged, begun = Disk(), {}, 0
-    for number, (kind, moment, words, data) in enumerate(records()):
+    disk, acknowledged, begun = Disk(root), {}, 0
+    for number, (kind, moment, words, data) in enumerate(records(log)):
         for mode in chosen.get(number, []):
             wrong = check(load, disk, mode, moment, acknowledged, begun)
             checked += 1

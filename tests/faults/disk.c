@@ -3,8 +3,9 @@
 // FAULT_AT'th of them in a process fail with FAULT_ERRNO (FAULT_SHORT=1: a write stores half instead; FAULT_KILL=1: it is
 // killed there; FAULT_STOP=1: it stops there, and goes on where it is told to). FAULT_SEND: the same for the number of a message
 // to a database. FAULT_READ: the number of the read, or of an opening to read, that fails with FAULT_ERRNO. FAULT_SYNC=N: each
-// N'th sync of a version, a working copy or the index's log fails with EIO; the kernel takes its pages for written then. FAULT_CLOCK: so many
-// seconds is the process's clock ahead.
+// N'th sync of a version, a working copy or the index's log fails with EIO; the kernel takes its pages for written then.
+// FAULT_SYNC_KILL=1: the process is killed right after the first of them, and syncs of the whole file system are such, too.
+// FAULT_CLOCK: so many seconds is the process's clock ahead.
 //
 // A record is a line, and for W the bytes after it. Inodes stand for files.
 //   W TIME INODE OFFSET SIZE     bytes written        T TIME INODE SIZE        truncated
@@ -12,7 +13,7 @@
 //   R TIME FROM\tTO              renamed              L TIME FROM\tTO           linked
 //   U TIME PATH                  removed, file or folder
 //   S TIME INODE                 synced; 0: the whole file system       D TIME PATH   folder synced
-//   E TIME INODE                 a sync of it failed
+//   E TIME INODE                 a sync of it failed; 0: of the whole file system
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <dirent.h>
@@ -38,7 +39,7 @@
 
 static const char *root, *log_path;
 static size_t root_size;
-static long fail_at, fail_errno, fail_short, fail_kill, fail_stop, read_at, send_at, sync_every, clock_ahead;
+static long fail_at, fail_errno, fail_short, fail_kill, fail_stop, read_at, send_at, sync_every, sync_kill, clock_ahead;
 static long count, reads, sends, syncs;
 
 __attribute__((constructor)) static void Start(void) {
@@ -55,6 +56,7 @@ __attribute__((constructor)) static void Start(void) {
   read_at = getenv("FAULT_READ") ? atol(getenv("FAULT_READ")) : 0;
   send_at = getenv("FAULT_SEND") ? atol(getenv("FAULT_SEND")) : 0;
   sync_every = getenv("FAULT_SYNC") ? atol(getenv("FAULT_SYNC")) : 0;
+  sync_kill = getenv("FAULT_SYNC_KILL") != NULL;
 }
 
 static int Below(const char* path) {
@@ -146,6 +148,13 @@ static int SyncFails(const char* path, const struct stat* file) {
   if (strstr(path, "-wal") && file->st_size <= 32) return 0;
   if (sync_every == 0 || !(strstr(path, "/versions/") || strstr(path, "/wc-") || strstr(path, "-wal"))) return 0;
   return __atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST) % sync_every == 0;
+}
+static int SyncFailed(int log, unsigned long inode) {
+  Record(log, NULL, 0, "E %.6f %lu\n", Now(), inode);
+  Unlock(log);
+  if (sync_kill) kill(getpid(), SIGKILL);
+  errno = EIO;
+  return -1;
 }
 
 static int Open(int folder, const char* name, int flags, mode_t mode) {
@@ -283,12 +292,7 @@ TRUNCATE(ftruncate64)
     if (Fails()) return -1; \
     const int fails = !S_ISDIR(found.st_mode) && SyncFails(path, &found); \
     const int log = Lock(); \
-    if (fails) { \
-      Record(log, NULL, 0, "E %.6f %lu\n", Now(), found.st_ino); \
-      Unlock(log); \
-      errno = EIO; \
-      return -1; \
-    } \
+    if (fails) return SyncFailed(log, found.st_ino); \
     if (S_ISDIR(found.st_mode)) Record(log, NULL, 0, "D %.6f %s\n", Now(), path); \
     else Record(log, NULL, 0, "S %.6f %lu\n", Now(), found.st_ino); \
     Unlock(log); \
@@ -300,6 +304,7 @@ int syncfs(int fd) {
   (void)fd;
   if (Fails()) return -1;
   const int log = Lock();
+  if (sync_kill && sync_every && __atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST) % sync_every == 0) return SyncFailed(log, 0);
   Record(log, NULL, 0, "S %.6f 0\n", Now());
   Unlock(log);
   return 0;

@@ -2,18 +2,21 @@
 """A disk that fails: each change of the disk that a command or a mount makes fails once, with EIO, ENOSPC and a short write.
 
 Usage: failures.py STAGEFS_BINARY DISK_SO SHARE [SEED]. SHARE of the moments (1: all) are tried. What reported success is there
-afterwards, what reported an error is there or not, the error is told, fsck is clean, and a daemon goes on.
+afterwards, what reported an error is there or not, the error is told, fsck is clean, and a daemon goes on. A mount is killed as each
+of its syncs fails, before it can tell anybody.
 """
 import errno
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 import scene
+from disk_model import Disk, records
 
 binary, disk_so, share = sys.argv[1], sys.argv[2], float(sys.argv[3])
 rng = scene.seeded("failures", 4)
@@ -53,14 +56,16 @@ def complain(what, *lines):
     print(what, *lines, sep="\n  ", flush=True)
 
 
-def check_disk(what):
-    done = stagefs("fsck", "t/r")
+def check_disk(what, at=None):
+    done = stagefs("fsck", "t/r", at=at)
     if not scene.is_clean(done.returncode, done.stdout):
         complain(f"{what}: fsck", done.stdout + done.stderr)
 
 
-def listing():
-    done = stagefs("ls", "t/r:w")
+def listing(at=None):
+    done = stagefs("ls", "t/r:w", at=at)
+    if done.returncode != 0:
+        complain("ls", done.stderr)
     return sorted(line.split()[-1] for line in done.stdout.splitlines())
 
 
@@ -189,7 +194,83 @@ def try_mount():
                 break
 
 
+def serve(name, mountpoint, env):
+    daemon = subprocess.Popen([binary, "--root", root, "mount", f"t/r:{name}", mountpoint, "--create", "--foreground"], env=env,
+                              stderr=subprocess.DEVNULL)
+    while not os.path.ismount(mountpoint) and daemon.poll() is None:
+        time.sleep(0.005)
+    return daemon
+
+
+def kill_after_failed_sync(number, files, beside):
+    """The mount is killed as its sync `number` fails: nobody knows of it. Whether it came to that.
+
+    What the next process says is durable, one that starts or one that was there all the time (`beside`), must be on the disk.
+    """
+    shutil.rmtree(root, ignore_errors=True)
+    log, other = f"{work}/log", f"{work}/other"
+    os.makedirs(root)
+    os.makedirs(other, exist_ok=True)
+    if os.path.exists(log):
+        os.unlink(log)
+    env = dict(os.environ, LD_PRELOAD=disk_so, FAULT_ROOT=root, FAULT_LOG=log)
+    if stagefs("create", "t/r", env=env).returncode != 0:
+        raise SystemExit("there is no repository to begin with")
+    witness = serve("other", other, env) if beside else None
+    daemon = serve("w", mnt, dict(env, FAULT_SYNC=str(number), FAULT_SYNC_KILL="1"))
+    try:
+        for i in range(files if os.path.ismount(mnt) else 0):
+            with open(f"{mnt}/f{i}", "w") as file:
+                file.write(f"content {i}\n")
+        daemon.wait(3)
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    killed = daemon.poll() == -signal.SIGKILL
+    daemon.kill()
+    daemon.wait()
+    subprocess.run(["umount", "-l", mnt], check=False, stderr=subprocess.DEVNULL)
+    if beside:
+        with open(f"{other}/sync", "w") as file:
+            file.write("and all that was closed before\n")
+            file.flush()
+            os.fsync(file.fileno())
+    else:
+        recorded(env, "sync", "t/r")
+    disk = Disk(root)
+    for kind, _, words, data in records(log):
+        disk.apply(kind, words, data)
+    if beside:
+        stagefs("unmount", other)
+        witness.wait(60)
+    at = f"{work}/cut"
+    disk.build("data", at)
+    what = f"killed as sync {number} of {files} files fails{', beside another mount' if beside else ''}"
+    staged, kept = listing(), listing(at)
+    if staged != kept:
+        complain(f"{what}: of {staged} there is {kept}")
+    check_disk(what, at)
+    shutil.rmtree(at)
+    return killed
+
+
+def recorded(env, *args):
+    done = stagefs(*args, env=env)
+    if done.returncode != 0:
+        raise SystemExit(f"{args}: {done.stderr}")
+
+
+def try_kills():
+    global tried
+    for files in (2, 40):  # The more are synced with their file system.
+        for beside in (False, True):
+            number = 1
+            while kill_after_failed_sync(number, files, beside):
+                tried += 1
+                number += 1
+
+
 try:
+    try_kills()
     stagefs("create", "t/r", at=template)
     with open(f"{work}/old", "w") as file:
         file.write("old\n")

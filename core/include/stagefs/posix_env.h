@@ -77,6 +77,8 @@ Status SyncFd(int fd, const std::string& what);
 // from then on. Its bytes must be written to another file.
 constexpr mode_t kSyncFailedMark = S_ISGID;
 Status SyncFile(int fd, const std::string& what);
+// The mark alone, where a sync may have failed that nobody told of.
+Status MarkSyncFailed(int fd, const std::string& what);
 // Writes what memory has of a file over it once more, syncs that, and takes the mark off.
 // REQUIRES: nobody else writes to it meanwhile.
 Status RewriteFile(int fd, const std::string& what);

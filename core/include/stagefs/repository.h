@@ -113,6 +113,11 @@ class Repository {
   Status SyncAll();
   // The bytes alone of what was acknowledged before the call.
   Status SyncVersions();
+  // A process that was killed may have been told that a sync failed, and nobody else is: so what was not synced when it
+  // died is written anew by whoever syncs it next. Once for each process; called before syncs that are believed.
+  Status DoubtSyncsOfDead();
+  // The same for those whose folders these are.
+  Status DoubtSyncsOf(const std::set<std::string>& dead);
   // What processes that died left is staged or recovered now, not when the next one starts. The caller has no turn.
   void RecoverDead() {
     if (recover_dead_) recover_dead_();
@@ -181,6 +186,7 @@ class Repository {
   std::unique_ptr<Listeners> listeners_;
   Guarded<std::unordered_map<VersionId, Known>> hashes_;  // Some of an index that is far away.
   Guarded<std::map<Sha256, VersionInfo>> doubtful_;
+  Guarded<std::set<std::string>> dead_;  // Folders of processes for which DoubtSyncsOfDead() is done.
   std::unique_ptr<Flusher> flusher_;
 };
 

@@ -95,6 +95,9 @@ class StagingIndex {
   // Makes everything committed so far survive power loss.
   virtual Status Sync() = 0;
 
+  // A sync may have failed without a trace: the next Sync(), by any process, writes anew what it would sync.
+  virtual Status DoubtSyncs() { return {}; }
+
   // Whether other machines may use it, too: whose processes cannot be looked at, and who have clocks of their own.
   virtual bool IsShared() const = 0;
   // What whoever runs it should change, a sentence each.

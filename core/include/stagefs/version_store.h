@@ -51,6 +51,10 @@ class VersionStore : public VersionSource {
   // Makes versions that were taken survive power loss. kNotFound if one is missing.
   virtual Status Sync(const std::vector<Sha256>& hashes) = 0;
 
+  // A sync of these bytes may have failed without a trace: the next Sync(), by any process, writes them anew. Not an
+  // error where there are none.
+  virtual Status Doubt(const Sha256& /*hash*/) { return {}; }
+
   // Opens a version that is `size_bytes` long and came at `stored_ns`, for whoever wants its content. Damage that is
   // cheap to see is seen: another size, what NoteHealth() said, and where something wrote to a file since it came, its
   // hash, once. What the disk changed without a trace is not: fsck sees that. Errors: those of Open().

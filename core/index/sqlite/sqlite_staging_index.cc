@@ -138,6 +138,8 @@ class SqliteStagingIndex : public StagingIndex {
     return synced;
   }
 
+  Status DoubtSyncs() override { return MarkSyncFailed(log_.get(), path_ + "-wal"); }
+
   bool IsShared() const override { return false; }
   Result<std::vector<std::string>> CheckIntegrity() override;
   Status Erase() override { return {}; }  // It goes with the repository's folder.
