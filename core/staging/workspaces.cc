@@ -133,19 +133,24 @@ Status Workspaces::Forget(const std::vector<MountRow>& dead) {
   return change->Commit();
 }
 
-Status Workspaces::NoteMounted(const std::string& mountpoint, WorkspaceId workspace, WriterId writer) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto change,
-                           DurableChange::Begin(repository_, Durability::kProcessDeath, Turn::NothingElse()));
+Result<bool> Workspaces::NoteMounted(const std::string& mountpoint, WorkspaceId workspace, WriterId writer,
+                                     std::chrono::milliseconds wait_max) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto change, DurableChange::Begin(repository_, Durability::kProcessDeath,
+                                                                   Turn::NothingElse().Within(wait_max)));
   // Its mounts moved with it, and who removes it now does not see this one.
   STAGEFS_ASSIGN_OR_RETURN(const auto moved, change->index().GetMeta(kMovedKey));
   if (moved) {
     return Error(ErrorCode::kStale, "repository " + repository_.name().ToString() +
                                         " moved: mount it again; if stagefs migrate was interrupted, call it again");
   }
+  STAGEFS_ASSIGN_OR_RETURN(const auto mounts, change->index().ListMounts());
+  const bool known =
+      std::any_of(mounts.begin(), mounts.end(), [&](const MountRow& mount) { return mount.writer == writer; });
   STAGEFS_ASSIGN_OR_RETURN(const int64_t now_ns, change->index().ClockNs());
   STAGEFS_RETURN_IF_ERROR(change->index().PutMount(
       {HostOfPids(), mountpoint, workspace, getpid(), ProcessStartTime(getpid()), writer, now_ns}));
-  return change->Commit();
+  STAGEFS_RETURN_IF_ERROR(change->Commit());
+  return known;
 }
 
 Status Workspaces::NoteUnmounted(const std::string& mountpoint) {

@@ -116,7 +116,7 @@ bool ChangeNotifier::WaitForChange() {
     lock.unlock();
     registration_->SayThatItLives();
     const auto mark = workspace_->repository().index().ChangeMark();
-    if (told || (mark && *mark != seen_mark_)) {
+    if (told || registration_->missed() || (mark && *mark != seen_mark_)) {
       if (mark) seen_mark_ = *mark;
       return true;
     }
@@ -160,15 +160,16 @@ std::optional<ChangeNotifier::Changes> ChangeNotifier::AskIndex(std::optional<in
     folders = (*reader)->ChangedFolders(workspace_->id(), seen_seq_, registration_->writer());
   }
   reader->reset();
-  // Whoever cannot see this process (from another container) takes it for dead and drops its row: what was
-  // changed since was not noted.
-  const bool forgotten = !registration_->IsAmong(*mounts) && registration_->Note();
-  if (change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten) {
-    if (heard) shown_mark_ = *heard;
-    return std::nullopt;
-  }
   if (!folders) {
     seen_mark_ = kMarkNeverSeen;
+    return std::nullopt;
+  }
+  // Whoever cannot see this process (from another container) takes it for dead and drops its row: what was
+  // changed since was not noted.
+  const auto missed = registration_->TakeMissed(*mounts);
+  const bool forgotten = missed && *missed;
+  if (change_seq == seen_seq_ && closed_.Lock()->empty() && !forgotten) {
+    if (heard && missed) shown_mark_ = *heard;
     return std::nullopt;
   }
   seen_seq_ = change_seq;

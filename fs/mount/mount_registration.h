@@ -10,7 +10,7 @@
 
 namespace stagefs {
 
-// Note() and Erase() are safe for concurrent use; SayThatItLives() is for one thread.
+// For one thread at a time.
 class MountRegistration {
  public:
   // `repository` must outlive it.
@@ -18,18 +18,23 @@ class MountRegistration {
       : repository_(repository), mountpoint_(std::move(mountpoint)), workspace_(workspace), writer_(writer) {}
 
   WriterId writer() const { return writer_; }
-  // Before the kernel asks anything; again where the row was dropped.
-  // Where nothing can be written there is no row: this mount takes everything for changed once anything was.
-  Status Note() {
-    if (!repository_.CheckWritable()) return {};
-    return Workspaces(repository_).NoteMounted(mountpoint_, workspace_, writer_);
-  }
+  // Before the kernel asks anything. A mount begins, and shows what there is, also while others have a long turn: then
+  // TakeMissed() does it. Where nothing can be written there is no row: this mount takes everything for changed once
+  // anything was.
+  Status Note();
+  // That it lives. kBusy where the turn for it does not come in a moment.
+  Status NoteAgain();
   Status Erase() { return repository_.CheckWritable() ? Workspaces(repository_).NoteUnmounted(mountpoint_) : Status(); }
   bool IsAmong(const std::vector<MountRow>& mounts) const {
     return std::any_of(mounts.begin(), mounts.end(), [this](const MountRow& row) { return row.writer == writer_; });
   }
   // To machines that cannot look at this process: often enough, however often it is called.
   void SayThatItLives();
+  // The row is not there yet, or was gone.
+  bool missed() const { return missed_; }
+  // Whether others may have changed something without noting it, since this was asked: the row was not there, as after
+  // a silence for which this mount was taken for dead. It is put back where `mounts` has it not; kBusy: not yet.
+  Result<bool> TakeMissed(const std::vector<MountRow>& mounts);
 
  private:
   Repository& repository_;
@@ -37,6 +42,7 @@ class MountRegistration {
   const WorkspaceId workspace_;
   const WriterId writer_;
   std::chrono::steady_clock::time_point said_{};
+  bool missed_ = false;
 };
 
 }  // namespace stagefs

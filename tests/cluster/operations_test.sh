@@ -36,6 +36,19 @@ chmod u+w "$damaged" && printf X | dd of="$damaged" conv=notrunc status=none && 
 check "what is older than the boot is hashed before it is read" sh -c "$STAGEFS_BINARY mount t/r:w $MNT && diff -r data $MNT"
 unmount_w
 
+# A mount that was silent for so long that others took it for dead.
+stagefs mount t/r:w "$MNT"
+check "a file of a mount" cmp data/1 "$MNT/1"
+daemon=$(daemon_pid)
+kill -STOP "$daemon"
+sql "DELETE FROM mount"  # As who looks for live mounts after a minute.
+check "others change it" sh -c "printf '%s  1\\n' \$(sha256sum < data/2 | cut -d' ' -f1) | $STAGEFS_BINARY stage t/r:w - > /dev/null"
+read -r -t 11 _ <> <(:) || :  # Its next word that it lives is due.
+kill -CONT "$daemon"
+check "it sees that when it goes on" eventually cmp data/2 "$MNT/1"
+check "and is known again" eventually mounts_known 1
+unmount_w
+
 # /metrics.
 stagefs serve --listen 127.0.0.1:0 --insecure-no-auth 2> serve.log & server=$!
 DAEMONS="$DAEMONS $server"

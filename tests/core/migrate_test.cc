@@ -61,13 +61,13 @@ TEST_CASE("Migrate: a gc that began at the old place removes nothing any more", 
 
 TEST_CASE("Migrate: what is mounted when it moves is not deleted at the new place", "[core][migrate]") {
   MovingScene scene(GENERATE(false, true));
-  Ok(Workspaces(*scene.before).NoteMounted("/mnt", scene.workspace, 7));
+  CHECK(!Value(Workspaces(*scene.before).NoteMounted("/mnt", scene.workspace, 7)));
   Ok(scene.Move().WithoutValue());
   const Status refused = DeleteRepository(scene.root.path(), scene.name, {});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == ErrorCode::kBusy);
   // Who opened it before and mounts it now would not be seen there.
-  const Status late = Workspaces(*scene.before).NoteMounted("/late", scene.workspace, 8);
+  const auto late = Workspaces(*scene.before).NoteMounted("/late", scene.workspace, 8);
   REQUIRE_FALSE(late);
   CHECK(late.error().code() == ErrorCode::kStale);
 }

@@ -126,6 +126,17 @@ TEST_CASE("ChangeNotifier: whoever lost its row takes everything for changed", "
   CHECK(scene.Refresh().empty());
 }
 
+TEST_CASE("ChangeNotifier: so does a mount that was taken for dead, and said since that it lives", "[fs][notifier]") {
+  FsScene scene;
+  scene.Save("a", "one");
+  CHECK(scene.Refresh().empty());
+  Ok(scene.fs().registration()->Erase());
+  OtherProcess(scene).Stage("a", "two");
+  Ok(scene.fs().registration()->NoteAgain());
+  CHECK(scene.Refresh() == Told{"entry a", "attributes", "changed a"});
+  CHECK(scene.Refresh().empty());
+}
+
 TEST_CASE("ChangeNotifier: a name to be shown again is told without a change", "[fs][notifier]") {
   FsScene scene;
   scene.fs().notifier().ShowAgain({kRootFolder, "a"});

@@ -43,6 +43,27 @@ test_a_mount_that_others_do_not_know() {
   check "it is seen" eventually cmp data/cat "$MNT/fresh"
   check "and the mount is known again" eventually mounts_known 1
 }
+# On PostgreSQL nothing but what removes versions has such a turn.
+test_a_mount_begins_while_others_have_a_long_turn() {
+  [ -z "${STAGEFS_INDEX:-}" ] || { skip "a long turn" "it is SQLite's lock"; return; }
+  mounted
+  cp data/cat "$MNT/cat"
+  check "the mount ends" unmount_w
+  mkfifo ask
+  sqlite3 "$STAGEFS_ROOT/t/r/stagefs.db" < ask > told & other=$!
+  exec 7> ask
+  echo "BEGIN IMMEDIATE; SELECT 'has its turn';" >&7
+  check "somebody else has a turn" eventually grep -q turn told
+  check "a mount begins meanwhile" timeout 10 "$STAGEFS_BINARY" mount t/r:w "$MNT"
+  check "and shows what there is" timeout 5 cmp data/cat "$MNT/cat"
+  check "also what is not there" test ! -e "$MNT/fresh"
+  echo "COMMIT;" >&7
+  exec 7>&-
+  wait "$other"
+  check "the mount is known" eventually mounts_known 1
+  check "what others stage is seen" stage_elsewhere fresh "$CAT"
+  check "as ever" eventually cmp data/cat "$MNT/fresh"
+}
 test_two_daemons_on_one_workspace() {
   with_folder
   mkdir mnt2

@@ -100,10 +100,13 @@ class SqliteStagingIndex : public StagingIndex {
   }
 
   Result<std::unique_ptr<IndexTransaction>> Begin(Durability durability, Turn turn) override {
+    const auto deadline = TurnClock::now() + turn.wait_max;
     struct stat info {};
     // SQLite syncs the head of a log that begins anew, and does not go on without.
-    if (fstat(log_.get(), &info) == 0 && (info.st_mode & kSyncFailedMark) != 0) (void)Sync();
-    const auto deadline = TurnClock::now() + turn.wait_max;
+    if (fstat(log_.get(), &info) == 0 && (info.st_mode & kSyncFailedMark) != 0) {
+      const uint64_t ours = sync_wanted_.fetch_add(1) + 1;
+      if (const std::unique_lock lock(syncing_, deadline); lock) (void)SyncUntil(deadline, ours);
+    }
     WriterTurn held(writer_turn_, turn_file_, deadline);
     if (!held.held()) return BusyOrInterrupted("index: others write");
     // Older processes, and whoever copies the log, know SQLite's own lock alone.
@@ -129,13 +132,7 @@ class SqliteStagingIndex : public StagingIndex {
   Status Sync() override {
     const uint64_t ours = sync_wanted_.fetch_add(1) + 1;
     STAGEFS_ASSIGN_OR_RETURN(const auto lock, LockInterruptibly(syncing_));
-    if (synced_ >= ours) return {};
-    const uint64_t all = sync_wanted_.load();
-    Status synced = log_is_doubtful_ ? Error(ErrorCode::kIo, "fsync " + path_ + "-wal: one failed before")
-                                     : SyncFile(log_.get(), path_ + "-wal");
-    if (!synced) synced = WriteLogAnew(synced.error());
-    if (synced) synced_ = all;
-    return synced;
+    return SyncUntil(TurnClock::now() + Turn::kWaitMax, ours);
   }
 
   Status DoubtSyncs() override { return MarkSyncFailed(log_.get(), path_ + "-wal"); }
@@ -149,7 +146,17 @@ class SqliteStagingIndex : public StagingIndex {
  private:
   // After a sync that failed the kernel takes for written what the disk may lack: only what is written once more, and
   // synced then, is there. Whoever cannot do that acknowledges nothing as durable.
-  Status WriteLogAnew(const Error& why);
+  Status WriteLogAnew(const Error& why, TurnClock::time_point deadline);
+  // Sync() number `ours`, with syncing_ held. kBusy where the turn to write the log anew does not come in time.
+  Status SyncUntil(TurnClock::time_point deadline, uint64_t ours) {
+    if (synced_ >= ours) return {};
+    const uint64_t all = sync_wanted_.load();
+    Status synced = log_is_doubtful_ ? Error(ErrorCode::kIo, "fsync " + path_ + "-wal: one failed before")
+                                     : SyncFile(log_.get(), path_ + "-wal");
+    if (!synced) synced = WriteLogAnew(synced.error(), deadline);
+    if (synced) synced_ = all;
+    return synced;
+  }
 
   // Constant after construction.
   const std::string path_;
@@ -171,12 +178,14 @@ class SqliteStagingIndex : public StagingIndex {
                         }};
 };
 
-Status SqliteStagingIndex::WriteLogAnew(const Error& why) {
+Status SqliteStagingIndex::WriteLogAnew(const Error& why, TurnClock::time_point deadline) {
   const WorkingFor nobody(nullptr);  // What was committed waits for it.
   log_is_doubtful_ = true;
-  const WriterTurn turn(writer_turn_, turn_file_, TurnClock::now() + Turn::kWaitMax);
+  const WriterTurn turn(writer_turn_, turn_file_, deadline);
   if (!turn.held()) return Error(ErrorCode::kBusy, "index: others write");
+  writer_->WaitForOthers(TimeUntil(deadline));
   Status written = writer_->Run("BEGIN IMMEDIATE");  // Nobody else writes to it then.
+  writer_->WaitForOthers(Turn::kWaitMax);
   if (written) {
     written = RewriteFile(log_.get(), path_ + "-wal");
     (void)writer_->Run("ROLLBACK");
