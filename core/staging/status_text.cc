@@ -176,6 +176,13 @@ Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write)
     STAGEFS_RETURN_IF_ERROR(recovered.Add(item));
   }
   STAGEFS_RETURN_IF_ERROR(recovered.End());
+  STAGEFS_RETURN_IF_ERROR(write(",\n"));
+  ListWriter of_no_workspace("recovered_of_no_workspace", write);
+  STAGEFS_ASSIGN_OR_RETURN(const auto of_nobody, ListRecoveredOfNobody(repository));
+  for (const auto& [folder, files] : of_nobody) {
+    STAGEFS_RETURN_IF_ERROR(of_no_workspace.Add({{"folder", ToDisplayUtf8(folder)}, {"files", files}}));
+  }
+  STAGEFS_RETURN_IF_ERROR(of_no_workspace.End());
   return write(",\n\"counts\":" + Dump(Json(counts)) + "}\n");
 }
 

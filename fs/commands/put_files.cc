@@ -108,10 +108,12 @@ Result<std::vector<Source>> Walk(const std::vector<std::string>& paths, std::vec
   }
   std::unordered_map<std::string_view, std::string_view> named;
   std::vector<Source> once;
+  std::error_code error;
   for (const Source& source : sources) {
     const auto [other, is_new] = named.emplace(source.name, source.path);
     if (is_new) once.push_back(source);
-    else if (other->second != source.path) {
+    // A folder may be given twice, however that is spelt.
+    else if (!std::filesystem::equivalent(other->second, source.path, error)) {
       return Error(ErrorCode::kInvalidArgument, ToDisplayUtf8(other->second) + " and " + ToDisplayUtf8(source.path) +
                                                     " would both be called " + ToDisplayUtf8(source.name) +
                                                     ": put them one by one");

@@ -111,6 +111,8 @@ test_files_of_no_workspace_are_shown() {
   staged
   mkdir -p "$STAGEFS_ROOT/t/r/recovered/unknown" && cp data/cat "$STAGEFS_ROOT/t/r/recovered/unknown/1-cat"
   equals "by status" "$(stagefs status t/r:w | grep -c 'recovered/unknown/ (1 recovered')" 1
+  equals "and as JSON" "1 $STAGEFS_ROOT/t/r/recovered/unknown" \
+    "$(stagefs --json status t/r:w | python3 -c 'import json, sys; print(*json.load(sys.stdin)["recovered_of_no_workspace"][0].values())')"
   equals "by doctor" "$(stagefs doctor t/r | grep -c 'recovered/unknown: 1 files')" 1
 }
 run_cases

@@ -105,6 +105,7 @@ test_put_names() {
   equals "files are named by their paths" "train/cat/1.jpg val/cat/1.jpg " "$(names ./train/cat/1.jpg "val/../val/cat/1.jpg")"
   equals "by those that a manifest may have" "${WORK#/}/val/3 " "$(names "$WORK/val/3")"
   equals "what is named twice is put once" "val/3 " "$(names val/3 val/3)"
+  equals "a folder in two spellings, too" "train/cat/1.jpg " "$(names train ./train/ train/../train)"
   cp -r train/cat cat
   refuses "two of one name" "would both be called cat/1.jpg" sh -c "cd train && '$STAGEFS_BINARY' put t/r cat ../cat"
   equals "links to files are files, and the rest is said" "three " "$(names links)"
