@@ -1,5 +1,6 @@
 // Workloads on core alone, and what SQLite does with the same rows.
-// Usage: stage_bench know ROOT NS/REPO COUNT | batch ROOT NS/REPO MANIFEST | rows FOLDER MANIFEST
+// Usage: stage_bench know ROOT NS/REPO COUNT | batch ROOT NS/REPO MANIFEST | rows FOLDER MANIFEST |
+// merges ROOT NS/REPO COUNT: the repository is new, and may have its index on PostgreSQL.
 // Prints one row a workload: name, operations, seconds, microseconds an operation.
 #include <fcntl.h>
 
@@ -11,6 +12,7 @@
 
 #include "core/index/sqlite/sqlite.h"
 #include "stagefs/byte_source.h"
+#include "stagefs/commit.h"
 #include "index/sqlite/sqlite_staging_index.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/workspace.h"
@@ -112,6 +114,43 @@ void Batch(Repository& repository, const std::string& manifest) {
   row.Print(OrDie(workspace->StageManifest(request)).entries);
 }
 
+constexpr int kFiles = 1'000, kLookUps = 20'000;
+
+RepoPath PathOfFile(int number) { return OrDie(RepoPath::Parse("folder/" + std::to_string(number))); }
+
+// What a new workspace of the default branch shows, in an order of its own.
+void LookUps(Repository& repository, const char* name) {
+  const WorkspaceInfo info =
+      OrDie(Workspaces(repository).Create(std::string(kDefaultBranch), std::nullopt, std::nullopt));
+  const auto workspace = OrDie(Workspace::Open(repository, info.uid));
+  OrDie(workspace->tree().Find(PathOfFile(0)));
+  const Row row(name);
+  for (int i = 0; i < kLookUps; ++i) OrDie(workspace->tree().Find(PathOfFile(i * 7919 % kFiles)));
+  row.Print(kLookUps);
+}
+
+// Look-ups after one merge, and after `count`: each of a branch that changed a file since the one before.
+void Merges(Repository& repository, int64_t count) {
+  const std::string main(kDefaultBranch);
+  const Author author{"Ann", "ann@example.org"};
+  const VersionInfo versions[] = {OrDie(repository.PutBytes("one")), OrDie(repository.PutBytes("two"))};
+  const auto hash = [&](int64_t i) { return ToHex(versions[i % 2].content.sha256); };
+  const auto stage = [&](const std::string& branch, int64_t first, int64_t last, int64_t content) {
+    const WorkspaceInfo info = OrDie(Workspaces(repository).Create(branch, std::nullopt, std::nullopt));
+    const auto workspace = OrDie(Workspace::Open(repository, info.uid));
+    for (int64_t i = first; i < last; ++i) OrDie(workspace->StagePath(PathOfFile(i), hash(content), {}));
+    OrDie(CommitStaged(*workspace, "a change", author, std::nullopt));
+  };
+  stage(main, 0, kFiles, 0);
+  if (!History(repository).CreateBranch("side", main)) std::exit(1);
+  for (int64_t i = 0; i < count; ++i) {
+    stage("side", i % kFiles, i % kFiles + 1, i / kFiles + 1);
+    OrDie(History(repository).Merge(main, "side", "merge", author));
+    if (i == 0) LookUps(repository, "one merge");
+  }
+  LookUps(repository, "all merges");
+}
+
 }  // namespace
 }  // namespace stagefs
 
@@ -122,12 +161,15 @@ int main(int argc, char** argv) {
     Rows(argv[2], argv[3]);
     return 0;
   }
-  if (argc != 5 || (work != "know" && work != "batch")) {
+  if (argc != 5 || (work != "know" && work != "batch" && work != "merges")) {
     std::fprintf(stderr, "usage: see the head of stage_bench.cc\n");
     return 2;
   }
-  const auto repository = OrDie(OpenRepository(argv[2], OrDie(RepositoryName::Parse(argv[3]))));
+  const RepositoryName name = OrDie(RepositoryName::Parse(argv[3]));
+  const char* const index = std::getenv("STAGEFS_INDEX");
+  const auto repository = OrDie(OpenRepository(argv[2], name, {index != nullptr ? index : "", ""}));
   if (work == "know") Know(*repository, std::atoll(argv[4]));
+  else if (work == "merges") Merges(*repository, std::atoll(argv[4]));
   else Batch(*repository, argv[4]);
   return 0;
 }
