@@ -223,6 +223,8 @@ Status CreateRepository(const std::string& root, const RepositoryName& name, con
   const std::string folder = FolderOf(root, name);
   // An index of no bytes, and nothing else: what a create that was killed long ago left.
   if (IsRepository(folder) && HoldsSomething(folder)) {
+    STAGEFS_ASSIGN_OR_RETURN(const RepositoryPlaces known, RepositoryPlaces::Read(folder));
+    if (known.index.empty() && access((folder + "/stagefs.db").c_str(), F_OK) != 0) return LostIndexOf(folder, name);
     return Error(ErrorCode::kExists, "repository " + name.ToString() + " exists");
   }
   return Join(root, name, places, WhereMissing::kMake);

@@ -18,6 +18,10 @@ namespace stagefs {
 class VersionCache {
  public:
   static Result<std::unique_ptr<VersionCache>> Open(const std::string& folder, uint64_t bytes_max);
+  // What came last, and is larger than all that may be kept, is dropped by now.
+  ~VersionCache() {
+    if (size_bytes_ > bytes_max_) (void)Trim();
+  }
 
   // A version, noted as used now; invalid if it is not here. It stays readable when it is dropped meanwhile.
   // kInterrupted while it is hashed.

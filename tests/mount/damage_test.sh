@@ -4,6 +4,8 @@
 . "$(dirname "$0")/scene.sh"
 
 stored() { echo "$STAGEFS_ROOT/t/r/versions/${1:0:2}/${1:2}"; }
+# What is in S3 carries no marks: it is hashed each time that it is fetched.
+are_here() { [ -z "${STAGEFS_VERSIONS:-}" ] || { skip "damaged files" "the versions are elsewhere"; return 1; }; }
 # damage HOW FILE
 damage() {
   chmod u+w "$2"
@@ -17,6 +19,7 @@ damage() {
 }
 
 test_damaged_bytes_are_not_served_and_a_copy_mends_them() {
+  are_here || return
   mounted
   for how in empty short changed; do
     damage "$how" "$(stored "$CAT")"
@@ -27,6 +30,7 @@ test_damaged_bytes_are_not_served_and_a_copy_mends_them() {
   done
 }
 test_every_door_mends_what_nobody_noticed() {
+  are_here || return
   mounted
   for door in copy put retry; do
     damage silently "$(stored "$CAT")"
@@ -44,6 +48,7 @@ test_every_door_mends_what_nobody_noticed() {
   done
 }
 test_what_fsck_found_fails_from_then_on() {
+  are_here || return
   mounted
   damage silently "$(stored "$DOG")"
   refuses "fsck names it" "damaged  $DOG" stagefs fsck t/r
@@ -52,6 +57,7 @@ test_what_fsck_found_fails_from_then_on() {
   refuses "also for the next daemon" "Input/output error" cat "$MNT/.stagefs/versions/$DOG"
 }
 test_a_lost_index_is_built_from_the_versions() {
+  [ -z "${STAGEFS_INDEX:-}" ] || { skip "a lost index" "a database has its own backups"; return; }
   versions
   rm "$STAGEFS_ROOT"/t/r/stagefs.db*
   refuses "it is named" "fsck t/r --rebuild" stagefs ls t/r

@@ -33,8 +33,8 @@ class Workspaces {
   // Mounts whose process is alive, those of other machines as long as they said so in the last
   // kMountSilenceSeconds; rows of others are dropped.
   Result<std::vector<MountRow>> LiveMounts();
-  // That this process shows a workspace at `mountpoint`, as `writer`; said again, that it lives. Whether that was known:
-  // else others did not note what they changed. kBusy where others have a turn for longer than `wait_max`.
+  // That this process shows a workspace at `mountpoint`, as `writer`; said again, that it lives. Whether that was
+  // known: else others did not note what they changed. kBusy where others have a turn for longer than `wait_max`.
   Result<bool> NoteMounted(const std::string& mountpoint, WorkspaceId workspace, WriterId writer,
                            std::chrono::milliseconds wait_max = Turn::kWaitMax);
   Status NoteUnmounted(const std::string& mountpoint);
