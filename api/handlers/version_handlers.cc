@@ -122,7 +122,7 @@ Reply CleanVersions(Call& call) {
   CleanedView view;
   view.scanned = report.checked;
   view.corrupted = static_cast<int64_t>(report.damaged.size());
-  view.cleaned = set_aside;
+  view.cleaned = report.set_aside + set_aside;
   view.errors = static_cast<int64_t>(report.missing.size());
   view.elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return JsonReply(200, CleanedBody(view));

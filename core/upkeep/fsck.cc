@@ -125,7 +125,7 @@ Result<FsckReport> Fsck(Repository& repository, const std::function<void(int64_t
   if (!checked) report.index_damage.push_back(checked.error().message());
   // Other machines do not see this one's mark.
   if (repository.versions().IsElsewhere()) {
-    STAGEFS_RETURN_IF_ERROR(SetAside(repository, report.damaged).WithoutValue());
+    STAGEFS_ASSIGN_OR_RETURN(report.set_aside, SetAside(repository, report.damaged));
   }
   return report;
 }

@@ -21,6 +21,8 @@ struct FsckReport {
   std::vector<Sha256> missing;   // Rows without bytes.
   std::vector<Sha256> damaged;   // Bytes that do not hash to their name.
   std::vector<Sha256> orphaned;  // Bytes without a row: harmless, gc removes them.
+  // Of the damaged ones: in damaged/ already, as where other machines do not see a mark.
+  int64_t set_aside = 0;
   int64_t entries_without_version = 0;
   std::vector<std::string> index_damage;  // Of the index's own pages, a sentence each.
   bool Clean() const {
