@@ -16,6 +16,10 @@ Result<ManifestOptions> BatchOptions(const Call& call) {
   ManifestOptions options;
   STAGEFS_ASSIGN_OR_RETURN(options.update_timestamp, QueryFlag(call.target, "update_timestamp", false));
   STAGEFS_ASSIGN_OR_RETURN(options.atomic, QueryFlag(call.target, "atomic", false));
+  STAGEFS_ASSIGN_OR_RETURN(options.backslash, QueryFlag(call.target, "backslash", false));
+  options.path_column = QueryText(call.target, "path_column");
+  options.hash_column = QueryText(call.target, "hash_column");
+  options.strip_prefix = QueryText(call.target, "strip_prefix");
   return options;
 }
 
@@ -54,9 +58,12 @@ Reply StagedReply(const Form& form, const std::vector<Workspace::NamedVersion>& 
 
 OrRefusal<> CheckBatch(const Call& call) {
   if (IsForm(call.request)) return {};
-  if (!IsJson(MediaTypeOf(call.request))) return BadRequest("Content type error: send application/json");
+  if (ManifestFormatOf(call.request) == ManifestFormat::kSniff) {
+    return BadRequest("Content type error: send application/json, or text/csv, text/tab-separated-values, "
+                      "application/x-ndjson");
+  }
   STAGEFS_RETURN_IF_ERROR(Try(BatchOptions(call)).OnAny([] {
-    return BadRequest("Query deserialize error: update_timestamp and atomic are `true` or `false`");
+    return BadRequest("Query deserialize error: update_timestamp, atomic and backslash are `true` or `false`");
   }));
   return {};
 }
@@ -71,12 +78,13 @@ Reply StageBatch(Call& call) {
   Workspace::ManifestRequest manifest;
   STAGEFS_ASSIGN_OR_RETURN(manifest.directory, call.Directory());
   manifest.source = call.request.body;
-  manifest.format = ManifestFormat::kJson;
+  manifest.format = ManifestFormatOf(call.request);
   STAGEFS_ASSIGN_OR_RETURN(manifest.options, BatchOptions(call));
   STAGEFS_ASSIGN_OR_RETURN(
       const auto report,
-      Try(call.workspace->StageManifest(manifest)).On({ErrorCode::kInvalidArgument}, [](const Error& error) {
-        return BadRequest("Json deserialize error: " + error.message());
+      Try(call.workspace->StageManifest(manifest)).On({ErrorCode::kInvalidArgument}, [&](const Error& error) {
+        return BadRequest((manifest.format == ManifestFormat::kJson ? "Json deserialize error: " : "") +
+                          error.message());
       }));
   SpillingBody body(call.repository->incoming());
   STAGEFS_RETURN_IF_ERROR(WriteErrFiles(report, [&](std::string_view text) { return body.Write(text); }));

@@ -20,6 +20,16 @@ bool IsJson(const std::string& media_type) {
   return subtype == "json" || subtype.ends_with("+json");
 }
 
+ManifestFormat ManifestFormatOf(const HttpRequest& request) {
+  const std::string type = MediaTypeOf(request);
+  if (IsJson(type)) return ManifestFormat::kJson;
+  if (type == "application/x-ndjson" || type == "application/ndjson" || type == "application/jsonl") {
+    return ManifestFormat::kNdjson;
+  }
+  if (type == "text/csv") return ManifestFormat::kCsv;
+  return type == "text/tab-separated-values" ? ManifestFormat::kTsv : ManifestFormat::kSniff;
+}
+
 Result<Compression> ContentCodingOf(const HttpRequest& request) {
   const std::string coding = ToLowerAscii(request.Header("content-encoding"));
   if (coding.empty() || coding == "identity") return Compression::kNone;

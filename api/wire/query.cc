@@ -25,6 +25,11 @@ Result<bool> QueryFlag(const RequestTarget& target, const std::string& name, boo
   return Error(ErrorCode::kInvalidArgument, name + " is `true` or `false`");
 }
 
+std::string QueryText(const RequestTarget& target, const std::string& name) {
+  const auto found = target.query.find(name);
+  return found == target.query.end() ? "" : found->second;
+}
+
 Result<int64_t> QueryNumber(const RequestTarget& target, const std::string& name, int64_t otherwise) {
   const auto found = target.query.find(name);
   if (found == target.query.end()) return otherwise;

@@ -10,6 +10,14 @@ namespace {
 // Values inside unknown keys may nest; nobody's manifest nests like this.
 constexpr int kDepthMax = 32;
 
+// The members of an entry that count.
+struct EntryKeys {
+  explicit EntryKeys(const ManifestOptions& options)
+      : hash(options.hash_column.empty() ? "hash" : options.hash_column),
+        path(options.path_column.empty() ? "path" : options.path_column) {}
+  std::string hash, path;
+};
+
 // The source as a std::streambuf, for the JSON parser. Ends early once one value is longer than allowed.
 class SourceBuf : public std::streambuf {
  public:
@@ -47,6 +55,8 @@ class SourceBuf : public std::streambuf {
 // What the first value is, as far as its own keys tell.
 class ShapeSax : public nlohmann::json_sax<nlohmann::json> {
  public:
+  explicit ShapeSax(EntryKeys keys) : keys_(std::move(keys)) {}
+
   // An object that is an entry itself: then its other keys are columns, whatever they are called.
   bool is_entry() const { return has_hash_ && has_path_; }
 
@@ -63,13 +73,14 @@ class ShapeSax : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return --depth_ > 0 || true; }
   bool key(string_t& value) override {
     if (depth_ != 1) return true;
-    has_hash_ = has_hash_ || value == "hash";
-    has_path_ = has_path_ || value == "path";
+    has_hash_ = has_hash_ || value == keys_.hash;
+    has_path_ = has_path_ || value == keys_.path;
     return !is_entry();
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
 
  private:
+  const EntryKeys keys_;
   int depth_ = 0;
   bool has_hash_ = false, has_path_ = false;
 };
@@ -78,7 +89,7 @@ class ShapeSax : public nlohmann::json_sax<nlohmann::json> {
 class EntrySax : public nlohmann::json_sax<nlohmann::json> {
  public:
   EntrySax(SourceBuf& in, ManifestOptions options, bool one_a_line, const VisitEntry* visit)
-      : in_(in), options_(std::move(options)), one_a_line_(one_a_line), visit_(visit) {}
+      : in_(in), options_(std::move(options)), names_(options_), one_a_line_(one_a_line), visit_(visit) {}
 
   const ManifestOptions& options() const { return options_; }
   const Status& status() const { return status_; }
@@ -88,8 +99,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   bool null() override { return Scalar("null"); }
   bool boolean(bool value) override {
     in_.NoteProgress();
-    if (AtOption()) {
-      (key_ == "atomic" ? options_.atomic : options_.update_timestamp) = value;
+    if (bool* option = FlagOption()) {
+      *option = value;
       return true;
     }
     return Scalar("a boolean");
@@ -103,16 +114,20 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     in_.NoteProgress();
     if (value.size() > kManifestValueBytesMax) return Fail("a value is longer than 64 KiB");
     if (depth_ == entry_depth_ && entry_depth_ > 0) {
-      if (key_ == "hash") {
+      if (key_ == names_.hash) {
         entry_.hash = std::move(value);
         has_hash_ = true;
         return true;
       }
-      if (key_ == "path") {
+      if (key_ == names_.path) {
         entry_.path = std::move(value);
         has_path_ = true;
         return true;
       }
+    }
+    if (std::string* option = TextOption()) {
+      *option = std::move(value);
+      return true;
     }
     return Scalar("a string");
   }
@@ -147,9 +162,9 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     entry_depth_ = 0;
     if (depth == 1 && saw_entries_) return true;
     if (depth == 1) was_entry_ = true;
-    if (!has_hash_) return Fail("missing field 'hash'");
-    if (!has_path_) return Fail("missing field 'path'");
-    if (visit_ == nullptr) return true;
+    if (visit_ == nullptr) return true;  // What an entry's members are called may be an option that comes later.
+    if (!has_hash_) return Fail("missing field '" + names_.hash + "'");
+    if (!has_path_) return Fail("missing field '" + names_.path + "'");
     if (auto status = (*visit_)(options_, std::move(entry_)); !status) {
       status_ = status.error();
       return false;
@@ -204,11 +219,23 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (++depth_ > kDepthMax) return Fail("values nest more than 32 deep");
     return true;
   }
-  bool AtOption() const {
-    return !one_a_line_ && depth_ == 1 && top_is_object_ && (key_ == "atomic" || key_ == "update_timestamp");
+  bool AtOption() const { return !one_a_line_ && depth_ == 1 && top_is_object_; }
+  bool* FlagOption() {
+    if (!AtOption()) return nullptr;
+    if (key_ == "atomic") return &options_.atomic;
+    if (key_ == "update_timestamp") return &options_.update_timestamp;
+    return key_ == "backslash" ? &options_.backslash : nullptr;
   }
+  std::string* TextOption() {
+    if (!AtOption()) return nullptr;
+    if (key_ == "strip_prefix") return &options_.strip_prefix;
+    if (key_ == "path_column") return &options_.path_column;
+    return key_ == "hash_column" ? &options_.hash_column : nullptr;
+  }
+  // Of the first reading only the options count.
   bool IsEntryField(int offset = -1) const {
-    return entry_depth_ > 0 && depth_ + offset == entry_depth_ && (key_ == "hash" || key_ == "path");
+    return visit_ != nullptr && entry_depth_ > 0 && depth_ + offset == entry_depth_ &&
+           (key_ == names_.hash || key_ == names_.path);
   }
   void StartEntry() {
     entry_ = {};
@@ -220,7 +247,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (in_array_ && depth_ == array_depth_) {
       return Fail(std::string("an entry must be an object with 'hash' and 'path', not ") + what);
     }
-    if (AtOption()) return Fail("'" + key_ + "' must be true or false");
+    if (FlagOption() != nullptr) return Fail("'" + key_ + "' must be true or false");
+    if (TextOption() != nullptr) return Fail("'" + key_ + "' must be a string, not " + what);
     if (!one_a_line_ && depth_ == 1 && top_is_object_ && key_ == "entries") return Fail("'entries' must be an array");
     if (IsEntryField(0)) return Fail("'" + key_ + "' must be a string, not " + what);
     return true;
@@ -232,6 +260,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
 
   SourceBuf& in_;
   ManifestOptions options_;
+  const EntryKeys names_;
   const bool one_a_line_;  // Of NDJSON: each key of an object is a column.
   const VisitEntry* visit_;
   std::string position_;
@@ -299,7 +328,7 @@ Result<ManifestOptions> ReadValues(ByteSource& source, const ManifestOptions& kn
 }
 
 // Whether the first value is an object that is an entry itself.
-Result<bool> IsOneALine(RewindableSource& source) {
+Result<bool> IsOneALine(RewindableSource& source, const ManifestOptions& options) {
   bool is_entry = false;
   {
     SourceBuf in(source);
@@ -307,7 +336,7 @@ Result<bool> IsOneALine(RewindableSource& source) {
     SkipSpace(in);
     if (in.sgetc() == '{') {
       std::istream stream(&in);
-      ShapeSax shape;
+      ShapeSax shape{EntryKeys(options)};
       in.NoteProgress();
       nlohmann::json::sax_parse(stream, &shape, nlohmann::json::input_format_t::json, /*strict=*/false);
       is_entry = shape.is_entry();
@@ -323,7 +352,7 @@ Result<ManifestOptions> ReadJsonManifest(RewindableSource& source, const Manifes
                                          ManifestFormat format, const VisitEntry& visit) {
   bool one_a_line = format == ManifestFormat::kNdjson;
   if (!one_a_line) {
-    STAGEFS_ASSIGN_OR_RETURN(one_a_line, IsOneALine(source));
+    STAGEFS_ASSIGN_OR_RETURN(one_a_line, IsOneALine(source, known));
   }
   ManifestOptions options = known;
   if (!one_a_line) {

@@ -214,6 +214,22 @@ TEST_CASE("Manifest: a last line without its end is taken where nothing of it ca
   }
 }
 
+TEST_CASE("Manifest: options of JSON name the members that count, wherever they stand", "[core][manifest]") {
+  const std::string entries = R"("entries":[{"f":"x","h":"aa"},{"h":"bb","f":"d/y z","path":7}])";
+  const std::string names = R"("path_column":"f","hash_column":"h","strip_prefix":"p/","backslash":true)";
+  for (const std::string& text : {'{' + entries + ',' + names + '}', '{' + names + ',' + entries + '}'}) {
+    const Reading reading = Read(text);
+    CHECK(reading.error == "");
+    CHECK(reading.entries == kTwo);
+    CHECK(reading.options.strip_prefix == "p/");
+    CHECK(reading.options.backslash);
+  }
+  CHECK(Read(R"({"backslash":"x","entries":[]})").error.find("true or false") != std::string::npos);
+  CHECK(Read(R"({"strip_prefix":true,"entries":[]})").error.find("must be a string") != std::string::npos);
+  const Reading unnamed = Read(R"({"path_column":"f","entries":[{"hash":"aa","path":"x"}]})");
+  CHECK(unnamed.error.find("field 'f'") != std::string::npos);
+}
+
 TEST_CASE("Manifest: in one entry a line every key is a column, whatever it is called", "[core][manifest]") {
   CHECK(Read("{\"entries\":[1],\"atomic\":7,\"hash\":\"aa\",\"path\":\"x\"}\n").entries == Entries{{"aa", "x"}});
   CHECK_FALSE(Read("{\"atomic\":true,\"hash\":\"aa\",\"path\":\"x\"}\n").options.atomic);

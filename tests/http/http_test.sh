@@ -90,6 +90,26 @@ PY
   printf -- '--XX\r\ncontent-disposition: form-data; name="file[]"; filename="form.txt"\r\n\r\na form\r\n--XX--\r\n' | gzip > form
   answers "a form, too" 200 '"paths":["form/form.txt"]' http -H 'content-type: multipart/form-data; boundary=XX' -H 'content-encoding: gzip' --data-binary @form "$W/files/form"
 }
+test_columns_and_tables() {
+  served
+  named() { http -H "content-type: $1" --data-binary "$2" "$W/files/batch/$3"; }
+  answers "members by other names, asked in the query" 200 '"err_files":[]' post "[{\"file\":\"a\",\"digest\":\"$CAT\"}]" "$W/files/batch/query?path_column=file&hash_column=digest"
+  answers "or in the body, behind the entries" 200 '"err_files":[]' post "{\"entries\":[{\"file\":\"/data/a\",\"digest\":\"$CAT\"}],\"path_column\":\"file\",\"hash_column\":\"digest\",\"strip_prefix\":\"/data/\"}" "$W/files/batch/body"
+  answers "a prefix and backslashes" 200 '"err_files":[]' post "[{\"path\":\"C:\\\\d\\\\a\",\"hash\":\"$CAT\"}]" "$W/files/batch/windows?strip_prefix=C:/&backslash=true"
+  answers "a path without the prefix is refused" 200 "does not begin with" post "$LIST" "$W/files/batch/none?strip_prefix=/x/"
+  answers "a member that is not there" 400 "missing field 'file'" post "$LIST" "$W/files/batch/none?path_column=file"
+  answers "backslash is true or false" 400 "Query deserialize error" post "$LIST" "$W/files/batch/none?backslash=yes"
+  answers "CSV" 200 '"err_files":[]' named text/csv "path,hash
+a,$CAT" csv
+  answers "TSV" 200 '"err_files":[]' named text/tab-separated-values "path	hash
+a	$CAT" tsv
+  answers "NDJSON" 200 '"err_files":[]' named application/x-ndjson "{\"path\":\"a\",\"hash\":\"$CAT\"}" ndjson
+  answers "a column of CSV" 200 '"err_files":[]' named text/csv "x,y
+a,$CAT" "column?path_column=x&hash_column=y"
+  answers "a line of CSV that is wrong is named" 400 'manifest: line 2' named text/csv "path,hash
+a" none
+  equals "each is staged" "body/a column/a csv/a ndjson/a query/a tsv/a windows/d/a" "$(stagefs status t/r:w | cut -c4- | paste -sd' ')"
+}
 test_bad_entries() {
   served
   answers "bad entries among good" 200 '"path":"x","error":"version 00' post "[{\"hash\":\"$CAT\",\"path\":\"good\"},{\"hash\":\"$(printf '0%.0s' $(seq 64))\",\"path\":\"x\"},{\"hash\":\"$CAT\",\"path\":\"../y\"}]" "$W/versions/some"

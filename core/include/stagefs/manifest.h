@@ -3,7 +3,7 @@
 // Formats, told apart by the first bytes unless an extension says otherwise:
 //
 //   json    [{"hash": "b5e9…", "path": "train/a.txt"}, …]          the documented route's body
-//           {"atomic": true, "update_timestamp": true, "entries": […]}   the same with options
+//           {"atomic": true, "strip_prefix": "/data/", "entries": […]}   the same with options: those below, by name
 //   ndjson  {"hash": "b5e9…", "path": "train/a.txt"}\n …           one object a line
 //   sum     HEX  PATH\n | HEX *PATH\n | \HEX  ESCAPED\n            sha256sum, xxhsum -H2 (GNU)
 //           SHA256 (PATH) = HEX\n | XXH128 (PATH) = HEX\n          the same with --tag (BSD)
@@ -56,7 +56,8 @@ struct ManifestEntry {
 struct ManifestOptions {
   bool atomic = false;
   bool update_timestamp = false;
-  std::string path_column{}, hash_column{};  // Of a table; empty: the best of the known names.
+  // Of a table; empty: the best of the known names. Of JSON, the members of an entry; empty: `path` and `hash`.
+  std::string path_column{}, hash_column{};
   std::string strip_prefix{};  // Taken off each path; one that does not begin with it is refused.
   bool backslash = false;  // Separates the components of paths, as '/' does.
   // What ReadManifest() decided where more than one column fits, for people; else empty.
