@@ -99,7 +99,7 @@ $(OUT)/gen/completion_%.inc: fs/commands/completion.%
 	$(embed)
 $(OUT)/api/handlers/server_handlers.o: $(OUT)/gen/openapi_json.inc
 $(OUT)/fs/commands/man_page.o: $(OUT)/gen/man_page_roff.inc
-$(OUT)/fs/commands/completions.o: $(OUT)/gen/completion_bash.inc $(OUT)/gen/completion_zsh.inc
+$(OUT)/fs/commands/completions.o: $(OUT)/gen/completion_bash.inc $(OUT)/gen/completion_fish.inc $(OUT)/gen/completion_zsh.inc
 
 deps:  ## Install what building and testing needs (Debian and Ubuntu), or say what it is.
 	@HTTP=$(HTTP) tests/tools/deps.sh

@@ -117,7 +117,7 @@ Result<CommitResult> CommitOnto(Overlay& overlay, const std::string& name, const
   STAGEFS_ASSIGN_OR_RETURN(result.commit, transaction.AddCommit(commit, name));
   STAGEFS_ASSIGN_OR_RETURN(result.entries, Committer(onto, result.commit).Run(&result.left_out));
   STAGEFS_RETURN_IF_ERROR(onto.Finish());
-  if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, "No changes to commit");
+  if (result.entries == 0) return Error(ErrorCode::kInvalidArgument, kNothingToCommit);
   STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, result.commit.seq, result.commit.lineage}));
   result.workspace_deleted = !info.name && !mounted;
   if (result.workspace_deleted) {

@@ -1,7 +1,8 @@
 // branch list, create, delete, merge.
 #include "author.h"
+#include "progress.h"
 #include "stagefs/history.h"
-#include "stagefs/text.h"
+#include "stagefs/status_text.h"
 #include "target.h"
 
 namespace stagefs {
@@ -19,8 +20,8 @@ class BranchListCommand : public Command {
       for (const BranchInfo& branch : *branches) {
         const auto head = (*reader)->GetCommit(branch.head);
         const std::string id = head && *head ? (*head)->id : "";
-        (void)PrintOut(globals.json ? "{\"branch\":" + JsonString(branch.name) + ",\"commit\":\"" + id + "\"}\n"
-                                    : branch.name + "  " + id + "\n");
+        (void)PrintOut(globals.json ? JsonLine({{"branch", branch.name}, {"commit", id}})
+                                    : ShowText(branch.name) + "  " + id + "\n");
       }
       return kExitOk;
     });
@@ -33,12 +34,14 @@ class BranchCreateCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddRepository(&target_);
     options.Add("name", &name_, "the new branch").Required();
-    options.Add("--from", &from_, "branch or commit to start at").Completing(Completes::kBranch);
+    options.Add("--from", &from_, "branch or commit to start at").Completing(Completes::kRevision);
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
-    return WithRepository(globals, target_,
-                          [&](Repository& repository) { return Done(History(repository).CreateBranch(name_, from_)); });
+    return WithRepository(globals, target_, [&](Repository& repository) {
+      const Status created = History(repository).CreateBranch(name_, from_);
+      return created ? Answer(globals.json, {{"branch", name_}}) : Report(created.error());
+    });
   }
 
   std::string target_, name_, from_{kDefaultBranch};
@@ -51,8 +54,10 @@ class BranchDeleteCommand : public Command {
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
-    return WithRepository(globals, target_,
-                          [&](Repository& repository) { return Done(History(repository).DeleteBranch(name_)); });
+    return WithRepository(globals, target_, [&](Repository& repository) {
+      const Status deleted = History(repository).DeleteBranch(name_);
+      return deleted ? Answer(globals.json, {{"branch", name_}}) : Report(deleted.error());
+    });
   }
 
   std::string target_, name_;
@@ -62,15 +67,19 @@ class BranchMergeCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddRepository(&target_);
     options.Add("base", &base_, "the branch that changes").Required().Completing(Completes::kBranch);
-    options.Add("head", &head_, "the branch or commit to bring in").Required().Completing(Completes::kBranch);
+    options.Add("head", &head_, "the branch or commit to bring in").Required().Completing(Completes::kRevision);
     options.Add("-m,--message", &message_, "default: Merge branch 'HEAD' into 'BASE'");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithRepository(globals, target_, [&](Repository& repository) {
       const std::string message = message_.empty() ? MergeMessage(base_, head_) : message_;
-      const auto merged = History(repository).Merge(base_, head_, message, DefaultAuthor());
-      return merged ? Done(PrintOut(merged->merge.id + "\n")) : Report(merged.error());
+      const auto merged = [&] {
+        const Waiting waiting("merge");
+        return History(repository).Merge(base_, head_, message, DefaultAuthor());
+      }();
+      if (!merged) return Report(merged.error());
+      return Answer(globals.json, {{"commit", merged->merge.id}}, merged->merge.id + "\n");
     });
   }
 

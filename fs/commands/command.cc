@@ -23,7 +23,7 @@ void GlobalOptions::Declare(CommandOptions& options) {
       .Add("--versions", &places.versions,
            "s3://BUCKET/PREFIX?endpoint=URL for versions that many machines share ($STAGEFS_VERSIONS)")
       .Environment("STAGEFS_VERSIONS");
-  options.Add("--json", &json, "print JSON where there is something to parse");
+  options.Add("--json", &json, "print JSON: one document, or one object a line where something is listed; errors, too");
 }
 
 }  // namespace stagefs

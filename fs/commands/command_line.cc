@@ -20,7 +20,10 @@ constexpr const char* kFooter =
     "  stagefs commit team/images:relabel -m 'Add photos'\n"
     "  stagefs unmount mnt\n\n"
     "Exit status: 0 done; 1 done, but something was refused or fsck found damage; 2 bad usage\n"
-    "or input; 3 not found; 4 conflict, busy or there already; 5 disk, kernel or index trouble.\n\n"
+    "or input; 3 not found; 4 conflict, busy or there already; 5 disk, kernel or index trouble;\n"
+    "6 nothing to commit.\n\n"
+    "With --json each command prints one JSON document, those that list print one object a line\n"
+    "(NDJSON), and errors and warnings are objects on stderr, with a code.\n\n"
     "Names that are scratch when written through a mount (never staged):\n";
 
 void AddOption(CLI::App* app, const CommandOption& option) {
@@ -78,11 +81,12 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return Explain(error);
     }
+    if (globals_.json) ComplainInJson();
     std::error_code error;
     globals_.root = std::filesystem::absolute(globals_.root, error).string();
     const ExitStatus status = chosen_->Run(globals_);
-    if (std::fflush(stdout) != 0 && status == kExitOk) return Report(ErrnoError("write to standard output"));
-    return status;
+    const Status written = FlushOut();
+    return written || status != kExitOk ? status : Report(written.error());
   }
 
  private:
@@ -109,6 +113,10 @@ class CommandLine {
     while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
     const std::vector<std::string> unknown = app_.remaining(true);
     const bool names_no_command = !at->get_subcommands([](CLI::App*) { return true; }).empty();
+    if (globals_.json) {
+      ComplainInJson();
+      return Report({ErrorCode::kInvalidArgument, error.what()});
+    }
     if (names_no_command && !unknown.empty() && unknown.front().front() != '-') {
       std::fputs(UnknownCommand(*at, unknown.front()).c_str(), stderr);
     } else if (names_no_command && at == &app_ && unknown.empty() && error.get_name() == "RequiredError") {

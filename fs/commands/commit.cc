@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "author.h"
+#include "progress.h"
 #include "stagefs/history.h"
 #include "stagefs/status_text.h"
 #include "stagefs/text.h"
@@ -29,13 +30,15 @@ class CommitCommand : public Command {
       Author author = DefaultAuthor();
       if (!author_.empty()) author.name = author_;
       if (!email_.empty()) author.email = email_;
-      const auto result =
-          CommitStaged(workspace, message_, author, branch_.empty() ? std::nullopt : std::optional(branch_));
-      if (!result) return Report(result.error());
+      const auto result = [&] {
+        const Waiting waiting("commit");
+        return CommitStaged(workspace, message_, author, branch_.empty() ? std::nullopt : std::optional(branch_));
+      }();
+      if (!result) return IsNothingToCommit(result.error()) ? Report(result.error(), kExitNothing)
+                                                            : Report(result.error());
       if (globals.json) {
-        return Done(PrintOut("{\"commit\":\"" + result->commit.id + "\",\"entries\":" +
-                             std::to_string(result->entries) + ",\"others\":" + std::to_string(result->others) +
-                             "}\n"));
+        return Answer(true, {{"commit", result->commit.id}, {"entries", result->entries}, {"others", result->others},
+                             {"left_out", result->left_out.total}});
       }
       Print(*result);
       PrintUnfinished(workspace);
@@ -73,9 +76,12 @@ class RebaseCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      const auto commits = Rebase(workspace);
+      const auto commits = [&] {
+        const Waiting waiting("rebase");
+        return Rebase(workspace);
+      }();
       if (!commits) return Report(commits.error());
-      return Done(PrintOut(std::to_string(*commits) + " commits newer than before\n"));
+      return Answer(globals.json, {{"commits", *commits}}, std::to_string(*commits) + " commits newer than before\n");
     });
   }
 
@@ -85,7 +91,7 @@ class RebaseCommand : public Command {
 class LogCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddRepositoryOrWorkspace(&target_);
-    options.Add("--revision", &revision_, "branch or commit").Completing(Completes::kBranch);
+    options.Add("--revision", &revision_, "branch or commit").Completing(Completes::kRevision);
     options.Add("-n,--limit", &limit_, "at most this many");
   }
 

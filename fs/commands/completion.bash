@@ -34,6 +34,15 @@ _stagefs_names() {
         stagefs "${places[@]}" list
       fi ;;
     branch) stagefs "${places[@]}" branch list "${target%%:*}" | sed 's/  [0-9a-f]*$//' ;;
+    revision)
+      _stagefs_names branch
+      stagefs "${places[@]}" log "${target%%:*}" | cut -d' ' -f1 ;;
+    path) # Names that are quoted are left out, as are targets of links.
+      local folder='' name
+      [[ $cur != */* ]] || folder=${cur%/*}/
+      stagefs "${places[@]}" ls "$target" "$folder" | sed -n 's/^.\{28\}//; s/ -> .*//; /^"/!p' |
+        while IFS= read -r name; do echo "$folder$name"; done ;;
+    staged) stagefs "${places[@]}" status "$target" | sed -n 's/^[AMD]  \([^"]\)/\1/p' ;;
     file) compgen -f -- "$cur" ;;
     folder) compgen -d -- "$cur" ;;
     mountpoint) awk '$3 == "fuse.stagefs" {print $2}' /proc/mounts ;;
@@ -95,6 +104,7 @@ _stagefs() {
   case $kind in
     workspace | target) [[ $cur == *:* ]] || compopt -o nospace ;;
     file | folder) compopt -o filenames ;;
+    path) compopt -o nospace ;;
   esac 2> /dev/null
   IFS=$'\n'
   mapfile -t COMPREPLY < <(compgen -W "${names//\\/\\\\}" -- "$cur")

@@ -21,6 +21,20 @@ _stagefs_workspace() {
 }
 _stagefs_target() { if [[ $PREFIX == *:* ]]; then _stagefs_workspace; else compadd -S '' -- ${(f)"$(_stagefs_ask list)"}; fi }
 _stagefs_branch() { compadd -- ${${(f)"$(_stagefs_ask branch list ${"$(_stagefs_first)"%%:*})"}%%  *} }
+_stagefs_revision() {
+  _stagefs_branch
+  compadd -- ${${(f)"$(_stagefs_ask log ${"$(_stagefs_first)"%%:*})"}%% *}
+}
+# Names that are quoted are left out, as are targets of links.
+_stagefs_path() {
+  local folder=''
+  [[ $PREFIX != */* ]] || folder=${(Q)PREFIX%/*}/
+  local -a names=(${(f)"$(_stagefs_ask ls "$(_stagefs_first)" $folder | sed -n 's/^.\{28\}//; s/ -> .*//; /^"/!p')"})
+  compadd -S '' -- $folder${^names}
+}
+_stagefs_staged() {
+  compadd -- ${(f)"$(_stagefs_ask status "$(_stagefs_first)" | sed -n 's/^[AMD]  \([^"]\)/\1/p')"}
+}
 _stagefs_file() { _files }
 _stagefs_folder() { _files -/ }
 _stagefs_mountpoint() { compadd -- ${(f)"$(awk '$3 == "fuse.stagefs" {print $2}' /proc/mounts)"} }

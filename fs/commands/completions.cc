@@ -11,6 +11,9 @@ constexpr const char* kBashFrame =
 constexpr const char* kZshFrame =
 #include "completion_zsh.inc"
     ;
+constexpr const char* kFishFrame =
+#include "completion_fish.inc"
+    ;
 
 // As the frames call it.
 const char* KindOf(const CommandOption& option) {
@@ -20,6 +23,9 @@ const char* KindOf(const CommandOption& option) {
     case Completes::kRepositoryOrWorkspace: return "target";
     case Completes::kWorkspace: return "workspace";
     case Completes::kBranch: return "branch";
+    case Completes::kRevision: return "revision";
+    case Completes::kPath: return "path";
+    case Completes::kStagedPath: return "staged";
     case Completes::kFile: return "file";
     case Completes::kFolder: return "folder";
     case Completes::kMountpoint: return "mountpoint";
@@ -105,6 +111,47 @@ std::string ZshFunction(const std::string& name, const Following& below,
   return function + "\n}\n";
 }
 
+std::string FishText(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
+// What completes a value: files by the shell, others by their names.
+std::string FishNames(const CommandOption& option, size_t command_words) {
+  if (option.completes == Completes::kNothing) return "";
+  if (option.completes == Completes::kFile || option.completes == Completes::kFolder) return " -F";
+  return std::string(" -a '(__stagefs_names ") + KindOf(option) + ' ' + std::to_string(command_words) + ")'";
+}
+
+// The lines for the options and arguments of a command, "" for those of every command.
+std::string FishOptions(const std::string& command, const CommandOptions& options) {
+  const size_t words = command.empty() ? 0 : command.find(' ') == std::string::npos ? 1 : 2;
+  std::string lines;
+  int position = 0;
+  for (const CommandOption& option : options.all()) {
+    if (option.hidden || option.completes == Completes::kCommand) continue;
+    if (option.IsArgument()) {
+      const std::string names = FishNames(option, words), count = std::to_string(position++);
+      if (names.empty()) continue;
+      lines += "complete -c stagefs -n '__stagefs_takes " + count + (option.IsList() ? "+ " : " ") + command + '\'' +
+               names + '\n';
+      continue;
+    }
+    lines += "complete -c stagefs" + (command.empty() ? "" : " -n '__stagefs_takes any " + command + '\'');
+    for (const std::string& spelling : option.Spellings()) {
+      const bool is_long = spelling.starts_with("--");
+      lines += (is_long ? " -l " : " -s ") + spelling.substr(is_long ? 2 : 1);
+    }
+    if (!option.IsFlag()) lines += " -r" + FishNames(option, words);
+    lines += " -d " + FishText(option.help) + '\n';
+  }
+  return lines;
+}
+
 }  // namespace
 
 std::string BashCompletion(const std::vector<KnownCommand>& commands) {
@@ -116,6 +163,31 @@ std::string BashCompletion(const std::vector<KnownCommand>& commands) {
     cases += BashCase(command.row->name, Below(commands, command.row->name), command.options);
   }
   return Filled(kBashFrame, "    @COMMANDS@\n", cases);
+}
+
+std::string FishCompletion(const std::vector<KnownCommand>& commands) {
+  GlobalOptions globals;
+  CommandOptions options;
+  globals.Declare(options);
+  std::string lines = FishOptions("", options), values;
+  const auto add_values = [&](const CommandOptions& some) {
+    for (const CommandOption& option : some.all()) {
+      if (option.IsArgument() || option.IsFlag()) continue;
+      for (const std::string& spelling : option.Spellings()) values = Joined(values, spelling);
+    }
+  };
+  add_values(options);
+  for (const KnownCommand& command : commands) {
+    const std::string name = command.row->name, last = LastWord(*command.row);
+    const std::string parent = name == last ? "" : name.substr(0, name.find(' '));
+    lines += "complete -c stagefs -n '__stagefs_takes 0 " + parent + "' -a " + last + " -d " +
+             FishText(command.row->help) + '\n';
+    const std::string helped = parent.empty() ? "help" : "help " + parent;
+    lines += "complete -c stagefs -n '__stagefs_takes 0 " + helped + "' -a " + last + '\n';
+    lines += FishOptions(name, command.options);
+    add_values(command.options);
+  }
+  return Filled(Filled(kFishFrame, "@VALUES@", values), "@COMMANDS@\n", lines);
 }
 
 std::string ZshCompletion(const std::vector<KnownCommand>& commands) {

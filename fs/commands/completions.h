@@ -9,6 +9,7 @@
 namespace stagefs {
 
 std::string BashCompletion(const std::vector<KnownCommand>& commands);
+std::string FishCompletion(const std::vector<KnownCommand>& commands);
 std::string ZshCompletion(const std::vector<KnownCommand>& commands);
 
 }  // namespace stagefs

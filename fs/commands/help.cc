@@ -14,6 +14,7 @@ class HelpCommand : public Command {
     options.Add("command", &words_, "one or two words; none means all commands").Completing(Completes::kCommand);
     options.Add("--man", &man_page_, "print the man page").Hidden();
     options.Add("--bash", &bash_, "print the completion for bash").Hidden();
+    options.Add("--fish", &fish_, "print the completion for fish").Hidden();
     options.Add("--zsh", &zsh_, "print the completion for zsh").Hidden();
   }
 
@@ -21,6 +22,7 @@ class HelpCommand : public Command {
     const auto commands = KnownCommands(globals.server != nullptr);
     if (man_page_) return Done(PrintOut(ManPage(commands)));
     if (bash_) return Done(PrintOut(BashCompletion(commands)));
+    if (fish_) return Done(PrintOut(FishCompletion(commands)));
     if (zsh_) return Done(PrintOut(ZshCompletion(commands)));
     std::vector<const char*> arguments = {"stagefs"};
     std::string name;
@@ -37,7 +39,7 @@ class HelpCommand : public Command {
   }
 
   std::vector<std::string> words_;
-  bool man_page_ = false, bash_ = false, zsh_ = false;
+  bool man_page_ = false, bash_ = false, fish_ = false, zsh_ = false;
 };
 
 }  // namespace

@@ -25,11 +25,9 @@ namespace {
 
 void TellOfRecovery(const RecoveryReport& recovery) {
   if (recovery.restaged + recovery.recovered + recovery.lost_versions + recovery.left_for_later == 0) return;
-  std::fprintf(stderr,
-               "stagefs: after a crash: %lld files staged again, %lld in .stagefs/recovered, %lld versions "
-               "lost with the power, %lld left for the next start\n",
-               static_cast<long long>(recovery.restaged), static_cast<long long>(recovery.recovered),
-               static_cast<long long>(recovery.lost_versions), static_cast<long long>(recovery.left_for_later));
+  Warn("after a crash: " + std::to_string(recovery.restaged) + " files staged again, " +
+       std::to_string(recovery.recovered) + " in .stagefs/recovered, " + std::to_string(recovery.lost_versions) +
+       " versions lost with the power, " + std::to_string(recovery.left_for_later) + " left for the next start");
 }
 
 class MountCommand : public Command {
@@ -113,7 +111,7 @@ class MountCommand : public Command {
       close(ends[1]);
       const UniqueFd ready(ends[0]);
       char told = 0;
-      if (read(ready.get(), &told, 1) == 1) return kExitOk;
+      if (read(ready.get(), &told, 1) == 1) return Answer(globals.json, {{"mountpoint", request.options.mountpoint}});
       int status = 0;
       waitpid(child, &status, 0);
       return WIFEXITED(status) ? static_cast<ExitStatus>(WEXITSTATUS(status)) : kExitTrouble;
@@ -155,7 +153,10 @@ class UnmountCommand : public Command {
     options.Add("--lazy", &lazy_, "also while files are open there");
   }
 
-  ExitStatus Run(const GlobalOptions&) override { return Done(Unmount(mountpoint_, lazy_)); }
+  ExitStatus Run(const GlobalOptions& globals) override {
+    const Status unmounted = Unmount(mountpoint_, lazy_);
+    return unmounted ? Answer(globals.json, {{"mountpoint", mountpoint_}}) : Report(unmounted.error());
+  }
 
   std::string mountpoint_;
   bool lazy_ = false;

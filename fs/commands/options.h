@@ -15,6 +15,9 @@ enum class Completes {
   kRepositoryOrWorkspace,  // NS/REPO or NS/REPO:WORKSPACE
   kWorkspace,              // NS/REPO:WORKSPACE
   kBranch,                 // Of the repository that the command names.
+  kRevision,               // A branch of it, or a commit.
+  kPath,                   // A file or folder of the workspace that the command names.
+  kStagedPath,             // One that is staged there.
   kFile,
   kFolder,
   kMountpoint,

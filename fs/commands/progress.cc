@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace stagefs {
@@ -9,15 +10,38 @@ namespace {
 
 constexpr auto kQuiet = std::chrono::seconds(1);
 constexpr auto kInterval = std::chrono::milliseconds(100);
-constexpr int kBarWidth = 30;
+constexpr auto kLogInterval = std::chrono::minutes(1);
+
+std::string Duration(int64_t seconds) {
+  const auto two_digits = [](int64_t number) { return (number < 10 ? "0" : "") + std::to_string(number); };
+  if (seconds < 3600) return std::to_string(seconds / 60) + ':' + two_digits(seconds % 60);
+  return std::to_string(seconds / 3600) + " h " + two_digits(seconds % 3600 / 60) + " min";
+}
 
 }  // namespace
+
+std::string ProgressText(const std::string& what, const std::string& unit, int64_t done, int64_t total,
+                         std::chrono::milliseconds spent) {
+  std::string text = what + ": " + std::to_string(done);
+  if (total > 0) text += " of " + std::to_string(total);
+  text += ' ' + unit;
+  const int64_t spent_ms = std::max<int64_t>(spent.count(), 1);
+  if (done <= 0) return text;
+  const double a_second = static_cast<double>(done) * 1000 / static_cast<double>(spent_ms);
+  char rate[64];
+  std::snprintf(rate, sizeof rate, a_second < 10 ? ", %.1f a second" : ", %.0f a second", a_second);
+  text += rate;
+  const auto left_s = static_cast<int64_t>(static_cast<double>(total - done) / a_second);
+  if (total > done) text += ", " + Duration(left_s) + " left";
+  return text;
+}
 
 Progress::Progress(std::string what, std::string unit)
     : what_(std::move(what)),
       unit_(std::move(unit)),
       terminal_(isatty(STDERR_FILENO) != 0),
-      start_(std::chrono::steady_clock::now()) {}
+      start_(std::chrono::steady_clock::now()),
+      shown_(start_) {}
 
 Progress::~Progress() {
   if (visible_) std::fputs("\r\033[K", stderr);
@@ -25,17 +49,39 @@ Progress::~Progress() {
 
 void Progress::Show(int64_t done, int64_t total) {
   const auto now = std::chrono::steady_clock::now();
-  if (!terminal_ || now - start_ < kQuiet || now - shown_ < kInterval) return;
+  const auto interval = !terminal_ ? std::chrono::milliseconds(kLogInterval)
+                        : visible_ ? kInterval
+                                   : std::chrono::milliseconds(kQuiet);
+  if (now - shown_ < interval) return;
   shown_ = now;
-  visible_ = true;
-  if (total > 0) {
-    const int filled = static_cast<int>(kBarWidth * done / total);
-    std::fprintf(stderr, "\r%s [%.*s%*s] %lld of %lld %s\033[K", what_.c_str(), filled,
-                 "##############################", kBarWidth - filled, "", static_cast<long long>(done),
-                 static_cast<long long>(total), unit_.c_str());
-  } else {
-    std::fprintf(stderr, "\r%s: %lld %s\033[K", what_.c_str(), static_cast<long long>(done), unit_.c_str());
+  visible_ = terminal_;
+  const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(now - start_);
+  std::fprintf(stderr, terminal_ ? "\r%s\033[K" : "stagefs: %s\n",
+               ProgressText(what_, unit_, done, total, spent).c_str());
+}
+
+Waiting::Waiting(std::string what) : what_(std::move(what)), thread_([this] { Run(); }) {}
+
+Waiting::~Waiting() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
   }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void Waiting::Run() {
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  bool visible = false;
+  std::unique_lock lock(mutex_);
+  for (int64_t seconds = 1; !wake_.wait_for(lock, kQuiet, [this] { return stop_; }); ++seconds) {
+    if (!terminal && seconds % 60 != 0) continue;
+    visible = terminal;
+    std::fprintf(stderr, terminal ? "\r%s: %s so far\033[K" : "stagefs: %s: %s so far\n", what_.c_str(),
+                 Duration(seconds).c_str());
+  }
+  if (visible) std::fputs("\r\033[K", stderr);
 }
 
 }  // namespace stagefs

@@ -1,10 +1,13 @@
-// A line on the terminal that says how far long work is. Silent where stderr is no terminal and for the
-// first second.
+// How far long work is. On a terminal: a line that goes again, after the first second, with the rate and the time left.
+// Elsewhere: a line a minute, for logs.
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <string>
+#include <thread>
 
 namespace stagefs {
 
@@ -13,7 +16,7 @@ class Progress {
   // `what` is counted in `unit`, for example "put" and "files".
   Progress(std::string what, std::string unit);
   ~Progress();
-  // `total` 0: not known.
+  // `total` 0: not known. From one thread at a time.
   void Show(int64_t done, int64_t total = 0);
 
  private:
@@ -23,5 +26,26 @@ class Progress {
   std::chrono::steady_clock::time_point shown_;
   bool visible_ = false;
 };
+
+// The same for work that does not say how far it is: only how long it has taken.
+class Waiting {
+ public:
+  explicit Waiting(std::string what);
+  ~Waiting();
+
+ private:
+  void Run();
+
+  const std::string what_;
+  std::mutex mutex_;  // Guards stop_.
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+// "put: 1200 of 5000 files, 40 a second, 1:35 left". Without a total, or before anything is done, what is not known is
+// left out.
+std::string ProgressText(const std::string& what, const std::string& unit, int64_t done, int64_t total,
+                         std::chrono::milliseconds spent);
 
 }  // namespace stagefs

@@ -1,9 +1,11 @@
 // put, import-oxen: how content becomes versions.
-#include <cstdio>
+#include <unistd.h>
 
 #include "import_oxen.h"
 #include "progress.h"
 #include "put_files.h"
+#include "stagefs/status_text.h"
+#include "stagefs/text.h"
 #include "target.h"
 
 namespace stagefs {
@@ -24,18 +26,29 @@ class PutCommand : public Command {
       const auto failed = PutFiles(
           repository, paths_,
           [&](const std::string& path, const VersionInfo& version) {
-            return PrintOut(SumLine(ToHex(version.content.sha256), path, zero_));
+            return Print(path, version, globals.json);
           },
           [&](int64_t done, int64_t total) { progress.Show(done, total); });
       if (!failed) return Report(failed.error());
-      for (const std::string& why : *failed) std::fprintf(stderr, "stagefs: %s\n", why.c_str());
+      for (const std::string& why : *failed) Warn(why);
       return failed->empty() ? kExitOk : kExitPartly;
     });
+  }
+
+  Status Print(const std::string& path, const VersionInfo& version, bool json) const {
+    const std::string hash = ToHex(version.content.sha256);
+    if (json) {
+      return PrintOut('{' + JsonPath("path", path) + ",\"hash\":\"" + hash + "\",\"xxh3\":\"" +
+                      ToHex(version.content.xxh3) + "\",\"size\":" + std::to_string(version.size_bytes) + "}\n");
+    }
+    // For programs a name is as sha256sum writes it.
+    return PrintOut(is_terminal_ && !zero_ ? hash + "  " + ShowText(path) + '\n' : SumLine(hash, path, zero_));
   }
 
   std::string target_;
   std::vector<std::string> paths_;
   bool zero_ = false;
+  const bool is_terminal_ = isatty(STDOUT_FILENO) != 0;
 };
 
 class ImportOxenCommand : public Command {
@@ -52,7 +65,7 @@ class ImportOxenCommand : public Command {
       const auto report =
           ImportOxen(repository, path_, [&](int64_t done, int64_t total) { progress.Show(done, total); });
       if (!report) return Report(report.error());
-      for (const std::string& why : report->failed) std::fprintf(stderr, "stagefs: %s\n", why.c_str());
+      for (const std::string& why : report->failed) Warn(why);
       Print(*report, globals.json);
       return report->failed.empty() ? kExitOk : kExitPartly;
     });
@@ -60,11 +73,11 @@ class ImportOxenCommand : public Command {
 
   static void Print(const ImportReport& report, bool json) {
     const auto number = [](auto value) { return std::to_string(value); };
-    (void)PrintOut(json ? "{\"imported\":" + number(report.imported) + ",\"there_already\":" +
-                              number(report.there_already) + ",\"bytes\":" + number(report.bytes) +
-                              ",\"failed\":" + number(report.failed.size()) + "}\n"
-                        : number(report.imported) + " versions imported (" + number(report.bytes) + " bytes), " +
-                              number(report.there_already) + " there already\n");
+    (void)Answer(json,
+                 {{"imported", report.imported}, {"there_already", report.there_already}, {"bytes", report.bytes},
+                  {"failed", report.failed.size()}},
+                 number(report.imported) + " versions imported (" + number(report.bytes) + " bytes), " +
+                     number(report.there_already) + " there already\n");
   }
 
   std::string target_, path_;

@@ -56,7 +56,7 @@ class RetryOrDismissCommand : public Command {
         const Status here = act_(workspace.repository(), *info, path);
         if (!here) return Report(here.error().In(path));
       }
-      return Done(PrintOut(std::to_string(paths->size()) + ' ' + done_ + '\n'));
+      return Answer(globals.json, {{done_.c_str(), paths->size()}}, std::to_string(paths->size()) + ' ' + done_ + '\n');
     });
   }
 
@@ -70,7 +70,10 @@ class SyncCommand : public Command {
   void Declare(CommandOptions& options) override { options.AddRepository(&target_); }
 
   ExitStatus Run(const GlobalOptions& globals) override {
-    return WithRepository(globals, target_, [](Repository& repository) { return Done(repository.SyncAll()); });
+    return WithRepository(globals, target_, [&](Repository& repository) {
+      const Status synced = repository.SyncAll();
+      return synced ? Answer(globals.json, {{"repository", target_}}) : Report(synced.error());
+    });
   }
 
   std::string target_;

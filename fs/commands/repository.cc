@@ -4,6 +4,7 @@
 #include "progress.h"
 #include "stagefs/migrate.h"
 #include "stagefs/repositories.h"
+#include "stagefs/status_text.h"
 #include "stagefs/text.h"
 #include "target.h"
 
@@ -15,7 +16,9 @@ class CreateCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     const auto name = RepositoryName::Parse(target_);
-    return name ? Done(CreateRepository(globals.root, *name, globals.places)) : Report(name.error());
+    if (!name) return Report(name.error());
+    const Status created = CreateRepository(globals.root, *name, globals.places);
+    return created ? Answer(globals.json, {{"repository", name->ToString()}}) : Report(created.error());
   }
 
   std::string target_;
@@ -38,9 +41,15 @@ class MigrateCommand : public Command {
     const auto report =
         Migrate(globals.root, *name, to, [&](int64_t done, int64_t total) { progress.Show(done, total); });
     if (!report) return Report(report.error());
-    for (const std::string& what : report->left) (void)PrintOut("left as it was, not used any more: " + what + "\n");
-    return Done(PrintOut(std::to_string(report->versions) + " versions copied (" + std::to_string(report->bytes) +
-                         " bytes), " + std::to_string(report->rows) + " rows; what was before is still there\n"));
+    std::string left, text;
+    for (const std::string& what : report->left) {
+      text += "left as it was, not used any more: " + ShowText(what) + '\n';
+      left += (left.empty() ? "" : ",") + JsonString(what);
+    }
+    text += std::to_string(report->versions) + " versions copied (" + std::to_string(report->bytes) + " bytes), " +
+            std::to_string(report->rows) + " rows; what was before is still there\n";
+    return Answer(globals.json, {{"versions", report->versions}, {"bytes", report->bytes}, {"rows", report->rows},
+                                 JsonMember::Raw("left", '[' + left + ']')}, text);
   }
 
   std::string target_;
@@ -55,7 +64,7 @@ class ListCommand : public Command {
     if (!names) return Report(names.error());
     for (const RepositoryName& name : *names) {
       const std::string text = name.ToString();
-      (void)PrintOut((globals.json ? "{\"repository\":" + JsonString(text) + "}" : text) + "\n");
+      (void)PrintOut(globals.json ? JsonLine({{"repository", text}}) : text + "\n");
     }
     return kExitOk;
   }
@@ -66,7 +75,9 @@ class DeleteCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     const auto name = RepositoryName::Parse(target_);
-    return name ? Done(DeleteRepository(globals.root, *name, globals.places)) : Report(name.error());
+    if (!name) return Report(name.error());
+    const Status deleted = DeleteRepository(globals.root, *name, globals.places);
+    return deleted ? Answer(globals.json, {{"repository", name->ToString()}}) : Report(deleted.error());
   }
 
   std::string target_;

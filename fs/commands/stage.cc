@@ -24,7 +24,7 @@ class StageCommand : public Command {
              "JSON, NDJSON, checksum lines, CSV or TSV, also with gzip or zstd; - reads standard input")
         .Completing(Completes::kFile);
     options.Add("-d,--directory", &directory_, "folder of the workspace to stage into")
-        .Completing(Completes::kFolder);
+        .Completing(Completes::kPath);
     options.Add("--update-timestamp", &update_timestamp_, "stage unchanged files too, with time now");
     options.Add("--atomic", &atomic_, "stage nothing if any entry is refused");
     options.Add("--path-column", &path_column_, "column of a table that holds the paths");
@@ -39,7 +39,7 @@ class StageCommand : public Command {
       if (!report) return Report(report.error());
       // What is staged is staged, also where its report cannot be kept.
       if (const auto kept = workspace.KeepReport(*report); !kept) {
-        std::fprintf(stderr, "stagefs: staged, but last.json does not show it: %s\n", kept.error().message().c_str());
+        Warn("staged, but last.json does not show it: " + kept.error().message());
       }
       Print(*report, globals.json);
       return report->refused.size() == 0 ? kExitOk : kExitPartly;
@@ -92,7 +92,7 @@ class StageCommand : public Command {
                    " refused" +
                    (report.replaced.size() > 0 ? ", " + std::to_string(report.replaced.size()) + " replaced" : "") +
                    (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
-    if (!report.columns.empty()) std::fprintf(stderr, "columns: %s\n", ToDisplayUtf8(report.columns).c_str());
+    if (!report.columns.empty()) std::fprintf(stderr, "columns: %s\n", ShowText(report.columns).c_str());
     (void)report.refused.ForEach([](const RefusedEntry& entry) -> Status {
       std::fprintf(stderr, "refused: %s: %s\n", ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
       return {};
@@ -116,13 +116,14 @@ Result<std::vector<RepoPath>> ParsePaths(const std::vector<std::string>& texts) 
 class RemoveCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("paths", &paths_, "paths of the workspace").Required().Completing(Completes::kFile);
+    options.Add("paths", &paths_, "paths of the workspace").Required().Completing(Completes::kPath);
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
       const auto paths = ParsePaths(paths_);
-      return Done(paths ? workspace.RemovePaths(*paths) : Status(paths.error()));
+      const Status removed = paths ? workspace.RemovePaths(*paths) : Status(paths.error());
+      return removed ? Answer(globals.json, {{"removed", paths->size()}}) : Report(removed.error());
     });
   }
 
@@ -134,7 +135,7 @@ class UnstageCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
     options.Add("paths", &paths_, "paths of the workspace; a folder means everything in it")
-        .Completing(Completes::kFile);
+        .Completing(Completes::kStagedPath);
     options.Add("--all", &all_, "everything");
   }
 
@@ -142,7 +143,7 @@ class UnstageCommand : public Command {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
       const auto count = Unstage(workspace);
       if (!count) return Report(count.error());
-      return Done(PrintOut(std::to_string(*count) + " unstaged\n"));
+      return Answer(globals.json, {{"unstaged", *count}}, std::to_string(*count) + " unstaged\n");
     });
   }
 

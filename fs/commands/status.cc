@@ -25,7 +25,7 @@ class StatusCommand : public Command {
         const int64_t left = repository.recovery().left_for_later;
         const std::string also =
             left == 0 ? "" : "; " + std::to_string(left) + " files that a crash left are recovered once that is done";
-        std::fprintf(stderr, "stagefs: %s%s\n", writable.error().message().c_str(), also.c_str());
+        Warn(writable.error().message() + also);
       }
       return Done(globals.json ? WriteStatusJson(workspace, expand_, PrintOut)
                                : WriteStatusText(workspace, {expand_, zero_}, PrintOut));
@@ -37,7 +37,10 @@ class StatusCommand : public Command {
 };
 
 class DiffCommand : public Command {
-  void Declare(CommandOptions& options) override { options.AddWorkspace(&target_); }
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("-z,--zero", &zero_, "end lines with NUL and print paths as they are");
+  }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
@@ -47,7 +50,7 @@ class DiffCommand : public Command {
     });
   }
 
-  static Status Print(IndexReader& reader, const StatusLine& line, bool json) {
+  Status Print(IndexReader& reader, const StatusLine& line, bool json) const {
     using Kind = StatusLine::Kind;
     if (line.kind != Kind::kAdded && line.kind != Kind::kModified && line.kind != Kind::kRemoved) return {};
     const auto hash = [&](VersionId id) -> std::string {
@@ -61,10 +64,11 @@ class DiffCommand : public Command {
                       "\",\"old\":\"" + from + "\",\"new\":\"" + to + "\"}\n");
     }
     return PrintOut(std::string(1, "AMD"[static_cast<int>(line.kind)]) + "  " + from + "  " + to + "  " +
-                    ShowText(line.path) + "\n");
+                    (zero_ ? line.path + '\0' : ShowText(line.path) + '\n'));
   }
 
   std::string target_;
+  bool zero_ = false;
 };
 
 }  // namespace

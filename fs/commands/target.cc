@@ -26,7 +26,13 @@ Result<Target> OpenTarget(const GlobalOptions& globals, const std::string& text,
   }
   target.repository = std::move(*repository);
   if (name.workspace) {
-    STAGEFS_ASSIGN_OR_RETURN(target.workspace, Workspace::Open(*target.repository, *name.workspace));
+    auto workspace = Workspace::Open(*target.repository, *name.workspace);
+    if (!workspace && workspace.error().code() == ErrorCode::kNotFound) {
+      return Error(ErrorCode::kNotFound, workspace.error().message() + ": stagefs workspace create " + text +
+                                             " makes it; stagefs workspace list " + name.repository.ToString() +
+                                             " shows those there are");
+    }
+    STAGEFS_ASSIGN_OR_RETURN(target.workspace, std::move(workspace));
   }
   return target;
 }

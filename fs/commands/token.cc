@@ -15,7 +15,7 @@ class TokenCreateCommand : public Command {
   ExitStatus Run(const GlobalOptions& globals) override {
     const std::string email = email_.empty() ? user_ + "@localhost" : email_;
     const auto token = globals.server->CreateToken(globals.root, user_, email, expires_);
-    return token ? Done(PrintOut(*token + "\n")) : Report(token.error());
+    return token ? Answer(globals.json, {{"token", *token}}, *token + "\n") : Report(token.error());
   }
 
   std::string user_, email_, expires_ = "30d";

@@ -19,8 +19,9 @@ constexpr size_t kPage = 1000;
 class LsCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddRepositoryOrWorkspace(&target_);
-    options.Add("path", &path_, "folder (default: the root)").Completing(Completes::kFile);
-    options.Add("--revision", &revision_, "branch or commit, without a workspace").Completing(Completes::kBranch);
+    options.Add("path", &path_, "folder (default: the root)").Completing(Completes::kPath);
+    options.Add("--revision", &revision_, "branch or commit, without a workspace").Completing(Completes::kRevision);
+    options.Add("-z,--zero", &zero_, "end lines with NUL and print names as they are");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
@@ -71,23 +72,24 @@ class LsCommand : public Command {
       return PrintOut("{" + JsonPath("name", named.name) + ",\"kind\":\"" + kind +
                       "\",\"size\":" + std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash + "\"}\n");
     }
-    std::string name = ShowText(named.name);
+    const auto show = [&](const std::string& text) { return zero_ ? text : ShowText(text); };
+    std::string name = show(named.name);
     if (entry.kind == EntryKind::kFolder) name += '/';
-    if (entry.kind == EntryKind::kSymlink) name += " -> " + ShowText(entry.target);
+    if (entry.kind == EntryKind::kSymlink) name += " -> " + show(entry.target);
     char line[128];
     std::snprintf(line, sizeof line, "%12llu  %-12.12s  ", static_cast<unsigned long long>(entry.size_bytes),
                   hash.c_str());
-    return PrintOut(line + name + "\n");
+    return PrintOut(line + name + (zero_ ? '\0' : '\n'));
   }
 
   std::string target_, path_, revision_{kDefaultBranch};
-  bool json_ = false;
+  bool json_ = false, zero_ = false;
 };
 
 class PrefetchCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("path", &path_, "folder or file (default: everything)").Completing(Completes::kFile);
+    options.Add("path", &path_, "folder or file (default: everything)").Completing(Completes::kPath);
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
@@ -97,8 +99,9 @@ class PrefetchCommand : public Command {
       Progress progress("prefetch", "files");
       const auto report = Prefetch(workspace, *path, [&](int64_t done) { progress.Show(done); });
       if (!report) return Report(report.error());
-      return Done(PrintOut(std::to_string(report->files) + " files (" + std::to_string(report->bytes) +
-                           " bytes) are on this machine\n"));
+      return Answer(globals.json, {{"files", report->files}, {"bytes", report->bytes}},
+                    std::to_string(report->files) + " files (" + std::to_string(report->bytes) +
+                        " bytes) are on this machine\n");
     });
   }
 

@@ -1,9 +1,10 @@
 // fsck, doctor, gc.
 #include "stagefs/upkeep.h"
 
-#include <cstdio>
+#include <functional>
 
 #include "progress.h"
+#include "stagefs/status_text.h"
 #include "stagefs/text.h"
 #include "target.h"
 
@@ -23,25 +24,42 @@ class FsckCommand : public Command {
       Progress progress("fsck", "versions");
       const auto report = Fsck(repository, [&](int64_t done) { progress.Show(done); });
       if (!report) return Report(report.error());
-      for (const std::string& text : report->index_damage) (void)PrintOut("index  " + text + "\n");
       if (!report->index_damage.empty()) {
-        std::fprintf(stderr,
-                     "stagefs: the index is damaged: restore a backup of it, or build one from what can be read:"
-                     " stagefs fsck %s --rebuild\n",
-                     target_.c_str());
+        Warn("the index is damaged: restore a backup of it, or build one from what can be read: stagefs fsck " +
+             target_ + " --rebuild");
       }
-      for (const auto& [what, hashes] :
-           {std::pair("missing", &report->missing), std::pair("damaged", &report->damaged),
-            std::pair("orphaned", &report->orphaned)}) {
-        for (const Sha256& hash : *hashes) (void)PrintOut(std::string(what) + "  " + ToHex(hash) + "\n");
-      }
-      (void)PrintOut(std::to_string(report->checked) + " versions checked, " +
-                     std::to_string(report->missing.size()) + " missing, " +
-                     std::to_string(report->damaged.size()) + " damaged, " +
-                     std::to_string(report->orphaned.size()) + " orphaned, " +
-                     std::to_string(report->entries_without_version) + " entries without a version\n");
+      if (globals.json) PrintJson(*report);
+      else Print(*report);
       return report->Clean() ? kExitOk : kExitPartly;
     });
+  }
+
+  static void PrintJson(const FsckReport& report) {
+    const auto list = [](const auto& items, auto text_of) {
+      std::string json;
+      for (const auto& item : items) json += (json.empty() ? "" : ",") + JsonString(text_of(item));
+      return '[' + json + ']';
+    };
+    const auto hex = [](const Sha256& hash) { return ToHex(hash); };
+    (void)PrintOut(JsonLine({{"checked", report.checked},
+                             {"entries_without_version", report.entries_without_version},
+                             JsonMember::Raw("missing", list(report.missing, hex)),
+                             JsonMember::Raw("damaged", list(report.damaged, hex)),
+                             JsonMember::Raw("orphaned", list(report.orphaned, hex)),
+                             JsonMember::Raw("index_damage", list(report.index_damage, std::identity()))}));
+  }
+
+  static void Print(const FsckReport& report) {
+    for (const std::string& text : report.index_damage) (void)PrintOut("index  " + ShowText(text) + "\n");
+    for (const auto& [what, hashes] :
+         {std::pair("missing", &report.missing), std::pair("damaged", &report.damaged),
+          std::pair("orphaned", &report.orphaned)}) {
+      for (const Sha256& hash : *hashes) (void)PrintOut(std::string(what) + "  " + ToHex(hash) + "\n");
+    }
+    (void)PrintOut(std::to_string(report.checked) + " versions checked, " + std::to_string(report.missing.size()) +
+                   " missing, " + std::to_string(report.damaged.size()) + " damaged, " +
+                   std::to_string(report.orphaned.size()) + " orphaned, " +
+                   std::to_string(report.entries_without_version) + " entries without a version\n");
   }
 
   ExitStatus Rebuild(const GlobalOptions& globals) {
@@ -50,7 +68,9 @@ class FsckCommand : public Command {
     Progress progress("fsck", "versions");
     const auto lines = RebuildIndex(globals.root, *name, [&](int64_t done) { progress.Show(done); });
     if (!lines) return Report(lines.error());
-    for (const std::string& line : *lines) (void)PrintOut(line + "\n");
+    for (const std::string& line : *lines) {
+      (void)PrintOut(globals.json ? JsonLine({{"text", line}}) : ShowText(line) + "\n");
+    }
     return kExitOk;
   }
 
@@ -71,7 +91,7 @@ class DoctorCommand : public Command {
       good = good && finding.good;
       (void)PrintOut(globals.json ? "{\"good\":" + std::string(finding.good ? "true" : "false") +
                                         ",\"text\":" + JsonString(finding.text) + "}\n"
-                                  : (finding.good ? "ok       " : "PROBLEM  ") + finding.text + "\n");
+                                  : (finding.good ? "ok       " : "PROBLEM  ") + ShowText(finding.text) + "\n");
     }
     return good ? kExitOk : kExitPartly;
   }
@@ -87,16 +107,19 @@ class GcCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithRepository(globals, target_, [&](Repository& repository) {
-      const auto report = Gc(repository, keep_days_);
+      const auto report = [&] {
+        const Waiting waiting("gc");
+        return Gc(repository, keep_days_);
+      }();
       if (!report) return Report(report.error());
       if (report->counted_until_ns) {
-        std::fprintf(stderr,
-                     "stagefs: this machine's clock is far ahead of everything in the repository, so days are counted"
-                     " back from %s: set the clock, or run gc again another day\n",
-                     FormatTime(*report->counted_until_ns).c_str());
+        Warn("this machine's clock is far ahead of everything in the repository, so days are counted back from " +
+             FormatTime(*report->counted_until_ns) + ": set the clock, or run gc again another day");
       }
-      return Done(PrintOut(std::to_string(report->versions) + " versions removed (" + std::to_string(report->bytes) +
-                           " bytes), " + std::to_string(report->orphans) + " orphans removed\n"));
+      return Answer(globals.json,
+                    {{"versions", report->versions}, {"bytes", report->bytes}, {"orphans", report->orphans}},
+                    std::to_string(report->versions) + " versions removed (" + std::to_string(report->bytes) +
+                        " bytes), " + std::to_string(report->orphans) + " orphans removed\n");
     });
   }
 

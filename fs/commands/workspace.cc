@@ -1,6 +1,7 @@
 // workspace create, list, delete.
 #include "stagefs/history.h"
 #include "stagefs/repositories.h"
+#include "stagefs/status_text.h"
 #include "stagefs/text.h"
 #include "stagefs/workspaces.h"
 #include "target.h"
@@ -21,7 +22,7 @@ class WorkspaceCreateCommand : public Command {
     if (!repository) return Report(repository.error());
     const auto info = Workspaces(**repository).Create(branch_, name->workspace, std::nullopt);
     if (!info) return Report(info.error());
-    return Done(PrintOut(info->uid + "\n"));
+    return Answer(globals.json, {{"id", info->uid}, {"branch", info->branch}}, info->uid + "\n");
   }
 
   std::string target_, branch_{kDefaultBranch};
@@ -38,7 +39,8 @@ class WorkspaceListCommand : public Command {
         (void)PrintOut(globals.json ? "{\"id\":" + JsonString(info.uid) +
                                           ",\"name\":" + (info.name ? JsonString(*info.name) : "null") +
                                           ",\"branch\":" + JsonString(info.branch) + "}\n"
-                                    : info.uid + "  " + info.name.value_or("-") + "  " + info.branch + "\n");
+                                    : info.uid + "  " + ShowText(info.name.value_or("-")) + "  " +
+                                          ShowText(info.branch) + "\n");
       }
       return kExitOk;
     });
@@ -59,7 +61,8 @@ class WorkspaceDeleteCommand : public Command {
     if (!name->workspace) return Report({ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE"});
     const auto repository = OpenRepository(globals.root, name->repository, globals.places);
     if (!repository) return Report(repository.error());
-    return Done(Workspaces(**repository).Delete(*name->workspace, force_));
+    const Status deleted = Workspaces(**repository).Delete(*name->workspace, force_);
+    return deleted ? Answer(globals.json, {{"workspace", *name->workspace}}) : Report(deleted.error());
   }
 
   std::string target_;

@@ -6,6 +6,8 @@ cd "$WORK" || exit 1
 mkdir bin files && ln -s "$STAGEFS_BINARY" bin/stagefs && echo one > files/one && echo two > "files/two three"
 PATH=$WORK/bin:$PATH
 check "a repository with a branch and workspaces" sh -c "stagefs create t/r && stagefs create t/images && stagefs workspace create t/r:day && stagefs workspace create t/r:night && stagefs branch create t/r relabel"
+sum=$(stagefs put t/r files/one | cut -d' ' -f1)
+printf "$sum  %s\n" dir/a dir/sub/b file "one two" > list && stagefs stage t/r:day list > /dev/null
 stagefs help --bash > completion.bash
 mkdir zsh && stagefs help --zsh > zsh/_stagefs
 if command -v shellcheck > /dev/null; then
@@ -41,6 +43,11 @@ offers "repositories of a root" "" --root "$WORK/nowhere" fsck ""
 offers "branches" "main relabel" branch delete t/r ""
 offers "branches as an option's value" "relabel" log t/r --revision re
 offers "branches after =" "relabel" log t/r --revision=re
+offers "commits, too, as revisions" "$({ echo main; echo relabel; stagefs log t/r | cut -d' ' -f1; } | LC_ALL=C sort | paste -sd' ')" log t/r --revision ""
+offers "paths of a workspace" "dir/ file one two" ls t/r:day ""
+offers "paths below a folder" "dir/a dir/sub/" rm t/r:day dir/
+offers "folders to stage into" "dir/" stage t/r:day -d d
+offers "what is staged" "dir/a dir/sub/b" unstage t/r:day d
 offers "options" "--atomic" stage --at
 offers "options of every command" "--help" fsck t/r --he
 offers "short options" "-m" branch merge t/r -m
@@ -108,6 +115,33 @@ PY
   completes "files" "stagefs put t/r files/o" "stagefs put t/r files/one"
   completes "commands to help with" "stagefs help branch me" "stagefs help branch merge"
   completes "after options for all" "stagefs --root $STAGEFS_ROOT fsck t/i" "stagefs --root $STAGEFS_ROOT fsck t/images"
+  completes "paths" "stagefs rm t/r:day dir/s" "stagefs rm t/r:day dir/sub/"
+  completes "what is staged" "stagefs unstage t/r:day dir/s" "stagefs unstage t/r:day dir/sub/b"
 else
   skip "zsh" "not installed"
+fi
+
+if command -v fish > /dev/null; then
+  mkdir -p fish && HOME=$WORK/fish && export HOME
+  stagefs help --fish > completion.fish
+  check "fish takes its completion" fish --no-execute completion.fish
+  # fish_offers WHAT EXPECTED TEXT: what fish would complete the last word of TEXT to.
+  fish_offers() {
+    equals "fish: $1" "$2" "$(fish --private -c 'source completion.fish; complete -C $argv[1] | string replace -r "\t.*" ""' "$3" 2>&1 | LC_ALL=C sort | paste -sd' ')"
+  }
+  fish_offers "commands" "commit" "stagefs comm"
+  fish_offers "the second word of a command" "create delete list merge" "stagefs branch "
+  fish_offers "repositories" "t/images t/r" "stagefs fsck t/"
+  fish_offers "workspaces" "t/r:day t/r:night" "stagefs status t/r:"
+  fish_offers "options" "--atomic" "stagefs stage --at"
+  fish_offers "branches" "main relabel" "stagefs branch delete t/r "
+  fish_offers "branches as an option's value" "relabel" "stagefs log t/r --revision re"
+  fish_offers "paths" "dir/a dir/sub/" "stagefs rm t/r:day dir/"
+  fish_offers "more paths" "dir/sub/" "stagefs rm t/r:day dir/a dir/s"
+  fish_offers "what is staged" "dir/a dir/sub/b" "stagefs unstage t/r:day dir"
+  fish_offers "files" "files/one" "stagefs put t/r files/o"
+  fish_offers "after options for all" "t/images" "stagefs --root $STAGEFS_ROOT fsck t/i"
+  fish_offers "commands to help with" "create delete list merge" "stagefs help branch "
+else
+  skip "fish" "not installed"
 fi

@@ -12,6 +12,7 @@ test_what_lies_where() {
 /usr/lib/systemd/system/stagefs-serve.service
 /usr/lib/systemd/user/stagefs@.service
 /usr/share/bash-completion/completions/stagefs
+/usr/share/fish/vendor_completions.d/stagefs.fish
 /usr/share/man/man1/stagefs.1
 /usr/share/zsh/site-functions/_stagefs" "$(cd dest && find . -type f | sed 's/^.//' | LC_ALL=C sort)"
   check "bash completes commands" bash -c '. dest/usr/share/bash-completion/completions/stagefs; COMP_WORDS=(stagefs comm) COMP_CWORD=1; _stagefs; [ "${COMPREPLY[*]}" = commit ]'

@@ -27,9 +27,11 @@ struct CommitResult {
 };
 
 // Commits what is staged to `branch` (default: the workspace's). Waits a moment for files being closed.
-// Errors: kInvalidArgument if nothing is staged; kConflict listing the paths both sides changed.
+// Errors: kInvalidArgument if nothing is staged (IsNothingToCommit()); kConflict listing the paths both sides changed.
 Result<CommitResult> CommitStaged(Workspace& workspace, const std::string& message, const Author& author,
                                   const std::optional<std::string>& branch);
+constexpr char kNothingToCommit[] = "No changes to commit";
+inline bool IsNothingToCommit(const Error& error) { return error.message() == kNothingToCommit; }
 // The paths that a commit to `branch` would refuse: changed here and there; the first 10,000 of them.
 Result<std::vector<std::string>> FindConflicts(Workspace& workspace, const std::string& branch);
 // Moves the base to the branch's head. Returns how many commits that was.
