@@ -8,7 +8,7 @@ Result<int64_t> Committer::Run(LeftOut* left_out) {
   STAGEFS_RETURN_IF_ERROR(Survey(left_out));
   for (const StagedAt& at : unfinished_) {
     Entry entry = at.staged.entry;
-    entry.scratch = false;
+    entry.scratch = entry.unfinished = false;
     STAGEFS_RETURN_IF_ERROR(tree_.Place(at.slot, entry).WithoutValue());
   }
   STAGEFS_ASSIGN_OR_RETURN(const int64_t count,

@@ -129,7 +129,7 @@ inline constexpr IndexColumn kStagedEntry[] = {
     Bytes("name"),
     Number("kind"),
     Number("state", "0 kept (folder, time, scratch, link), 1 added, 2 modified, 3 removed"),
-    Number("scratch", "1: visible in the mount, never staged"),
+    Number("scratch", "1: visible in the mount, never staged; 2: while the finished file is beside it"),
     OrNull(Number("version")),
     OrNull(Number("child")),
     Number("size"),

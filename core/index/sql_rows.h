@@ -17,6 +17,7 @@ namespace stagefs {
 
 // Where what an entry is begins, and what is staged: after what names the row.
 constexpr size_t kEntryOfTree = 4, kStagedOfEntry = 3;
+constexpr int64_t kScratchUnfinished = 2;
 
 // The columns of a row, one after the other. NULL reads as 0 and as nothing.
 template <class Statement>
@@ -127,7 +128,9 @@ constexpr auto ReadStaged = [](auto in) -> StagedEntry {
   StagedEntry staged;
   staged.entry.kind = static_cast<EntryKind>(in.Number());
   staged.state = static_cast<StagedState>(in.Number());
-  staged.entry.scratch = in.Number() != 0;
+  const int64_t scratch = in.Number();
+  staged.entry.scratch = scratch != 0;
+  staged.entry.unfinished = scratch == kScratchUnfinished;
   ReadWhatItIs(in, &staged.entry);
   staged.entry.target = in.Bytes();
   if (const auto bits = in.NumberOrNull()) staged.entry.permissions = static_cast<uint16_t>(*bits);
@@ -287,7 +290,7 @@ template <class Out>
 void Add(Out& out, const StagedEntry& staged) {
   out.AddInt(static_cast<int64_t>(staged.entry.kind));
   out.AddInt(static_cast<int64_t>(staged.state));
-  Add(out, staged.entry.scratch);
+  Add(out, staged.entry.unfinished ? kScratchUnfinished : static_cast<int64_t>(staged.entry.scratch));
   AddWhatItIs(out, staged.entry);
   staged.entry.target.empty() ? out.AddNull() : out.AddBlob(staged.entry.target);
   staged.entry.permissions ? out.AddInt(*staged.entry.permissions) : out.AddNull();

@@ -24,13 +24,18 @@ bool SameContent(const Entry& a, const Entry& b) {
          a.executable == b.executable;
 }
 
+void NameScratch(const std::string& name, Entry* entry) {
+  entry->scratch = IsScratchFile(name, entry->size_bytes);
+  entry->unfinished = entry->scratch && !FinishedNameOf(name).empty();
+}
+
 // What staging `version` makes of `slot`, where `existing` is, and `base` in the base.
 Entry NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how, const Entry* existing,
                const Entry* base) {
   const int64_t mtime_ns = how.update_timestamp ? NowNs() : how.mtime_ns.value_or(version.stored_ns);
   Entry entry = Entry::OfFile(version.id, version.size_bytes, mtime_ns);
   entry.SetMode(how.mode.value_or(existing ? existing->mode() : FileMode()));
-  entry.scratch = how.origin == Origin::kWritten && !base && IsScratchFile(slot.name, entry.size_bytes);
+  if (how.origin == Origin::kWritten && !base) NameScratch(slot.name, &entry);
   return entry;
 }
 
@@ -269,7 +274,8 @@ Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
   const auto arrive = [&](const Slot& slot, Entry entry) -> Status {
     if (entry.kind == EntryKind::kFile) {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
-      entry.scratch = !base && IsScratchFile(slot.name, entry.size_bytes);
+      entry.scratch = entry.unfinished = false;
+      if (!base) NameScratch(slot.name, &entry);
     }
     return Place(slot, entry).WithoutValue();
   };

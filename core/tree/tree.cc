@@ -37,8 +37,8 @@ Result<std::string> Tree::PathOf(const Slot& slot) {
 }
 
 Result<bool> Tree::IsScratch(const Slot& slot, const Entry& entry) {
+  if (!entry.unfinished) return entry.scratch;
   const std::string_view finished = FinishedNameOf(slot.name);
-  if (!entry.scratch || finished.empty()) return entry.scratch;
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> beside, LookUp({slot.folder, std::string(finished)}));
   return beside.has_value();
 }

@@ -89,6 +89,7 @@ Entry Node::entry() const {
   entry.mtime_ns = mtime_ns_;
   entry.target = extra().target;
   entry.scratch = scratch_;
+  entry.unfinished = unfinished_;
   return entry;
 }
 
@@ -103,6 +104,7 @@ void Node::SetEntry(const Entry& entry) {
   mtime_ns_ = entry.mtime_ns;
   if (entry.target != extra().target) MakeExtra().target = entry.target;
   scratch_ = entry.scratch;
+  unfinished_ = entry.unfinished;
 }
 
 std::shared_ptr<Node> NodesById::Find(NodeId id) const {

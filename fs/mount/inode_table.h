@@ -58,7 +58,7 @@ struct Node {
 
  private:  // Here, where they fit in between.
   EntryKind entry_kind_ = EntryKind::kRemoved;
-  bool executable_ : 1 = false, scratch_ : 1 = false, has_permissions_ : 1 = false;
+  bool executable_ : 1 = false, scratch_ : 1 = false, unfinished_ : 1 = false, has_permissions_ : 1 = false;
   uint16_t permissions_ = 0;
 
  public:

@@ -688,7 +688,7 @@ TEST_CASE("StagingIndex: an entry comes back as it went in", "[contract][staging
   staged.entry.executable = true;
   staged.entry.permissions = 0751;
   staged.entry.mtime_ns = -5;
-  staged.entry.scratch = true;
+  staged.entry.scratch = staged.entry.unfinished = true;
   staged.state = StagedState::kKept;
   Ok(t->PutStaged(w, {1, "link"}, staged));
   const auto found = Value(t->LookUpStaged(w, 1, "link"));

@@ -264,7 +264,7 @@ TEST_CASE("Node: an entry comes back as it was set", "[fs][inode_table]") {
   link.kind = EntryKind::kSymlink;
   link.target = "somewhere";
   Entry file = Entry::OfFile(3, 4, 5);
-  file.executable = file.scratch = true;
+  file.executable = file.scratch = file.unfinished = true;
   Entry folder = Entry::OfFolder(6);
   folder.permissions = 0;
   for (const Entry& entry : {file, folder, Entry::OfFolder(6), link}) {

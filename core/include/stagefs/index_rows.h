@@ -52,7 +52,8 @@ struct Entry {
   std::optional<uint16_t> permissions;  // As FileMode has them.
   int64_t mtime_ns = 0;
   std::string target;    // Symbolic links.
-  bool scratch = false;  // Visible in the mount, never staged; see Tree::IsScratch().
+  bool scratch = false;  // Visible in the mount, never staged; where it is
+  bool unfinished = false;  // only while the finished file is beside it: Tree::IsScratch() says.
 
   bool operator==(const Entry&) const = default;
 

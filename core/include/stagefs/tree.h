@@ -39,8 +39,8 @@ class Tree {
 
   Result<std::string> PathOf(const Slot& slot);
   Result<bool> IsEmpty(FolderId folder);
-  // Whether what `slot` shows, `entry`, is left out of commits: an Entry's `scratch` and, where the name is that of an
-  // unfinished file, that the finished one is beside it.
+  // Whether what `slot` shows, `entry`, is left out of commits: scratch and, if it is unfinished, with the finished file
+  // beside it.
   Result<bool> IsScratch(const Slot& slot, const Entry& entry);
 
   // Calls `visit` for everything below `folder`, whose path is `path`: what is in a folder right after the folder, in
