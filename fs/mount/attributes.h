@@ -28,7 +28,7 @@ struct Attributes {
   uint64_t size_bytes = 0;
   int64_t mtime_ns = 0;
   uint32_t links = 1;
-  bool made_anew = false;  // Each time: the kernel remembers nothing.
+  bool fleeting = false;  // The kernel remembers nothing of it.
 };
 
 struct LookedUp {

@@ -122,10 +122,9 @@ struct stat StatOf(const Attributes& attributes, const MountOptions& options) {
   return stat;
 }
 
-// Even ids are files of the tree, odd ones its folders; both are notified. Texts are made anew each time; and what
-// becomes of a link nobody tells the kernel of the others.
+// Even ids are files of the tree, odd ones its folders; both are notified.
 double AttributesTimeout(const Attributes& attributes) {
-  return attributes.made_anew || attributes.links > 1 ? 0 : kTimeoutSeconds;
+  return attributes.fleeting ? 0 : kTimeoutSeconds;
 }
 
 fuse_entry_param EntryOf(const LookedUp& found, const MountOptions& options) {

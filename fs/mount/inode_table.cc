@@ -186,14 +186,16 @@ void InodeTable::ShareNumber(const std::shared_ptr<Node>& node, const std::share
 }
 
 uint32_t InodeTable::CountLinks(const std::shared_ptr<Node>& node) {
-  if (!node->shares_number) return 1;
+  if (!node->shares_number) return node->attached ? 1 : 0;
   const Links links = links_.at(node->number);
+  uint32_t names = 0;
   for (const NodeId id : links.nodes) {
     const auto one = Find(id);
-    const bool stays = one->attached && !one->written && IsAsItWas(one->entry(), links.as_made);
+    const bool stays = !one->written && IsAsItWas(one->entry(), links.as_made);
     if (!stays && one->shares_number) LeaveLinks(one);
+    names += stays && one->attached;
   }
-  return node->shares_number ? static_cast<uint32_t>(links_.at(node->number).nodes.size()) : 1;
+  return node->shares_number ? names : node->attached ? 1 : 0;
 }
 
 void InodeTable::LeaveLinks(const std::shared_ptr<Node>& node) {
@@ -297,7 +299,7 @@ void InodeTable::Detach(const std::shared_ptr<Node>& node) {
 
 void InodeTable::SetOpen(const std::shared_ptr<Node>& node, std::shared_ptr<OpenFile> file) {
   if (!file) SetWritten(node, false);
-  if (!file && !node->attached) LetNumberGo(*node);
+  if (!file && !node->attached && !node->shares_number) LetNumberGo(*node);
   node->MakeExtra().open = std::move(file);
   node->TrimExtra();
 }

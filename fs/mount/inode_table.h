@@ -157,7 +157,7 @@ class InodeTable {
   void Detach(const std::shared_ptr<Node>& node);
   // `link` was made of `node` and shows its number from now on, where not kLinksMax do already.
   void ShareNumber(const std::shared_ptr<Node>& node, const std::shared_ptr<Node>& link);
-  // How many show the number of `node`, itself included. Who is not what it was gets a number of its own first.
+  // How many names lead to what shows the number of `node`. Who is not what it was gets a number of its own first.
   uint32_t CountLinks(const std::shared_ptr<Node>& node);
   // Nodes attached in `folder`, in order of their names.
   std::vector<std::shared_ptr<Node>> ChildrenOf(FolderId folder) const;

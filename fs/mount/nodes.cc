@@ -99,14 +99,13 @@ Attributes Nodes::AttributesOf(const Node& node) const {
   attributes.type = S_IFREG;
   attributes.size_bytes = entry.size_bytes;
   attributes.mtime_ns = entry.mtime_ns;
-  if (node.kind == NodeKind::kFile && !node.attached) attributes.links = 0;  // Removed or replaced while it was open.
   if (node.kind == NodeKind::kSymlink) {
     attributes.type = S_IFLNK;
     attributes.permissions = 0777;
     attributes.size_bytes = entry.target.size();
   } else if (node.kind == NodeKind::kText) {
     attributes.permissions = 0444 & ~options_.umask;
-    attributes.made_anew = true;
+    attributes.fleeting = true;
     attributes.mtime_ns = NowNs();
   } else if (node.kind == NodeKind::kCommand) {
     attributes.permissions = 0200 & ~options_.umask;

@@ -74,9 +74,21 @@ TEST_CASE("InodeTable: links share a number until one is not what it was", "[fs]
   CHECK(links[1]->number == number);
 
   SECTION("one of them is replaced") {
-    AddFile(table, "b");
-    counts_are(2, 1, 2);
-    CHECK(links[0]->number != number);
+    CHECK(AddFile(table, "b")->number != number);
+    counts_are(2, 2, 2);
+    CHECK(links[0]->number == number);
+  }
+  SECTION("one after the other is removed, and may still be open") {
+    table.Detach(links[0]);
+    counts_are(2, 2, 2);
+    table.Detach(file);
+    counts_are(1, 1, 1);
+    table.Forget(file->id, 1);
+    table.Forget(links[0]->id, 1);
+    CHECK(table.CountLinks(links[1]) == 1);
+    CHECK(links[1]->number == number);
+    table.Detach(links[1]);
+    CHECK(table.CountLinks(links[1]) == 0);
   }
   SECTION("the first one is written") {
     table.SetWritten(file, true);

@@ -50,6 +50,33 @@ test_links_that_are_refused() {
   refuses "ln over an existing name is refused" "exists" ln "$MNT/.stagefs/versions/$CAT" "$MNT/a.jpg"
   equals "nothing of it is staged" "A  a.jpg" "$(status)"
 }
+test_the_count_of_what_is_open() {
+  mounted
+  check "it is that of the names that are left" python3 - "$MNT" << 'EOF'
+import os, sys
+os.chdir(sys.argv[1])
+def counts(*expected):
+    assert tuple(os.fstat(file).st_nlink for file in files) == expected, [os.fstat(file) for file in files]
+open("a", "w").write("text")
+os.link("a", "b")
+os.link("a", "c")
+files = [os.open(name, os.O_RDONLY) for name in "ab"]
+number = os.stat("c").st_ino
+counts(3, 3)
+os.unlink("a")
+counts(2, 2)
+os.unlink("b")
+counts(1, 1)
+assert {os.fstat(file).st_ino for file in files} == {os.stat("c").st_ino} == {number}
+os.unlink("c")
+counts(0, 0)
+files = [os.open("new", os.O_CREAT | os.O_RDWR), os.open("new", os.O_RDONLY)]
+counts(1, 1)
+os.write(files[0], b"text")
+os.unlink("new")
+counts(0, 0)
+EOF
+}
 number_and_count() { stat -c '%i %h' "$1"; }
 test_links_share_a_number_and_a_count() {
   mounted
