@@ -54,6 +54,12 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
     version.renewed_ns = ClockNs();
     version.synced = synced || repository_.versions_->TakesDurably();
     STAGEFS_ASSIGN_OR_RETURN(version.id, transaction_->AddVersion(version));
+    if (size_bytes >= kSparseBytesMin) {
+      STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_RDONLY));
+      if (const auto blocks = SparseBlocks(fd.get())) {
+        STAGEFS_RETURN_IF_ERROR(transaction_->PutSparse({version.id, *blocks}));
+      }
+    }
   }
   // Rows that are durable name what heals: it is synced before it is there by its name.
   const bool heals = known && (known->synced || doubtful) && !repository_.versions_->TakesDurably();

@@ -65,26 +65,28 @@ Status IncomingFile::Write(const void* data, size_t size_bytes) {
   return {};
 }
 
+Status IncomingFile::WriteHole(uint64_t size_bytes) {
+  const auto end = static_cast<off_t>(size_bytes_ + size_bytes);
+  if (ftruncate(fd_, end) != 0 || lseek(fd_, end, SEEK_SET) < 0) return ErrnoError("write " + path_);
+  hasher_.UpdateZeros(size_bytes);
+  size_bytes_ += size_bytes;
+  return {};
+}
+
 Status IncomingFile::CopyFrom(int fd) {
+  if (!TryReflink(fd, fd_)) return WriteFrom(*NewFileSource(fd));
   // A clone is hashed as it is here: whoever changes the original meanwhile does not change it.
-  const bool cloned = TryReflink(fd, fd_);
-  const auto buffer = std::make_unique_for_overwrite<char[]>(kCopyBytes);
-  for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got,
-                             ReadUpTo(cloned ? fd_ : fd, buffer.get(), kCopyBytes, size_bytes_));
-    if (cloned) {
-      hasher_.Update(buffer.get(), got);
-      size_bytes_ += got;
-    } else {
-      STAGEFS_RETURN_IF_ERROR(Write(buffer.get(), got));
-    }
-    if (got < kCopyBytes) return {};
-  }
+  ContentHasher hasher;
+  STAGEFS_ASSIGN_OR_RETURN(size_bytes_, HashInto(fd_, &hasher));
+  hasher_ = std::move(hasher);
+  return {};
 }
 
 Status IncomingFile::WriteFrom(ByteSource& source) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(kCopyBytes);
   for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const uint64_t hole, source.SkipHole());
+    if (hole > 0) STAGEFS_RETURN_IF_ERROR(WriteHole(hole));
     STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.get(), kCopyBytes));
     if (got == 0) return {};
     STAGEFS_RETURN_IF_ERROR(Write(buffer.get(), got));

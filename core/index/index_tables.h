@@ -76,6 +76,8 @@ inline constexpr IndexColumn kVersion[] = {
     Number("synced", "0 until its bytes survive power loss")};
 inline constexpr IndexTable::Ordered kVersionOrders[] = {{"version_unsynced", "id", "synced = 0"}};
 
+inline constexpr IndexColumn kSparseVersion[] = {Number("version"), Number("blocks", "of 512 bytes")};
+
 inline constexpr IndexColumn kLineage[] = {
     Number("id"),
     OrNull(Number("parent", "NULL for the first")),
@@ -192,6 +194,9 @@ inline constexpr IndexColumn kMeta[] = {Text("key"), Text("value")};
 
 inline constexpr IndexTable kVersionTable = {
     "version", "", 1, columns::kVersion, Numbering::kNeverAgain, columns::kVersionOrders};
+inline constexpr IndexTable kSparseVersionTable = {
+    .name = "sparse_version", .about = "Versions with holes, and what their files took when they came.",
+    .keys = 1, .columns = columns::kSparseVersion, .since = 5};
 inline constexpr IndexTable kLineageTable = {
     "lineage",
     "A lineage is a line of commits without forks. The rows visible from a commit are those of its own lineage up to"
@@ -239,7 +244,7 @@ inline constexpr IndexTable kMetaTable = {
 inline constexpr const IndexTable* kIndexTables[] = {
     &kVersionTable,       &kLineageTable,      &kCommitTable,      &kBranchTable,       &kFolderTable,
     &kTreeEntryTable,     &kWorkspaceTable,    &kStagedEntryTable, &kUnsyncedEntryTable, &kFolderChangeTable,
-    &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable};
+    &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable,         &kSparseVersionTable};
 
 // Every column that names a version. What gc must not remove is in one of them.
 struct NamingColumn {
@@ -249,6 +254,9 @@ inline constexpr NamingColumn kNamingColumns[] = {{"tree_entry", "version"},    
                                                   {"unsynced_entry", "version"}, {"unsynced_entry", "old"},
                                                   {"working_copy", "base_version"}, {"inbox_file", "version"},
                                                   {"workspace", "report"}};
+// Takes away what is known of versions that are gone, at a sweep's end.
+inline constexpr const char* kForgetSparse =
+    "DELETE FROM sparse_version WHERE NOT EXISTS (SELECT 1 FROM version WHERE id = sparse_version.version)";
 // Of all rows, in a column that is called version.
 std::string SelectNamedVersions();
 

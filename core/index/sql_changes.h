@@ -14,6 +14,7 @@ class SqlVersionChanges : public SqlQuestions<IndexTransaction, Connection> {
   Status RenewVersion(VersionId id, int64_t now_ns) override;
   Status SetSynced(VersionId id) override;
   Status EraseVersion(VersionId id) override;
+  Status PutSparse(const SparseVersion& sparse) override;
 
  protected:
   using SqlQuestions<IndexTransaction, Connection>::connection;

@@ -16,6 +16,8 @@ class SqlVersionQuestions : public Interface {
   Result<std::optional<VersionInfo>> FindVersion(const HashRef& hash) override;
   Result<std::optional<VersionInfo>> GetVersion(VersionId id) override;
   Result<std::vector<VersionInfo>> ListVersions(const std::optional<Sha256>& after, size_t limit) override;
+  Result<VersionId> NewestVersion() override;
+  Result<std::vector<SparseVersion>> ListSparse(VersionId after) override;
   Result<std::vector<std::pair<Sha256, VersionId>>> ListVersionIds(const std::optional<Sha256>& after,
                                                                    size_t limit) override;
   Result<std::vector<VersionInfo>> ListVersionsFrom(VersionId first, size_t limit) override;

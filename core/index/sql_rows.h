@@ -66,6 +66,13 @@ constexpr auto ReadVersion = [](auto in) -> VersionInfo {
   return version;
 };
 
+constexpr auto ReadSparse = [](auto in) -> SparseVersion {
+  SparseVersion sparse;
+  sparse.version = in.Number();
+  sparse.blocks = in.Number();
+  return sparse;
+};
+
 constexpr auto ReadCommit = [](auto in) -> CommitInfo {
   CommitInfo commit;
   commit.seq = in.Number();

@@ -13,6 +13,8 @@ const std::string kGet = Select(kVersionTable) + " WHERE id = ?1";
 const std::string kList = Select(kVersionTable) + " WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2";
 const std::string kListFrom = Select(kVersionTable) + " WHERE id >= ?1 ORDER BY id LIMIT ?2";
 const std::string kListUnsynced = Select(kVersionTable) + " WHERE synced = 0 ORDER BY id LIMIT ?1";
+const std::string kListSparse = Select(kSparseVersionTable) + " WHERE version > ?1 ORDER BY version";
+const std::string kPutSparse = Insert(kSparseVersionTable) + OrReplace(kSparseVersionTable);
 const std::string kListUnused =
     Select(kVersionTable) +
     " WHERE id IN ("
@@ -56,6 +58,16 @@ Result<std::vector<std::pair<Sha256, VersionId>>> SqlVersionQuestions<I, C>::Lis
 template <class I, class C>
 Result<std::vector<VersionInfo>> SqlVersionQuestions<I, C>::ListVersionsFrom(VersionId first, size_t limit) {
   return AskAll(connection(), ReadVersion, kListFrom.c_str(), first, limit);
+}
+
+template <class I, class C>
+Result<VersionId> SqlVersionQuestions<I, C>::NewestVersion() {
+  return AskNumber(connection(), "SELECT coalesce(max(id), 0) FROM version");
+}
+
+template <class I, class C>
+Result<std::vector<SparseVersion>> SqlVersionQuestions<I, C>::ListSparse(VersionId after) {
+  return AskAll(connection(), ReadSparse, kListSparse.c_str(), after);
 }
 
 template <class I, class C>
@@ -127,7 +139,13 @@ Status SqlVersionChanges<C>::SetSynced(VersionId id) {
 
 template <class C>
 Status SqlVersionChanges<C>::EraseVersion(VersionId id) {
+  STAGEFS_RETURN_IF_ERROR(Run(connection(), "DELETE FROM sparse_version WHERE version = ?1", id));
   return Run(connection(), "DELETE FROM version WHERE id = ?1", id);
+}
+
+template <class C>
+Status SqlVersionChanges<C>::PutSparse(const SparseVersion& sparse) {
+  return Run(connection(), kPutSparse.c_str(), sparse.version, sparse.blocks);
 }
 
 template class SqlVersionQuestions<IndexReader, SqliteConnection>;

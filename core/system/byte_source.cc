@@ -13,6 +13,12 @@ class FileSource : public RewindableSource {
     offset_ += got;
     return got;
   }
+  Result<uint64_t> SkipHole() override {
+    STAGEFS_ASSIGN_OR_RETURN(const Extent extent, ExtentAt(fd_, offset_));
+    if (!extent.is_hole) return uint64_t{0};
+    offset_ = extent.end;
+    return extent.end - extent.begin;
+  }
   Status Rewind() override {
     offset_ = 0;
     return {};

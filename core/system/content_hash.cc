@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <array>
 #include <cassert>
 #include <cstring>
 
@@ -136,6 +137,12 @@ ContentHasher& ContentHasher::operator=(ContentHasher&&) noexcept = default;
 void ContentHasher::Update(const void* data, size_t size_bytes) {
   EVP_DigestUpdate(state_->sha256, data, size_bytes);
   XXH3_128bits_update(state_->xxh3, data, size_bytes);
+}
+
+void ContentHasher::UpdateZeros(uint64_t size_bytes) {
+  static const std::array<char, 64 << 10> kZeros{};
+  for (; size_bytes > kZeros.size(); size_bytes -= kZeros.size()) Update(kZeros.data(), kZeros.size());
+  Update(kZeros.data(), size_bytes);
 }
 
 ContentId ContentHasher::Finish() const {

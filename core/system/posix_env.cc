@@ -150,32 +150,90 @@ Result<std::string> ReadWholeFile(const std::string& path) {
 
 bool TryReflink(int from, int to) { return ioctl(to, FICLONE, from) == 0; }
 
-Status CopyBytes(int from, int to, uint64_t size_bytes) {
-  STAGEFS_ASSIGN_OR_RETURN(const uint64_t source_bytes, FileSize(from));
-  if (size_bytes > 0 && source_bytes == size_bytes && TryReflink(from, to)) return {};
-  loff_t in = 0;
-  loff_t out = 0;
-  while (static_cast<uint64_t>(in) < size_bytes) {
+Result<Extent> ExtentAt(int fd, uint64_t offset) {
+  STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd));
+  Extent extent{offset, offset, false};
+  if (offset >= size_bytes) return extent;
+  const off_t data = lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+  const bool none_follows = data < 0 && errno == ENXIO;
+  extent.is_hole = none_follows || data > static_cast<off_t>(offset);
+  const off_t end = extent.is_hole ? data : data < 0 ? data : lseek(fd, data, SEEK_HOLE);
+  extent.end = end < 0 ? size_bytes : std::min(static_cast<uint64_t>(end), size_bytes);
+  return extent;
+}
+
+std::optional<int64_t> SparseBlocks(int fd) {
+  struct stat info {};
+  const off_t hole = lseek(fd, 0, SEEK_HOLE);
+  if (hole < 0 || fstat(fd, &info) != 0 || hole >= info.st_size) return std::nullopt;
+  return info.st_blocks;
+}
+
+namespace {
+
+Status CopyExtent(int from, int to, const Extent& extent) {
+  auto in = static_cast<loff_t>(extent.begin), out = in;
+  while (static_cast<uint64_t>(in) < extent.end) {
     STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
-    const uint64_t piece = std::min<uint64_t>(size_bytes - in, kCopyRangeBytes);
+    const uint64_t piece = std::min<uint64_t>(extent.end - in, kCopyRangeBytes);
     const ssize_t copied = copy_file_range(from, &in, to, &out, piece, 0);
-    if (copied <= 0) return CopyThroughMemory(from, to, in, size_bytes - in);
+    if (copied <= 0) return CopyThroughMemory(from, to, in, extent.end - in);
   }
   return {};
 }
 
-Result<HashedFile> HashFile(int fd, uint64_t most) {
+}  // namespace
+
+Status CopyBytes(int from, int to, uint64_t size_bytes) {
+  STAGEFS_ASSIGN_OR_RETURN(const uint64_t source_bytes, FileSize(from));
+  if (size_bytes > 0 && source_bytes == size_bytes && TryReflink(from, to)) return {};
+  if (source_bytes < size_bytes) return Error(ErrorCode::kIo, "copy: the file is shorter than it was");
+  bool ends_in_hole = false;
+  for (uint64_t offset = 0; offset < size_bytes;) {
+    STAGEFS_ASSIGN_OR_RETURN(Extent extent, ExtentAt(from, offset));
+    if (extent.end == offset) return Error(ErrorCode::kIo, "copy: the file is shorter than it was");
+    extent.end = std::min(extent.end, size_bytes);
+    if (!extent.is_hole) STAGEFS_RETURN_IF_ERROR(CopyExtent(from, to, extent));
+    ends_in_hole = extent.is_hole;
+    offset = extent.end;
+  }
+  if (ends_in_hole && ftruncate(to, static_cast<off_t>(size_bytes)) != 0) return ErrnoError("copy");
+  return {};
+}
+
+Result<uint64_t> HashInto(int fd, ContentHasher* hasher, uint64_t most) {
   std::vector<char> buffer(256 << 10);
+  uint64_t offset = 0;
+  for (;;) {
+    // A short file is read at once.
+    Extent extent{0, buffer.size(), false};
+    if (offset > 0) {
+      STAGEFS_ASSIGN_OR_RETURN(extent, ExtentAt(fd, offset));
+      if (extent.end == offset) return offset;
+    }
+    extent.end = std::min(extent.end, most);
+    while (extent.is_hole && offset < extent.end) {
+      STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+      const uint64_t piece = std::min<uint64_t>(extent.end - offset, kCopyRangeBytes);
+      hasher->UpdateZeros(piece);
+      offset += piece;
+    }
+    while (offset < extent.end) {
+      STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+      const size_t wanted = std::min<uint64_t>(buffer.size(), extent.end - offset);
+      STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), wanted, offset));
+      hasher->Update(buffer.data(), got);
+      offset += got;
+      if (got < wanted) return offset;
+    }
+    if (offset == most) return offset;
+  }
+}
+
+Result<HashedFile> HashFile(int fd, uint64_t most) {
   ContentHasher hasher;
   HashedFile hashed;
-  for (;;) {
-    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
-    const size_t wanted = std::min<uint64_t>(buffer.size(), most - hashed.size_bytes);
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), wanted, hashed.size_bytes));
-    hasher.Update(buffer.data(), got);
-    hashed.size_bytes += got;
-    if (got < buffer.size()) break;
-  }
+  STAGEFS_ASSIGN_OR_RETURN(hashed.size_bytes, HashInto(fd, &hasher, most));
   hashed.id = hasher.Finish();
   return hashed;
 }

@@ -42,11 +42,15 @@ Status WriteVersion(ByteSource& source, const Sha256& hash, uint64_t size_bytes,
   ContentHasher hasher;
   uint64_t total = 0;
   for (;;) {
+    STAGEFS_ASSIGN_OR_RETURN(const uint64_t hole, source.SkipHole());
+    hasher.UpdateZeros(hole);
+    total += hole;
+    if (hole > 0 && ftruncate(fd, static_cast<off_t>(total)) != 0) return ErrnoError("write version " + ToHex(hash));
     STAGEFS_ASSIGN_OR_RETURN(const size_t got, source.Read(buffer.data(), buffer.size()));
     if (got == 0) break;
     hasher.Update(buffer.data(), got);
+    STAGEFS_RETURN_IF_ERROR(WriteAllAt(fd, buffer.data(), got, total));
     total += got;
-    STAGEFS_RETURN_IF_ERROR(WriteAll(fd, buffer.data(), got));
   }
   if (total != size_bytes || hasher.Finish().sha256 != hash) {
     return Error(ErrorCode::kInvalidArgument, "the bytes sent are not those of version " + ToHex(hash));

@@ -26,6 +26,7 @@ struct Attributes {
   mode_t type = 0;  // S_IFREG, S_IFDIR, S_IFLNK
   mode_t permissions = 0;
   uint64_t size_bytes = 0;
+  std::optional<int64_t> blocks;  // Of 512 bytes, where it has holes.
   int64_t mtime_ns = 0;
   uint32_t links = 1;
   bool fleeting = false;  // The kernel remembers nothing of it.

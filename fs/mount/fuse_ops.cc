@@ -111,7 +111,7 @@ struct stat StatOf(const Attributes& attributes, const MountOptions& options) {
   stat.st_size = static_cast<off_t>(attributes.size_bytes);
   stat.st_blksize = 128 << 10;
   // Without blocks cp takes a file for one big hole and reads it instead of asking for a copy by reference.
-  stat.st_blocks = static_cast<blkcnt_t>((attributes.size_bytes + 511) / 512);
+  stat.st_blocks = attributes.blocks.value_or(static_cast<int64_t>((attributes.size_bytes + 511) / 512));
   stat.st_mtim.tv_sec = attributes.mtime_ns / 1'000'000'000;
   stat.st_mtim.tv_nsec = attributes.mtime_ns % 1'000'000'000;
   if (stat.st_mtim.tv_nsec < 0) {

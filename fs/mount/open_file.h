@@ -10,6 +10,7 @@
 
 #include "shared_fd.h"
 #include "stagefs/changes.h"
+#include "stagefs/posix_env.h"
 #include "stagefs/working_copy.h"
 
 namespace stagefs {
@@ -71,6 +72,9 @@ class OpenFile {
     bool detached = false;
   };
   Shown shown() const { return {size_bytes_, mtime_ns_, *mode_.Lock(), detached_}; }
+
+  // What a working copy with holes takes, in blocks of 512 bytes.
+  std::optional<int64_t> blocks() const { return copy_fd_ ? SparseBlocks(copy_fd_->get()) : std::nullopt; }
 
   Status Write(const void* data, size_t size_bytes, uint64_t offset, const Placer& placer);
   // Empties it, as O_TRUNC does: staged at the last close if nobody writes.

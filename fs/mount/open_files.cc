@@ -116,16 +116,25 @@ std::shared_ptr<OpenFile> OpenFiles::FileOf(const std::shared_ptr<Node>& node) {
 Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
   std::shared_ptr<OpenFile> file;
   Attributes attributes;
+  VersionId version = 0;
   {
     auto table = nodes_.Lock();
     const uint32_t links = table->CountLinks(node);
     attributes = nodes_.AttributesOf(*node);
+    if (node->kind == NodeKind::kFile) version = node->entry().version;
     if (node->kind == NodeKind::kFile) attributes.links = links;
     attributes.fleeting |= node->shares_number;  // What becomes of a link nobody tells the kernel of the others.
     if (node->written) file = node->open();
   }
-  if (!file) return attributes;
+  if (!file) {
+    attributes.blocks = sparse_.BlocksOf(version, attributes.size_bytes);
+    return attributes;
+  }
   const OpenFile::Shown shown = file->shown();
+  // What takes long with the file has it meanwhile.
+  if (const FileLock lock(file->mutex(), std::try_to_lock); lock.owns_lock()) {
+    attributes.blocks = file->is_version() ? sparse_.BlocksOf(version, shown.size_bytes) : file->blocks();
+  }
   attributes.size_bytes = shown.size_bytes;
   attributes.mtime_ns = shown.mtime_ns;
   attributes.permissions = nodes_.PermissionsOf(shown.mode);

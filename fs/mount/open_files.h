@@ -16,6 +16,7 @@
 #include "file_home.h"
 #include "nodes.h"
 #include "open_file.h"
+#include "sparse_versions.h"
 #include "staging_worker.h"
 
 namespace stagefs {
@@ -28,7 +29,8 @@ class OpenFiles {
   // All must outlive it. The homes are those of NodeKind::kFile and kInboxFile; nullptr where nothing is written.
   OpenFiles(Nodes& nodes, ChangeNotifier& notifier, OpenFileEnv env, MountCounters& counters, FileHome* tree,
             FileHome* inbox)
-      : nodes_(nodes), notifier_(notifier), env_(env), counters_(counters), tree_(tree), inbox_(inbox) {}
+      : nodes_(nodes), notifier_(notifier), env_(env), counters_(counters), tree_(tree), inbox_(inbox),
+        sparse_(env.repository.index()) {}
 
   Repository& repository() { return env_.repository; }
   MountCounters& counters() { return counters_; }
@@ -111,6 +113,7 @@ class OpenFiles {
   FileHome* const tree_;
   FileHome* const inbox_;
   // Synchronize themselves.
+  SparseVersions sparse_;
   Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Files that were closed and are not staged yet.
   std::atomic<bool> stopping_ = false, stage_now_ = false;
   StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(100)};

@@ -469,6 +469,7 @@ TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract]
     Ok(t->PutInbox(w, {"", "m.json", one, 1, 1}));
     Ok(t->PutMeta("key", "value"));
     Ok(t->PutMeta("boot", "other"));
+    Ok(t->PutSparse({one, 8}));
     Ok(t->Commit());
   }
   const auto old = from.Begin();
@@ -792,6 +793,20 @@ TEST_CASE("StagingIndex: unused means that nothing names it", "[contract][stagin
   CHECK(Value(t->CountDangling()) == 1);
 }
 
+TEST_CASE("StagingIndex: which versions have holes", "[contract][staging_index]") {
+  IndexScene scene(DATABASES);
+  const auto t = scene.Begin();
+  const VersionId first = scene.AddVersion(*t, "first"), second = scene.AddVersion(*t, "second");
+  Ok(t->PutSparse({second, 8}));
+  Ok(t->PutSparse({first, 0}));
+  Ok(t->PutSparse({first, 16}));
+  CHECK(Value(t->ListSparse(0)) == std::vector<SparseVersion>{{first, 16}, {second, 8}});
+  CHECK(Value(t->ListSparse(first)) == std::vector<SparseVersion>{{second, 8}});
+  CHECK(Value(t->NewestVersion()) == second);
+  Ok(t->EraseVersion(first));
+  CHECK(Value(t->ListSparse(0)) == std::vector<SparseVersion>{{second, 8}});
+}
+
 TEST_CASE("StagingIndex: a place that nobody knows is refused", "[core][staging_index]") {
   const auto opened = OpenStagingIndex({"s3://bucket", "t/r", "", WhereMissing::kMake});
   REQUIRE_FALSE(opened);
@@ -853,7 +868,7 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
                         " WHERE name = 'version'; PRAGMA writable_schema = OFF;"
                         "ALTER TABLE branch DROP COLUMN line;"
                         "ALTER TABLE staged_entry DROP COLUMN permissions;"
-                        "ALTER TABLE unsynced_entry DROP COLUMN permissions;";
+                        "ALTER TABLE unsynced_entry DROP COLUMN permissions; DROP TABLE sparse_version;";
   if (version < 4) {
     command += "DROP TABLE mount; CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL,"
                " pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"

@@ -42,6 +42,35 @@ test_in_the_middle_and_behind_the_end() {
   check "holes" sh -c "truncate -s 100000 $MNT/hole && printf end >> $MNT/hole && test \$(stat -c %s $MNT/hole) = 100003"
   check "fallocate" sh -c "fallocate -l 5000 $MNT/alloc && test \$(stat -c %s $MNT/alloc) = 5000"
 }
+# Kilobytes.
+taken() { du -sk "$@" | cut -f1; }
+are_few() { [ "$1" -lt 20000 ] || { echo "  $1 KB"; return 1; }; }
+test_holes_stay_holes() {
+  mounted
+  truncate -s 100M "$MNT/image"
+  check "a hole takes no room" are_few "$(taken "$MNT/image")"
+  printf x | dd of="$MNT/image" bs=1 seek=50M conv=notrunc status=none
+  check "nor around a byte" are_few "$(taken "$MNT/image")"
+  check "nor in the store" are_few "$(taken "$STAGEFS_ROOT")"
+  cp "$MNT/image" "$MNT/copy" && head -c 100M /dev/zero > zeros && cp --sparse=always zeros "$MNT/zeros"
+  tar -C "$MNT" -Scf holes.tar image && mkdir "$MNT/out" && tar -C "$MNT/out" -xSf holes.tar
+  check "nor copied, made by cp or in an archive" are_few "$(taken "$MNT/copy" "$MNT/zeros" "$MNT/out" holes.tar | sort -n | tail -1)"
+  truncate -s 200M local && printf y >> local && stagefs put t/r local > sum && ln "$MNT/.stagefs/versions/$(cut -d' ' -f1 sum)" "$MNT/put"
+  check "nor what is put" are_few "$(taken "$MNT/put" "$STAGEFS_ROOT" | sort -n | tail -1)"
+  check "unmount" unmount_w && mount_w
+  check "another mount says so, too" are_few "$(taken "$MNT/image" "$MNT/copy" "$MNT/put" | sort -n | tail -1)"
+  check "what is sought is found" python3 - "$MNT/image" "$MNT/.stagefs/versions/$(xattr sha256 "$MNT/image")" "$MNT/copy" << 'EOF'
+import os, sys
+for path in sys.argv[1:]:
+    file = os.open(path, os.O_RDONLY)
+    size, at = 100 << 20, 50 << 20
+    assert os.fstat(file).st_size == size
+    assert os.lseek(file, 0, os.SEEK_HOLE) == 0 and os.lseek(file, at, os.SEEK_DATA) == at, path
+    assert 0 < os.lseek(file, 0, os.SEEK_DATA) <= at < os.lseek(file, at, os.SEEK_HOLE) <= at + (1 << 20), path
+    assert os.pread(file, 3, at - 1) == b"\0x\0" and os.pread(file, 1, size - 1) == b"\0", path
+EOF
+  check "nothing is damaged" stagefs fsck t/r
+}
 test_dd_with_fsync() {
   mounted
   check "dd with fsync" dd if=data/big of="$MNT/dd" bs=64k conv=fsync status=none

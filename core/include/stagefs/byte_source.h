@@ -15,6 +15,8 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // Fills up to `size_bytes`; returns how many, 0 at the end.
   virtual Result<size_t> Read(void* data, size_t size_bytes) = 0;
+  // Passes over zeros that come next and take no room where they are; returns how many.
+  virtual Result<uint64_t> SkipHole() { return uint64_t{0}; }
 };
 
 // Bytes that can be read again from the start.

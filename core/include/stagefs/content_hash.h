@@ -78,6 +78,7 @@ class ContentHasher {
   ContentHasher& operator=(ContentHasher&&) noexcept;
 
   void Update(const void* data, size_t size_bytes);
+  void UpdateZeros(uint64_t size_bytes);
 
   // The hashes of all bytes so far. The hasher can go on: more Update() and another Finish() are fine.
   ContentId Finish() const;

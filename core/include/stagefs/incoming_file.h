@@ -23,7 +23,9 @@ class IncomingFile {
 
   Status Write(const void* data, size_t size_bytes);
   Status Write(std::string_view bytes) { return Write(bytes.data(), bytes.size()); }
-  // The whole of an open file, by reflink where the disk can. Nothing was written before.
+  // So many zeros, which take no room.
+  Status WriteHole(uint64_t size_bytes);
+  // The whole of an open file, by reflink where the disk can; holes stay holes. Nothing was written before.
   Status CopyFrom(int fd);
   // Everything that `source` still has.
   Status WriteFrom(ByteSource& source);

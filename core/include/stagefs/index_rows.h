@@ -31,6 +31,14 @@ struct VersionInfo {
   bool synced = false;
 };
 
+// A version with holes: how many blocks of 512 bytes its file took when it came. Small ones count as if they had none.
+constexpr uint64_t kSparseBytesMin = 64 << 10;
+struct SparseVersion {
+  VersionId version = 0;
+  int64_t blocks = 0;
+  bool operator==(const SparseVersion&) const = default;
+};
+
 enum class EntryKind : uint8_t { kRemoved = 0, kFile = 1, kFolder = 2, kSymlink = 3 };
 
 // Who may read, write and execute: of a folder, the bits alone.

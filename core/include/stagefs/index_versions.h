@@ -28,6 +28,11 @@ class VersionQuestions {
   // Rows of trees and workspaces that name a version that has no row: always 0, or the index is damaged.
   virtual Result<int64_t> CountDangling() = 0;
 
+  // The largest number that any has or had; 0: not known.
+  virtual Result<VersionId> NewestVersion() { return VersionId{0}; }
+  // Those with holes whose numbers are larger, in order. Without an answer a file takes what its size says.
+  virtual Result<std::vector<SparseVersion>> ListSparse(VersionId /*after*/) { return std::vector<SparseVersion>(); }
+
   // The newest time that any version or commit has.
   virtual Result<int64_t> NewestNs() = 0;
 
@@ -45,6 +50,7 @@ class VersionChanges {
   // What was noted by PutUnsyncedEntry() for it is forgotten.
   virtual Status SetSynced(VersionId id) = 0;
   virtual Status EraseVersion(VersionId id) = 0;
+  virtual Status PutSparse(const SparseVersion& /*sparse*/) { return {}; }
 
   // For removing many unused versions without holding others back. Once the transaction that begins a sweep is
   // committed, every version that any process comes to name is noted. So what ListUnused() says later can be erased in

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,16 +58,28 @@ Result<std::string> ReadWholeFile(const std::string& path);
 
 // Makes `to` share the bytes of `from`, where the disk can.
 bool TryReflink(int from, int to);
-// Copies `size_bytes` from the start of `from` to the start of `to`: a reflink where the disk can, else
-// copy_file_range, else read and write. kInterrupted, with a part of them copied (interruption.h).
+// A piece of a file: bytes, or a hole, which takes no room and reads as zeros.
+struct Extent {
+  uint64_t begin = 0, end = 0;
+  bool is_hole = false;
+};
+// What is at `offset`; empty at the file's end and behind it. Where the file system tells of no holes all is bytes.
+Result<Extent> ExtentAt(int fd, uint64_t offset);
+// How many blocks of 512 bytes a file with holes takes; std::nullopt for one without. The end is no hole.
+std::optional<int64_t> SparseBlocks(int fd);
+// Copies `size_bytes` from the start of `from` to `to`, which is empty: a reflink where the disk can, else
+// copy_file_range, else read and write. Holes stay holes. kInterrupted, with a part of them copied (interruption.h).
 Status CopyBytes(int from, int to, uint64_t size_bytes);
 
-// Hashes `fd` from its start to its end, or its first `most` bytes; also tells how many bytes that was. kInterrupted.
+// Hashes `fd` from its start to its end, or its first `most` bytes; also tells how many bytes that was. Holes are not
+// read. kInterrupted.
 struct HashedFile {
   ContentId id;
   uint64_t size_bytes = 0;
 };
 Result<HashedFile> HashFile(int fd, uint64_t most = UINT64_MAX);
+// The same for a hasher that goes on; returns how many bytes.
+Result<uint64_t> HashInto(int fd, ContentHasher* hasher, uint64_t most = UINT64_MAX);
 
 Status MakeFolders(const std::string& path);
 // The names in a folder, in byte order.

@@ -346,7 +346,7 @@ Status PostgresTransaction::EndSweep() {
       sql += std::string("ALTER TABLE ") + column.table + " DISABLE TRIGGER " + SweepTrigger(column, event) + ';';
     }
   }
-  return lease_->Execute(sql + "DELETE FROM sweep_named; END IF; END $end$");
+  return lease_->Execute(sql + "DELETE FROM sweep_named;" + kForgetSparse + "; END IF; END $end$");
 }
 
 Status PostgresTransaction::Commit() {

@@ -251,7 +251,7 @@ Status SqliteTransaction::EndSweep() {
       sql += std::string("DROP TRIGGER IF EXISTS sweep_") + table + '_' + column + '_' + event + ';';
     }
   }
-  return connection_.Execute(sql + "DROP TABLE IF EXISTS sweep_named");
+  return connection_.Execute(sql + "DROP TABLE IF EXISTS sweep_named;" + kForgetSparse);
 }
 
 Result<std::vector<std::string>> SqliteStagingIndex::CheckIntegrity() {
