@@ -32,6 +32,9 @@ Result<bool> HaveSameBytes(int a, int b) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(2 * kCompareBytes);
   for (uint64_t offset = 0;;) {
     STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
+    STAGEFS_ASSIGN_OR_RETURN(const Extent in_a, ExtentAt(a, offset));
+    STAGEFS_ASSIGN_OR_RETURN(const Extent in_b, ExtentAt(b, offset));
+    if (in_a.is_hole && in_b.is_hole) offset = std::min(in_a.end, in_b.end);
     STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(a, buffer.get(), kCompareBytes, offset));
     STAGEFS_ASSIGN_OR_RETURN(const size_t other, ReadUpTo(b, buffer.get() + kCompareBytes, kCompareBytes, offset));
     if (got != other || std::memcmp(buffer.get(), buffer.get() + kCompareBytes, got) != 0) return false;

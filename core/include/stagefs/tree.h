@@ -39,7 +39,7 @@ class Tree {
 
   Result<std::string> PathOf(const Slot& slot);
   Result<bool> IsEmpty(FolderId folder);
-  // Whether what `slot` shows, `entry`, is left out of commits: scratch and, if it is unfinished, with the finished file
+  // Whether what `slot` shows, `entry`, is left out of commits: scratch and, if unfinished, with the finished file
   // beside it.
   Result<bool> IsScratch(const Slot& slot, const Entry& entry);
 
