@@ -533,6 +533,105 @@ def postgres():
         server.wait()
 
 
+# Reads a folder as musl does, 2 KiB at a time.
+SHORT_LISTING = """
+import ctypes, os, sys
+folder, names, buffer = os.open(sys.argv[1], os.O_RDONLY), 0, ctypes.create_string_buffer(2048)
+while (got := ctypes.CDLL(None).syscall(217, folder, buffer, 2048)) > 0:
+    at = 0
+    while at < got:
+        at += int.from_bytes(buffer.raw[at + 16:at + 18], "little")
+        names += 1
+assert names - int(sys.argv[2]) in (0, 2), names
+"""
+# Half of a file, and one byte more behind it: that is what is read.
+PARTIAL_COPY = """
+import os, sys
+half = int(sys.argv[1]) // 2
+source, target = os.open("big", os.O_RDONLY), os.open("half", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+left = half
+while left > 0:
+    left -= os.copy_file_range(source, target, left)
+os.write(target, b"x")
+os.close(target)
+assert len(open("half", "rb").read()) == half + 1
+"""
+
+
+def everyday_work(here):
+    """What programs do all day: what it is, what prepares it, and the command that is measured, in the folder that is tried."""
+    files, names, bulk, megabytes = 1_500 // SCALE, 30_000 // SCALE, 20_000 // SCALE, 200 // SCALE
+    for name, text in (("short", SHORT_LISTING), ("partial", PARTIAL_COPY)):
+        with open(f"{here}/{name}", "w") as script:
+            script.write(text)
+    source = f"{here}/source"
+    os.mkdir(source)
+    for i in range(files):
+        with open(f"{source}/{i}", "w") as file:
+            file.write(f"{i}\n" * 20)
+    run("git", "init", "-q", f"{here}/git")
+    run("cp", "-r", source, f"{here}/git/files")
+    run("git", "-C", f"{here}/git", "add", ".")
+    run("git", "-C", f"{here}/git", "-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "all")
+    make = "mkdir {0} && cd {0} && seq {1} | xargs touch".format
+    return [
+        (f"{400 // SCALE} appends of 10 KB, each by a program", "",
+         f"for i in $(seq {400 // SCALE}); do head -c 10240 /dev/zero >> log; done"),
+        (f"find -exec sha256sum of {files} files into one list", "", f"find {source} -type f -exec sha256sum {{}} \\; > sums"),
+        (f"a log of {megabytes} MB, 30 children that end meanwhile", "",
+         f"for i in $(seq 30); do head -c {megabytes * 1_000_000 // 30} /dev/zero; done > bulk.log"),
+        (f"make {names} names", "", make("many", names)),
+        (f"ls -l of {names} names", "", "ls -l many > /dev/null"),
+        (f"{bulk} names by buffers of 2 KiB", make("short", bulk), f"{sys.executable} {here}/short short {bulk}"),
+        (f"rm -r of {bulk} names", "", "rm -r short"),
+        ("a sparse file of 2 GB: one byte, du, tar -S", "truncate -s 2G image",
+         "printf x | dd of=image bs=1 seek=1000 conv=notrunc status=none; du image; tar -Scf /dev/null image"),
+        ("cp --sparse=always of it", "", "cp --sparse=always image copy"),
+        ("git clone inside", f"cp -r {here}/git origin", "git clone -q origin clone"),
+        (f"half of {megabytes} MB by copy_file_range, a byte more, read", f"head -c {megabytes}000000 /dev/urandom > big",
+         f"{sys.executable} {here}/partial {megabytes}000000"),
+    ]
+
+
+def disk_bytes(folder):
+    return int(run("du", "-s", "--block-size=1", folder).split()[0])
+
+
+@section
+def everyday():
+    """Seconds, of the best round, and what the work added to the disk, beside the file system below and other mounts."""
+    here = new_folder("everyday")
+    work = everyday_work(here)
+    every = ["native"] + [name for name in peers() if name != "mergerfs"] + ["stagefs"]
+    seconds, megabytes, failed = {}, {}, set()
+    for number in range(ROUNDS):
+        for name in every:
+            mount, below = name, f"{WORK}/everyday-{name}-{number}"
+            if name == "stagefs":
+                run(STAGEFS, "create", f"b/everyday{number}")
+                mount, below = f"stagefs:everyday{number}:w", f"{ROOT}/b/everyday{number}"
+            else:
+                os.mkdir(below)
+            with mounted(mount, below) as mnt:
+                for what, prepare, command in work:
+                    if (what, name) in failed:
+                        continue
+                    try:
+                        run("sh", "-ec", f"cd {mnt}; {prepare}")
+                        before = disk_bytes(below)
+                        seconds.setdefault((what, name), []).append(timed(run, "sh", "-ec", f"cd {mnt}; {command}"))
+                        megabytes[what, name] = (disk_bytes(below) - before) / 1e6
+                    except subprocess.CalledProcessError:
+                        failed.add((what, name))  # passthrough_hp holds a descriptor for each name.
+            if name != "stagefs":
+                shutil.rmtree(below)
+    print("\n| work | " + " | ".join(every) + " |\n|---|" + "---|" * len(every))
+    for what, _, _ in work:
+        print(f"| {what} | " + " | ".join(
+            "fails" if (what, name) in failed else f"{min(seconds[what, name]):.2f} s, {megabytes[what, name]:.1f} MB"
+            for name in every) + " |", flush=True)
+
+
 @section
 def idle():
     run(STAGEFS, "create", "b/idle")
