@@ -157,6 +157,7 @@ TEST_CASE("StagingIndex: what comes to be named during a sweep stays", "[contrac
     staged = scene.AddVersion(*t, "staged");
     renewed = scene.AddVersion(*t, "renewed");
     unused = scene.AddVersion(*t, "unused");
+    for (const VersionId id : {named, unused}) Ok(t->PutSparse({id, 8}));
     Ok(t->BeginSweep());
     Ok(t->Commit());
   }
@@ -182,6 +183,7 @@ TEST_CASE("StagingIndex: what comes to be named during a sweep stays", "[contrac
     const auto t = scene.Begin();
     CHECK(Value(t->GetVersion(named)));
     CHECK_FALSE(Value(t->GetVersion(unused)));
+    CHECK(Value(t->ListSparse(0)) == std::vector<SparseVersion>{{named, 8}});
     Ok(t->BeginSweep());  // Another one begins from nothing.
     Ok(t->EraseStaged(w, {kRootFolder, "a"}));
     CHECK(Value(t->SweepVersion(staged, 5)));
