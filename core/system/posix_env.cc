@@ -190,6 +190,7 @@ Status CopyBytes(int from, int to, uint64_t size_bytes) {
   if (source_bytes < size_bytes) return Error(ErrorCode::kIo, "copy: the file is shorter than it was");
   bool ends_in_hole = false;
   for (uint64_t offset = 0; offset < size_bytes;) {
+    STAGEFS_RETURN_IF_ERROR(CheckInterrupted());  // Of holes there may be many.
     STAGEFS_ASSIGN_OR_RETURN(Extent extent, ExtentAt(from, offset));
     if (extent.end == offset) return Error(ErrorCode::kIo, "copy: the file is shorter than it was");
     extent.end = std::min(extent.end, size_bytes);
