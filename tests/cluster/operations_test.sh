@@ -38,14 +38,14 @@ unmount_w
 
 # A mount that was silent for so long that others took it for dead.
 stagefs mount t/r:w "$MNT"
-check "a file of a mount" cmp data/1 "$MNT/1"
+check "a name that is missing" test ! -e "$MNT/late"
 daemon=$(daemon_pid)
 kill -STOP "$daemon"
 sql "DELETE FROM mount"  # As who looks for live mounts after a minute.
-check "others change it" sh -c "printf '%s  1\\n' \$(sha256sum < data/2 | cut -d' ' -f1) | $STAGEFS_BINARY stage t/r:w - > /dev/null"
+check "others stage it" sh -c "printf '%s  late\\n' \$(sha256sum < data/2 | cut -d' ' -f1) | $STAGEFS_BINARY stage t/r:w - > /dev/null"
 read -r -t 11 _ <> <(:) || :  # Its next word that it lives is due.
 kill -CONT "$daemon"
-check "it sees that when it goes on" eventually cmp data/2 "$MNT/1"
+check "it sees that when it goes on" eventually cmp data/2 "$MNT/late"
 check "and is known again" eventually mounts_known 1
 unmount_w
 
@@ -60,7 +60,7 @@ check "a batch" curl -sSf -o /dev/null -H 'content-type: application/json' -d "[
 check "is counted" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_batch_entries_total 2'"
 check "with what was refused" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_batch_refused_total 1'"
 check "and how long it took" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_batch_seconds_count 1'"
-check "staged entries of each workspace" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_staged_entries{repository=\"t/r\",workspace=\"w\"} 42'"
+check "staged entries of each workspace" sh -c "curl -sS $url/metrics | grep -qx 'stagefs_staged_entries{repository=\"t/r\",workspace=\"w\"} 43'"
 forget
 check "a file by HTTP" curl -sSf -o /dev/null "$url/api/repos/t/r/workspaces/w/files/in/by-http"
 check "requests to S3" sh -c "curl -sS $url/metrics | grep -q '^stagefs_s3_requests_total [1-9]'"

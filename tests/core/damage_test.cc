@@ -207,7 +207,7 @@ TEST_CASE("Gc: does not go by a clock that is far ahead of everything", "[core][
   CHECK(Value(scene.repository().FindVersion(unused)).size_bytes > 0);
 }
 
-TEST_CASE("Gc: bytes without a row are kept as long as others", "[core][damage]") {
+TEST_CASE("Gc: bytes without a row are kept as long as others", "[core][embedded][damage]") {
   Scene scene;
   const std::string orphan = scene.repository().folder() + "/versions/aa/" + std::string(62, 'a');
   std::filesystem::create_directories(scene.repository().folder() + "/versions/aa");
