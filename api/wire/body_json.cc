@@ -40,11 +40,23 @@ Json ToJson(const WorkspaceView& workspace) {
   return json;
 }
 
+void AddExactPath(Json& json, const std::string& path) {
+  if (!IsValidUtf8(path)) json["path_base64"] = Base64(path);
+}
+
+Json PathJson(const std::string& path) {
+  Json json = {{"path", ToDisplayUtf8(path)}};
+  AddExactPath(json, path);
+  return json;
+}
+
 Json ToJson(const RefusedEntry& entry) {
   // An upload that is refused has no path.
-  return {{"hash", ToDisplayUtf8(entry.hash)},
-          {"path", entry.path.empty() ? Json(nullptr) : Json(ToDisplayUtf8(entry.path))},
-          {"error", ToDisplayUtf8(entry.reason)}};
+  Json json = {{"hash", ToDisplayUtf8(entry.hash)},
+               {"path", entry.path.empty() ? Json(nullptr) : Json(ToDisplayUtf8(entry.path))},
+               {"error", ToDisplayUtf8(entry.reason)}};
+  AddExactPath(json, entry.path);
+  return json;
 }
 
 Json DisplayList(const std::vector<std::string>& texts) {
@@ -55,12 +67,14 @@ Json DisplayList(const std::vector<std::string>& texts) {
 
 Json ResourceOf(const RevisionView& revision, const std::string& path) {
   const std::string shown = ToDisplayUtf8(path);
-  return {{"commit", ToJson(revision.commit)},
-          {"branch", OrNull(revision.branch)},
-          {"workspace", OrNull(revision.workspace)},
-          {"path", shown},
-          {"version", revision.name},
-          {"resource", shown.empty() ? revision.name : revision.name + '/' + shown}};
+  Json json = {{"commit", ToJson(revision.commit)},
+               {"branch", OrNull(revision.branch)},
+               {"workspace", OrNull(revision.workspace)},
+               {"path", shown},
+               {"version", revision.name},
+               {"resource", shown.empty() ? revision.name : revision.name + '/' + shown}};
+  AddExactPath(json, path);
+  return json;
 }
 
 Json FileEntry(const std::string& path, const std::string& filename, const std::string& hash, bool folder,
@@ -77,7 +91,7 @@ Json FileEntry(const std::string& path, const std::string& filename, const std::
                 {"extension", folder ? "" : ToDisplayUtf8(type.extension)},
                 {"metadata", nullptr},
                 {"is_queryable", nullptr}};
-  if (!IsValidUtf8(path)) entry["path_base64"] = Base64(path);
+  AddExactPath(entry, path);
   return entry;
 }
 

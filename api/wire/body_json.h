@@ -24,6 +24,11 @@ Json ToJson(const WorkspaceView& workspace);
 Json ToJson(const RefusedEntry& entry);
 Json ToJson(const EntryView& entry, const RevisionView& revision);
 
+// Adds `path_base64` where the bytes of a path are not UTF-8, so that its text in `json` is not all of it.
+void AddExactPath(Json& json, const std::string& path);
+// {"path": …}
+Json PathJson(const std::string& path);
+
 // An entry as Oxen prints it; `filename` is a name in listings and a whole path in changes.
 Json FileEntry(const std::string& path, const std::string& filename, const std::string& hash, bool folder,
                uint64_t size_bytes);

@@ -2,7 +2,6 @@
 
 #include "body_json.h"
 #include "status_bodies.h"
-#include "stagefs/text.h"
 
 namespace stagefs {
 
@@ -44,7 +43,7 @@ std::string MergeableBody(const std::vector<std::string>& conflicts, const std::
   Json body = Base("success", kFound);
   body["is_mergeable"] = conflicts.empty();
   body["conflicts"] = Json::array();
-  for (const std::string& path : conflicts) body["conflicts"].push_back({{"path", ToDisplayUtf8(path)}});
+  for (const std::string& path : conflicts) body["conflicts"].push_back(PathJson(path));
   body["commits"] = ListOf(commits);
   return Dump(body);
 }

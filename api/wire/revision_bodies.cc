@@ -2,7 +2,6 @@
 
 #include "body_json.h"
 #include "status_bodies.h"
-#include "stagefs/text.h"
 
 namespace stagefs {
 
@@ -25,7 +24,8 @@ std::string DirectoryBody(const ListingView& listing, const RevisionView& revisi
   body["dir"] = ToJson(listing.folder, revision);
   body["entries"] = Json::array();
   for (const EntryView& entry : listing.entries) body["entries"].push_back(ToJson(entry, revision));
-  body["resource"] = {{"path", ToDisplayUtf8(listing.folder.path)}, {"version", revision.name}};
+  body["resource"] = PathJson(listing.folder.path);
+  body["resource"]["version"] = revision.name;
   body["metadata"] = {{"dir", {{"data_types", DataTypes(listing.data_types)}}}};
   AddPage(body, listing.page);
   return Dump(body);

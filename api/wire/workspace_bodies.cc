@@ -79,10 +79,8 @@ std::string ChangesBody(const ChangesView& changes) {
   for (const auto& [folder, count] : changes.folders) {
     files += count;
     if (folder.empty()) continue;
-    paths[ToDisplayUtf8(ParentOf(folder))].push_back({{"path", ToDisplayUtf8(folder)},
-                                                      {"num_files_staged", count},
-                                                      {"total_files", 0},
-                                                      {"status", "Added"}});
+    Json& added = paths[ToDisplayUtf8(ParentOf(folder))].emplace_back(PathJson(folder));
+    added.update({{"num_files_staged", count}, {"total_files", 0}, {"status", "Added"}});
   }
   Json body = Base("success", kFound);
   body["staged"] = {{"added_dirs", {{"num_files_staged", files}, {"total_files", 0}, {"paths", paths}}},

@@ -22,6 +22,9 @@ test_an_address_of_ipv6() {
     *) echo "not ok - the URL has its brackets: $URL" ;;
   esac
   answers "it can be used as it is printed" 200 oxen_version http --globoff "$URL/api/version"
+  stop
+  serve --listen "[0:0:0::0:1]:0"
+  answers "however loopback is written, no other name is answered" 421 localhost http --globoff -H 'host: evil.example' "$URL/api/version"
 }
 test_tls_versions() {
   served

@@ -110,6 +110,16 @@ a,$CAT" "column?path_column=x&hash_column=y"
 a" none
   equals "each is staged" "body/a column/a csv/a ndjson/a query/a tsv/a windows/d/a" "$(stagefs status t/r:w | cut -c4- | paste -sd' ')"
 }
+test_names_that_are_not_utf8() {
+  served
+  printf '%s  latin-\344/file\n' "$CAT" | stagefs stage t/r:w - > /dev/null
+  answers "a folder of changes" 200 '"path_base64":"bGF0aW4t5A=="' http "$W/changes"
+  stagefs commit t/r:w -m latin > log
+  answers "a folder that is listed" 200 '"path_base64":"bGF0aW4t5A=="' http "$URL/api/repos/t/r/dir/main/latin-%e4"
+  answers "a file's" 200 '"path_base64":"bGF0aW4t5C9maWxl"' http "$URL/api/repos/t/r/meta/main/latin-%e4/file"
+  printf 'path,hash\nlatin-\344,00\n' > latin.csv
+  answers "what is refused" 200 '"path_base64":"bGF0aW4t5A=="' http -H 'content-type: text/csv' --data-binary @latin.csv "$W/files/batch"
+}
 test_bad_entries() {
   served
   answers "bad entries among good" 200 '"path":"x","error":"version 00' post "[{\"hash\":\"$CAT\",\"path\":\"good\"},{\"hash\":\"$(printf '0%.0s' $(seq 64))\",\"path\":\"x\"},{\"hash\":\"$CAT\",\"path\":\"../y\"}]" "$W/versions/some"
