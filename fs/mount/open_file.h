@@ -130,7 +130,8 @@ class OpenFile {
   bool holds_bytes() const { return !detached_ && (copy_fd_ || clone_version_ != 0); }
   // Stages what waits. On an error the working copy stays, refused, and the error is repeated until
   // something is written again; except that kInterrupted, and kBusy after less than Turn::kWaitMax, change nothing, nor
-  // for one that is closed() kBusy, kConflict (the repository moved: the next start stages it) and what IsTakenByOthers().
+  // for one that is closed() kBusy, kConflict (the repository moved: the next start stages it) and what
+  // IsTakenByOthers().
   Status Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer,
                std::chrono::milliseconds wait_max = Turn::kWaitMax);
   void ForgetRefusal() {

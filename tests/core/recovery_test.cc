@@ -202,7 +202,8 @@ TEST_CASE("Recovery: a closed copy is staged as it was closed, if its path did n
   }
 }
 
-TEST_CASE("Recovery: of a closed copy whose content nobody knows, and of one that is written again", "[core][recovery]") {
+TEST_CASE("Recovery: of a closed copy whose content nobody knows, and of one that is written again",
+          "[core][recovery]") {
   Scene scene;
   const auto place_of = [](const std::string& file) { return file.substr(0, file.rfind('/')) + "/place-1"; };
   const auto leave = [&](const std::string& state, const std::string& bytes) {

@@ -163,7 +163,8 @@ TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged th
   }
 }
 
-TEST_CASE("OpenFile: what waits to be staged is appended to without a wait, and not changed otherwise", "[fs][open_file]") {
+TEST_CASE("OpenFile: what waits to be staged is appended to without a wait, and not changed otherwise",
+          "[fs][open_file]") {
   OpenFileScene scene;
   const auto file = scene.New();
   Ok(scene.Write(*file, "hello"));

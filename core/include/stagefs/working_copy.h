@@ -12,8 +12,8 @@
 // 1: executable; or three octal digits, permissions that a program set) and MTIME, then, or by the next start, if its
 // path still holds the version OVER (0: nothing); else it is recovered. Its BYTES have that hash; `-`: nobody knows it
 // yet, and they are what was closed if the power did not go since, or they were synced (BOOT is `-` then, else the
-// start of the boot's id). Rewritten: the next start stages what is there, as after a power loss on other file systems, if
-// the first BYTES are what was closed.
+// start of the boot's id). Rewritten: the next start stages what is there, as after a power loss on other file systems,
+// if the first BYTES are what was closed.
 //
 // The first byte is written last where the copy is there already, so a killed process leaves whole ones. Some are made
 // beforehand, so that what a full disk refuses can still be named. Other processes read them for `status`; a start
