@@ -101,7 +101,7 @@ test_a_long_file_survives_kill_9() {
   check "and the other" cmp <(tail -c +2561 "$MNT/new" | head -c "$(stat -c %s data/dog)") data/dog
   equals "both staged" "A  f A  new" "$(status | xargs -d'\n')"
 }
-versions() { find "$STAGEFS_ROOT/t/r" -path '*/versions/*' -type f | wc -l; }
+stored() { find "$STAGEFS_ROOT/t/r" -path '*/versions/*' -type f | wc -l; }
 # children N: each writes a line and ends, which closes what it inherited.
 children() {
   local i
@@ -110,12 +110,12 @@ children() {
 test_a_list_that_many_children_write_is_not_stored_for_each() {
   mounted
   local before
-  before=$(versions)
+  before=$(stored)
   children 300 > "$MNT/list"
   cmp <(children 300) "$MNT/list"
   equals "it is whole" 0 $?
   equals "and staged when who opened it closes it" "A  list" "$(status)"
-  check "with few versions ($(($(versions) - before)))" test $(($(versions) - before)) -lt 20
+  check "with few versions ($(($(stored) - before)))" test $(($(stored) - before)) -lt 20
 }
 test_what_children_wrote_is_kept_while_the_file_is_open() {
   mounted
