@@ -129,12 +129,37 @@ test_a_pipe_that_nobody_reads() {
     equals "$command: also where SIGPIPE is ignored" " 141" "$(cat err) $(cat status)"
   done
 }
+# long_on_terminal COMMAND…: the same for one that takes longer than a second, however quick the machine is: it is
+# stopped for that long again and again.
+long_on_terminal() {
+  python3 - "$@" <<'PY'
+import os, pty, signal, sys, threading, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+ended = threading.Event()
+def stop():
+    while not ended.wait(0.2):
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.1)
+        os.kill(pid, signal.SIGCONT)
+stopper = threading.Thread(target=stop)
+stopper.start()
+try:
+    while True:
+        os.write(1, os.read(terminal, 65536))
+except OSError:
+    ended.set()
+stopper.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+}
 test_progress_on_a_terminal() {
   repository
   python3 -c 'import random; h = open("sums").read()[:64]; print("".join(f"{h}  d{i % 1000}/{random.random()}\n" for i in range(400000)), end="")' > many
-  on_terminal "$STAGEFS_BINARY" stage t/r:w many > out
+  long_on_terminal "$STAGEFS_BINARY" stage t/r:w many > out
   check "long work says how far it is, and how fast" grep -qE 'stage: [0-9]+ entries, [0-9]+ a second' out
-  on_terminal "$STAGEFS_BINARY" commit t/r:w -m many > out
+  long_on_terminal "$STAGEFS_BINARY" commit t/r:w -m many > out
   check "or for how long" grep -qE 'commit: 0:[0-9]+ so far' out
 }
 run_cases
