@@ -17,8 +17,11 @@ constexpr size_t kLatecomersMax = SIZE_MAX >> 1;
 
 Result<std::unique_ptr<DurableChange>> DurableChange::Begin(Repository& repository, Durability durability, Turn turn,
                                                             Earlier earlier) {
-  if (durability == Durability::kPowerLoss) STAGEFS_RETURN_IF_ERROR(repository.DoubtSyncsOfDead());
-  if (earlier == Earlier::kSynced) STAGEFS_RETURN_IF_ERROR(repository.SyncVersions());
+  if (earlier == Earlier::kSynced) {
+    STAGEFS_RETURN_IF_ERROR(repository.SyncVersions());
+  } else if (durability == Durability::kPowerLoss) {
+    STAGEFS_RETURN_IF_ERROR(repository.DoubtSyncsOfDead());
+  }
   STAGEFS_ASSIGN_OR_RETURN(auto transaction, repository.index_->Begin(durability, turn));
   return std::unique_ptr<DurableChange>(new DurableChange(repository, durability, earlier, std::move(transaction)));
 }

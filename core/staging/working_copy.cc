@@ -323,16 +323,15 @@ Result<KnownPlaces> ReadPlaces(const std::string& instance) {
   return known;
 }
 
-Result<bool> IsAsClosed(const WorkingCopyPlace& place) {
-  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(place.file, O_RDONLY));
-  STAGEFS_ASSIGN_OR_RETURN(const uint64_t size_bytes, FileSize(fd.get()));
+Result<bool> IsAsClosed(const WorkingCopyPlace& place, const HashedFile& now) {
   const ClosedCopy& closed = place.closed;
   if (!closed.content) {
-    return closed.synced && (place.state == WorkingCopyState::kRewritten || size_bytes == closed.size_bytes);
+    return closed.synced && (place.state == WorkingCopyState::kRewritten || now.size_bytes == closed.size_bytes);
   }
-  if (size_bytes < closed.size_bytes) return false;
-  STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get(), closed.size_bytes));
-  return hashed.id.sha256 == *closed.content;
+  if (now.size_bytes <= closed.size_bytes) return now.id.sha256 == *closed.content;
+  STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(place.file, O_RDONLY));
+  STAGEFS_ASSIGN_OR_RETURN(const HashedFile first, HashFile(fd.get(), closed.size_bytes));
+  return first.id.sha256 == *closed.content;
 }
 
 Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& repository) {

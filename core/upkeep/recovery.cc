@@ -166,12 +166,12 @@ Result<bool> Restage(Repository& repository, const KeptCopy& row, const std::str
   if (!info) return false;
   STAGEFS_ASSIGN_OR_RETURN(const auto workspace, Workspace::Open(repository, info->uid));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> now, workspace->tree().LookUp(row.slot));
-  if (row.closed) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool as_closed, IsAsClosed(*row.closed));
-    if (!as_closed) return false;  // The power took some of it.
-  }
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(file, O_RDONLY));
   STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
+  if (row.closed) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool as_closed, IsAsClosed(*row.closed, hashed));
+    if (!as_closed) return false;  // The power took some of it.
+  }
   if (now && now->version != 0) {
     STAGEFS_ASSIGN_OR_RETURN(reader, repository.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->GetVersion(now->version));

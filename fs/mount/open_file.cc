@@ -329,8 +329,9 @@ Status OpenFile::SyncClosed() {
   if (!closed_unsynced()) return {};
   STAGEFS_RETURN_IF_ERROR(SyncCopy());
   if (!copy_.closed.content && !copy_.closed.synced) {
-    copy_.closed.synced = true;
-    STAGEFS_RETURN_IF_ERROR(env_.copies.Note(copy_));
+    WorkingCopyPlace place = copy_;
+    place.closed.synced = true;
+    STAGEFS_RETURN_IF_ERROR(NoteClosed(place));
   }
   STAGEFS_RETURN_IF_ERROR(env_.copies.SyncPlace(copy_));
   closed_synced_ = true;

@@ -121,8 +121,10 @@ Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
     auto table = nodes_.Lock();
     const uint32_t links = table->CountLinks(node);
     attributes = nodes_.AttributesOf(*node);
-    if (node->kind == NodeKind::kFile) version = node->entry().version;
-    if (node->kind == NodeKind::kFile) attributes.links = links;
+    if (node->kind == NodeKind::kFile) {
+      version = node->entry().version;
+      attributes.links = links;
+    }
     attributes.fleeting |= node->shares_number;  // What becomes of a link nobody tells the kernel of the others.
     if (node->written) file = node->open();
   }

@@ -115,7 +115,8 @@ class OpenFiles {
   // Synchronize themselves.
   SparseVersions sparse_;
   Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Files that were closed and are not staged yet.
-  std::atomic<bool> stopping_ = false, stage_now_ = false;
+  std::atomic<bool> stopping_ = false;
+  bool stage_now_ = false;  // The closer's alone: somebody waits for what is closed.
   StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(100)};
   StagingWorker hasher_{[this] { return HashClosed(); }, std::chrono::milliseconds(100)};
 };

@@ -178,7 +178,7 @@ TEST_CASE("OpenFile: what waits to be staged is appended to without a wait, and 
   CHECK(file->promised());
   const WorkingCopyPlace place = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
   CHECK(place.state == WorkingCopyState::kRewritten);
-  CHECK(Value(IsAsClosed(place)));
+  CHECK(Value(IsAsClosed(place, Value(HashFile(Value(file->ForReading())->get())))));
   Ok(scene.StageIt(*file));
   CHECK(scene.Read("f") == "hello world");
   CHECK(!file->promised());

@@ -112,8 +112,8 @@ class WorkingCopies {
   std::atomic<bool> folder_synced_{false};  // The instance's own name is durable.
 };
 
-// Whether the bytes of a closed copy are what was closed, as far as that can be told.
-Result<bool> IsAsClosed(const WorkingCopyPlace& place);
+// Whether the bytes of a closed copy, `now`, are what was closed, as far as that can be told.
+Result<bool> IsAsClosed(const WorkingCopyPlace& place, const HashedFile& now);
 
 // What is being written or refused now, by any process; each copy once.
 Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& repository);
