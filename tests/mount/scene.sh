@@ -28,3 +28,30 @@ status() { stagefs status t/r:w; }
 xattr() { getfattr --absolute-names --only-values -n "user.stagefs.$1" "$2"; }
 # stage_elsewhere NAME HASH: by another process than the mount's.
 stage_elsewhere() { printf '%s  %s\n' "$2" "$1" | stagefs stage t/r:w - > /dev/null; }
+# ends_well WHAT PID: of a child of this shell.
+ends_well() {
+  wait "$2"
+  equals "$1" 0 $?
+}
+# Another process takes the index's turn to write until let_go.
+take_turn() {
+  mkfifo taken release
+  python3 - "$STAGEFS_ROOT/t/r/stagefs.db" << 'PYTHON' &
+import sqlite3, sys
+index = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
+index.execute("BEGIN IMMEDIATE")
+open("taken", "w").close()
+statement = open("release").read()
+if statement:
+    index.execute(statement)
+index.execute("COMMIT")
+PYTHON
+  holder=$!
+  cat taken
+}
+# let_go [SQL]: after it did that.
+let_go() {
+  printf '%s' "${1:-}" > release
+  ends_well "the other process" "$holder"
+  rm taken release
+}

@@ -3,25 +3,6 @@
 # shellcheck source=tests/mount/scene.sh
 . "$(dirname "$0")/scene.sh"
 
-# Another process takes the index's turn to write until let_go.
-take_turn() {
-  mkfifo taken release
-  python3 - "$STAGEFS_ROOT/t/r/stagefs.db" << 'PYTHON' &
-import sqlite3, sys
-index = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
-index.execute("BEGIN IMMEDIATE")
-open("taken", "w").close()
-open("release").read()
-index.execute("COMMIT")
-PYTHON
-  holder=$!
-  cat taken
-}
-let_go() {
-  : > release
-  wait "$holder"
-  rm taken release
-}
 # within MILLISECONDS COMMAND…
 within() {
   local begun limit=$1
