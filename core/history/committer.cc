@@ -1,10 +1,13 @@
 #include "committer.h"
 
 #include "stagefs/posix_env.h"
+#include "stagefs/work_progress.h"
 
 namespace stagefs {
 
 Result<int64_t> Committer::Run(LeftOut* left_out) {
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t staged, tree_.index().CountStaged(tree_.workspace().id));
+  ExpectSteps(3 * staged);  // Each is read twice, and moved.
   STAGEFS_RETURN_IF_ERROR(Survey(left_out));
   for (const StagedAt& at : unfinished_) {
     Entry entry = at.staged.entry;
@@ -13,6 +16,7 @@ Result<int64_t> Committer::Run(LeftOut* left_out) {
   }
   STAGEFS_ASSIGN_OR_RETURN(const int64_t count,
                            tree_.transaction().MoveStagedTo(commit_, tree_.workspace().id));
+  NoteSteps(staged);
   for (const FolderId folder : filled_) STAGEFS_RETURN_IF_ERROR(Settle(folder));
   STAGEFS_ASSIGN_OR_RETURN(view_, tree_.index().ViewOf(commit_.seq));
   for (const FolderId folder : thinned_) STAGEFS_RETURN_IF_ERROR(DropIfEmpty(folder));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "stagefs/posix_env.h"
+#include "stagefs/work_progress.h"
 
 namespace stagefs {
 namespace {
@@ -76,6 +77,8 @@ Status Rebaser::LookAt(const std::vector<StagedRow>& page) {
 
 Result<bool> Rebaser::AreApart() {
   rows_ = 0;
+  STAGEFS_ASSIGN_OR_RETURN(const int64_t staged, from_.index().CountStaged(from_.workspace().id));
+  ExpectSteps(staged);
   STAGEFS_ASSIGN_OR_RETURN(
       folders_, CollectStagedFolders(from_, [this](const std::vector<StagedRow>& page) { return LookAt(page); }));
   if (rows_ == 0) return true;
@@ -103,6 +106,7 @@ Result<bool> Rebaser::AreApart() {
 Status Rebaser::Check(size_t listed, bool count_all) {
   // An Error only to end the walk.
   const auto enough = [&] { return !count_all && conflicts_.size() == listed; };
+  ExpectSteps(static_cast<int64_t>(rows_));
   const Status walked = WalkStaged(from_, folders_, [&](const StagedAt& at) -> Status {
     if (IsRenamedFolder(at)) renamed_.push_back(at);
     STAGEFS_ASSIGN_OR_RETURN(const bool conflict, IsConflict(at));
@@ -140,7 +144,9 @@ Status Rebaser::LayAll() {
   // everything removed goes, the deepest folders first, and only then does anything arrive.
   for (const StagedAt& at : renamed_) STAGEFS_RETURN_IF_ERROR(StepAside(at));
   std::vector<Slot> emptied;
+  ExpectSteps(static_cast<int64_t>(rows_));
   if (removes_ || !renamed_.empty()) {
+    ExpectSteps(static_cast<int64_t>(rows_));
     STAGEFS_RETURN_IF_ERROR(WalkStaged(staged, folders_, [&](const StagedAt& at) { return Clear(at, &emptied); }));
   }
   for (auto slot = emptied.rbegin(); slot != emptied.rend(); ++slot) {

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "stagefs/work_progress.h"
+
 namespace stagefs {
 namespace {
 
@@ -21,6 +23,7 @@ Result<StagedFolders> CollectStagedFolders(WorkspaceTree& tree,
       if (row.staged.entry.child != 0) staged[row.staged.entry.child] = row.slot;
     }
     if (visit) STAGEFS_RETURN_IF_ERROR(visit(page));
+    NoteSteps(static_cast<int64_t>(page.size()));
     if (page.size() < kPage) break;
     after = page.back().slot;
   }
@@ -82,6 +85,7 @@ class Walker {
       STAGEFS_ASSIGN_OR_RETURN(here.page, tree_.index().ListStaged(tree_.workspace().id, here.id, after, kPage));
       here.at = 0;
       here.rows_end = here.page.empty();
+      NoteSteps(static_cast<int64_t>(here.page.size()));
       return {};
     }
     const bool row = here.at < here.page.size();

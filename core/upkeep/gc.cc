@@ -16,6 +16,7 @@
 #include "stagefs/upkeep.h"
 #include "stagefs/version_store.h"
 #include "stagefs/uploads.h"
+#include "stagefs/work_progress.h"
 #include "version_health.h"
 
 namespace stagefs {
@@ -105,12 +106,14 @@ Result<std::set<Sha256>> SweepRows(Repository& repository, int64_t before_ns, co
   reader.reset();
   std::set<Sha256> erased;
   size_t next = 0;
+  ExpectSteps(static_cast<int64_t>(unused.size()));
   const Status swept = InTurns([&](const IsOver& is_over) -> Result<bool> {
     if (next == unused.size()) return true;
     STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
     std::vector<Sha256> of_turn;
     // So many at least: where the index is far away its turn alone may take longer than it should last.
-    for (size_t done = 0; next < unused.size() && (done < kTogether || !is_over()); ++next, ++done) {
+    size_t done = 0;
+    for (; next < unused.size() && (done < kTogether || !is_over()); ++next, ++done) {
       STAGEFS_ASSIGN_OR_RETURN(const bool went, turn->SweepVersion(unused[next].id, before_ns));
       if (!went) continue;
       of_turn.push_back(unused[next].content.sha256);
@@ -118,6 +121,7 @@ Result<std::set<Sha256>> SweepRows(Repository& repository, int64_t before_ns, co
     }
     STAGEFS_RETURN_IF_ERROR(turn->Commit());
     erased.insert(of_turn.begin(), of_turn.end());
+    NoteSteps(static_cast<int64_t>(done));
     return next == unused.size();
   });
   STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
@@ -144,6 +148,7 @@ Status RemoveOrphans(Repository& repository, const std::set<Sha256>& erased, int
     if (is_old[i]) orphans.push_back(all[i]);
   }
   size_t next = 0;
+  ExpectSteps(static_cast<int64_t>(orphans.size()));
   return InTurns([&](const IsOver& is_over) -> Result<bool> {
     if (next == orphans.size()) return true;
     STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
@@ -158,6 +163,7 @@ Status RemoveOrphans(Repository& repository, const std::set<Sha256>& erased, int
       }));
       for (size_t i = 0; i < some.size(); ++i) report->orphans += !rows[i] && !erased.contains(orphans[next + i]);
       next += some.size();
+      NoteSteps(static_cast<int64_t>(some.size()));
     } while (next < orphans.size() && !is_over());
     return next == orphans.size();
   });

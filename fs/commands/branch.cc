@@ -75,7 +75,7 @@ class BranchMergeCommand : public Command {
     return WithRepository(globals, target_, [&](Repository& repository) {
       const std::string message = message_.empty() ? MergeMessage(base_, head_) : message_;
       const auto merged = [&] {
-        const Waiting waiting("merge");
+        const Waiting waiting("merge", "steps");
         return History(repository).Merge(base_, head_, message, DefaultAuthor());
       }();
       if (!merged) return Report(merged.error());

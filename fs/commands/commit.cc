@@ -31,7 +31,7 @@ class CommitCommand : public Command {
       if (!author_.empty()) author.name = author_;
       if (!email_.empty()) author.email = email_;
       const auto result = [&] {
-        const Waiting waiting("commit");
+        const Waiting waiting("commit", "steps");
         return CommitStaged(workspace, message_, author, branch_.empty() ? std::nullopt : std::optional(branch_));
       }();
       if (!result) return IsNothingToCommit(result.error()) ? Report(result.error(), kExitNothing)
@@ -77,7 +77,7 @@ class RebaseCommand : public Command {
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
       const auto commits = [&] {
-        const Waiting waiting("rebase");
+        const Waiting waiting("rebase", "steps");
         return Rebase(workspace);
       }();
       if (!commits) return Report(commits.error());

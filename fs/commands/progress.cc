@@ -60,7 +60,8 @@ void Progress::Show(int64_t done, int64_t total) {
                ProgressText(what_, unit_, done, total, spent).c_str());
 }
 
-Waiting::Waiting(std::string what) : what_(std::move(what)), thread_([this] { Run(); }) {}
+Waiting::Waiting(std::string what, std::string unit)
+    : what_(std::move(what)), unit_(std::move(unit)), thread_([this] { Run(); }) {}
 
 Waiting::~Waiting() {
   {
@@ -71,6 +72,13 @@ Waiting::~Waiting() {
   thread_.join();
 }
 
+// Once all that was expected is done the rest says nothing, such as a sync.
+std::string Waiting::Text(std::chrono::seconds spent) const {
+  const int64_t done = progress_.done, expected = progress_.expected;
+  if (done < expected) return ProgressText(what_, unit_, done, expected, spent);
+  return what_ + ": " + Duration(spent.count()) + " so far";
+}
+
 void Waiting::Run() {
   const bool terminal = isatty(STDERR_FILENO) != 0;
   bool visible = false;
@@ -78,8 +86,7 @@ void Waiting::Run() {
   for (int64_t seconds = 1; !wake_.wait_for(lock, kQuiet, [this] { return stop_; }); ++seconds) {
     if (!terminal && seconds % 60 != 0) continue;
     visible = terminal;
-    std::fprintf(stderr, terminal ? "\r%s: %s so far\033[K" : "stagefs: %s: %s so far\n", what_.c_str(),
-                 Duration(seconds).c_str());
+    std::fprintf(stderr, terminal ? "\r%s\033[K" : "stagefs: %s\n", Text(std::chrono::seconds(seconds)).c_str());
   }
   if (visible) std::fputs("\r\033[K", stderr);
 }

@@ -9,6 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "stagefs/work_progress.h"
+
 namespace stagefs {
 
 class Progress {
@@ -27,16 +29,20 @@ class Progress {
   bool visible_ = false;
 };
 
-// The same for work that does not say how far it is: only how long it has taken.
+// The same for work that one call into core does: how far it is where that says so (work_progress.h), else how long it
+// has taken.
 class Waiting {
  public:
-  explicit Waiting(std::string what);
+  Waiting(std::string what, std::string unit);
   ~Waiting();
 
  private:
   void Run();
+  std::string Text(std::chrono::seconds spent) const;
 
-  const std::string what_;
+  const std::string what_, unit_;
+  WorkProgress progress_;
+  const Watching watching_{&progress_};
   std::mutex mutex_;  // Guards stop_.
   std::condition_variable wake_;
   bool stop_ = false;

@@ -108,7 +108,7 @@ class GcCommand : public Command {
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithRepository(globals, target_, [&](Repository& repository) {
       const auto report = [&] {
-        const Waiting waiting("gc");
+        const Waiting waiting("gc", "versions");
         return Gc(repository, keep_days_);
       }();
       if (!report) return Report(report.error());

@@ -160,6 +160,6 @@ test_progress_on_a_terminal() {
   long_on_terminal "$STAGEFS_BINARY" stage t/r:w many > out
   check "long work says how far it is, and how fast" grep -qE 'stage: [0-9]+ entries, [0-9]+ a second' out
   long_on_terminal "$STAGEFS_BINARY" commit t/r:w -m many > out
-  check "or for how long" grep -qE 'commit: 0:[0-9]+ so far' out
+  check "also of one call into core" grep -qE 'commit: ([0-9]+ of [0-9]+ steps, [0-9]+ a second|0:[0-9]+ so far)' out
 }
 run_cases
