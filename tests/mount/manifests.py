@@ -2,6 +2,7 @@
 expected.json says. Usage: manifests.py FOLDER MOUNTPOINT URL TOKEN (URL `-`: without a server); runs in a folder with room.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -96,7 +97,7 @@ for name, files in said["manifests"].items():
                 {f"{into}/{path}": hashlib.sha256(text.encode()).hexdigest() for path, text in (files or {}).items()}
             )
 staged = {
-    entry["path"]: entry["sha256"]
+    os.fsdecode(base64.b64decode(entry["path_base64"])) if "path_base64" in entry else entry["path"]: entry["sha256"]
     for entry in json.loads(command("--json", "status", "t/r:w").stdout)["staged_entries"]
 }
 for name, files in said["manifests"].items():
