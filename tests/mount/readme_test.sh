@@ -5,8 +5,9 @@
 top=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir "$WORK/bin" && ln -s "$STAGEFS_BINARY" "$WORK/bin/stagefs" && export PATH=$WORK/bin:$PATH
 cd "$WORK" && rmdir mnt && mkdir photos && echo cat > photos/cat.jpg && echo dog > photos/dog.jpg
+python3 "$top/tests/mount/engineers_day.py" make 20
 check "README.md" python3 "$top/tests/checks/readme_examples.py" "$top/README.md"
-eventually sh -c "! pgrep -f -- 'mount team/images:relabel mnt'"
+eventually sh -c "! pgrep -f -- 'mount (--json )?team/(images:relabel|labels:day) mnt'"
 check "a mount for fs/README.md" mount_w
 check "fs/README.md" python3 "$top/tests/checks/readme_examples.py" "$top/fs/README.md"
 check "unmount" unmount_w
