@@ -33,10 +33,20 @@ ends_well() {
   wait "$2"
   equals "$1" 0 $?
 }
-# Another process takes the index's turn to write until let_go.
+# Another process takes the index's turn to write until let_go: on PostgreSQL the one that has the repository to itself.
 take_turn() {
   mkfifo taken release
-  python3 - "$STAGEFS_ROOT/t/r/stagefs.db" << 'PYTHON' &
+  if [ -n "${STAGEFS_INDEX:-}" ]; then
+    psql -qX -v ON_ERROR_STOP=1 "$STAGEFS_INDEX" > /dev/null << 'SQL' &
+BEGIN;
+SET search_path = stagefs_1;
+SELECT pg_advisory_xact_lock(x'73746766'::int + 1, 0);
+\! : > taken
+\i release
+COMMIT;
+SQL
+  else
+    python3 - "$STAGEFS_ROOT/t/r/stagefs.db" << 'PYTHON' &
 import sqlite3, sys
 index = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
 index.execute("BEGIN IMMEDIATE")
@@ -46,6 +56,7 @@ if statement:
     index.execute(statement)
 index.execute("COMMIT")
 PYTHON
+  fi
   holder=$!
   cat taken
 }
