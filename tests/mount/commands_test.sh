@@ -8,11 +8,12 @@ repository() {
   stagefs create t/r && stagefs workspace create t/r:w > id
   stagefs put t/r data > sums
 }
-# json WHAT LINES COMMAND…: succeeds, with so many lines that are JSON, and nothing else.
+# json WHAT LINES COMMAND…: succeeds (or ends with $ends), with so many lines that are JSON, and nothing else.
 json() {
   what=$1 lines=$2
   shift 2
-  stagefs --json "$@" > out 2> err || { echo "not ok - $what (status $?)"; cat out err; return; }
+  stagefs --json "$@" > out 2> err
+  [ $? -eq "${ends:-0}" ] || { echo "not ok - $what (not status ${ends:-0})"; cat out err; return; }
   check "$what" python3 -c 'import json, sys; found = [json.loads(line) for line in open("out")]; assert len(found) == int(sys.argv[1]), found; assert all(isinstance(one, dict) for one in found); assert not open("err").read()' "$lines"
 }
 # on_terminal COMMAND…: what the command writes to a terminal.
@@ -53,7 +54,8 @@ test_every_command_answers_in_json() {
   json "sync" 1 sync t/r
   json "fsck" 1 fsck t/r
   json "gc" 1 gc t/r
-  json "doctor" "$(stagefs doctor t/r | wc -l)" doctor t/r
+  # PostgreSQL runs with fsync off here, and doctor says so.
+  ends=${STAGEFS_INDEX:+1} json "doctor" "$(stagefs doctor t/r | wc -l)" doctor t/r
   json "workspace delete" 1 workspace delete t/r:v
   [ "$HTTP" = 0 ] || json "token create" 1 token create --user ann
   mkdir mnt2
