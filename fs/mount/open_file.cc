@@ -67,9 +67,16 @@ Result<std::shared_ptr<SharedFd>> OpenFile::ForReading() {
   if (copy_fd_) return copy_fd_;
   if (clone_version_ != 0) return clone_fd_;
   if (!version_fd_ && !fresh_) {
-    STAGEFS_ASSIGN_OR_RETURN(version_fd_, OpenSharedVersion(env_.repository, entry_.version));
+    STAGEFS_ASSIGN_OR_RETURN(version_fd_, OpenSharedVersion(env_.repository, entry_.version, taken_fd_));
+    taken_fd_.reset();
   }
   return version_fd_;  // Null: a new file, which has no bytes.
+}
+
+Status OpenFile::TakeDescriptorForReading() {
+  if (copy_fd_ || clone_version_ != 0 || version_fd_ || fresh_ || taken_fd_) return {};
+  STAGEFS_ASSIGN_OR_RETURN(taken_fd_, TakeDescriptor());
+  return {};
 }
 
 Status OpenFile::OpenCopy(const Placer& placer) {
@@ -112,6 +119,7 @@ Status OpenFile::MakeWritable(const Placer& placer) {
   clone_version_ = 0;
   clone_fd_.reset();
   version_fd_.reset();
+  taken_fd_.reset();
   return {};
 }
 

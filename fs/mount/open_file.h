@@ -64,6 +64,8 @@ class OpenFile {
 
   // The bytes of versions never change, so reading them needs the lock only to find the descriptor.
   Result<std::shared_ptr<SharedFd>> ForReading();
+  // For bytes that are fetched when they are read: the descriptor that they will have. Errors as TakeDescriptor().
+  Status TakeDescriptorForReading();
   // What the mount shows of it. Without the mutex.
   struct Shown {
     uint64_t size_bytes = 0;
@@ -186,6 +188,7 @@ class OpenFile {
   const OpenFileEnv env_;
   Entry entry_;
   std::shared_ptr<SharedFd> version_fd_;
+  std::shared_ptr<SharedFd> taken_fd_;  // Of nothing yet: the next version_fd_.
   std::shared_ptr<SharedFd> copy_fd_;
   WorkingCopyPlace copy_;
   bool kept_ = false;  // The index remembers the copy.

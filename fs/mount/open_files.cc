@@ -68,8 +68,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
     Release(node, file, writes);
     return emptied.error();
   }
-  const bool here = !env_.repository.versions().IsElsewhere();
-  if (!empty && reads && here) return OpenToRead(std::move(lock), node, file, writes);
+  if (!empty && reads) return OpenToRead(std::move(lock), node, file, writes);
   return file;
 }
 
@@ -84,11 +83,12 @@ Status OpenFiles::Empty(const std::shared_ptr<Node>& node, OpenFile& file) {
 }
 
 // Where no descriptor is left the program is told now, not when it reads, or by a signal when it looks at a mapping.
-// What else is wrong with a version its reader is told.
+// What else is wrong with a version its reader is told, who also waits for what is fetched.
 Result<std::shared_ptr<OpenFile>> OpenFiles::OpenToRead(FileLock lock,
                                                         const std::shared_ptr<Node>& node,
                                                         const std::shared_ptr<OpenFile>& file, bool writes) {
-  const auto opened = file->ForReading();
+  const bool here = !env_.repository.versions().IsElsewhere();
+  const Status opened = here ? file->ForReading().WithoutValue() : file->TakeDescriptorForReading();
   if (opened || (opened.error().code() != ErrorCode::kBusy && DescriptorsAreLeft())) return file;
   lock.unlock();
   Release(node, file, writes);

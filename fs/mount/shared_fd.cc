@@ -26,6 +26,12 @@ bool LeavesDescriptors(int fd) {
   return static_cast<rlim_t>(fd) + std::min(kDescriptorsKept, limit.rlim_cur / 4) < limit.rlim_cur;
 }
 
+Result<std::shared_ptr<SharedFd>> UnlessTooFew(int fd) {
+  auto shared = std::make_shared<SharedFd>(fd);
+  if (!LeavesDescriptors(fd)) return Error(ErrorCode::kBusy, "open version: too few descriptors are left");
+  return shared;
+}
+
 }  // namespace
 
 bool DescriptorsAreLeft() {
@@ -34,13 +40,22 @@ bool DescriptorsAreLeft() {
   return fd.valid() ? LeavesDescriptors(fd.get() + 8) : errno != EMFILE && errno != ENFILE;
 }
 
-Result<std::shared_ptr<SharedFd>> OpenSharedVersion(Repository& repository, VersionId version) {
+Result<std::shared_ptr<SharedFd>> TakeDescriptor() {
+  const int fd = open("/", O_PATH | O_CLOEXEC);
+  if (fd < 0) return ErrnoError("take a descriptor");
+  return UnlessTooFew(fd);
+}
+
+Result<std::shared_ptr<SharedFd>> OpenSharedVersion(Repository& repository, VersionId version,
+                                                    std::shared_ptr<SharedFd> taken) {
   STAGEFS_ASSIGN_OR_RETURN(const auto bytes, repository.OpenVersion(version));
+  if (taken) {
+    if (bytes->fd() < 0 || dup3(bytes->fd(), taken->get(), O_CLOEXEC) < 0) return ErrnoError("open version");
+    return taken;
+  }
   const int fd = bytes->fd() < 0 ? -1 : fcntl(bytes->fd(), F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return ErrnoError("open version");
-  auto shared = std::make_shared<SharedFd>(fd);
-  if (!LeavesDescriptors(fd)) return Error(ErrorCode::kBusy, "open version: too few descriptors are left");
-  return shared;
+  return UnlessTooFew(fd);
 }
 
 }  // namespace stagefs

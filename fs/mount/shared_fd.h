@@ -24,8 +24,13 @@ class SharedFd {
 // Whether enough descriptors are left for what the process needs besides open files.
 bool DescriptorsAreLeft();
 
-// The bytes of a version. kBusy if too few descriptors would be left; kStale if it is gone; kCorrupt if its bytes are.
-Result<std::shared_ptr<SharedFd>> OpenSharedVersion(Repository& repository, VersionId version);
+// A descriptor of nothing yet, for OpenSharedVersion() later. kBusy if too few would be left.
+Result<std::shared_ptr<SharedFd>> TakeDescriptor();
+
+// The bytes of a version, behind `taken` where that is given: it becomes theirs if this succeeds. kBusy if too few
+// descriptors would be left; kStale if it is gone; kCorrupt if its bytes are.
+Result<std::shared_ptr<SharedFd>> OpenSharedVersion(Repository& repository, VersionId version,
+                                                    std::shared_ptr<SharedFd> taken = nullptr);
 
 // What a read answers: bytes in memory, or a piece of a file, which may be longer than what is shown of it.
 struct ReadAnswer {

@@ -1,6 +1,7 @@
 // OpenFile: one file while somebody has it open.
 #include "mount/open_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "tests/scene.h"
@@ -110,6 +111,15 @@ TEST_CASE("OpenFile: a version that is written to stays what it is", "[fs][open_
   Ok(scene.Write(*file, "new", 0));
   CHECK(BytesOf(*file) == "new text");
   CHECK(BytesOf(*scene.OfVersion("old text")) == "old text");
+}
+
+TEST_CASE("OpenFile: a descriptor that was taken is that of its bytes", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.OfVersion("text");
+  Ok(file->TakeDescriptorForReading());
+  const UniqueFd next(open("/", O_PATH));
+  CHECK(BytesOf(*file) == "text");
+  CHECK(Value(file->ForReading())->get() < next.get());
 }
 
 TEST_CASE("OpenFile: what is closed before its turn comes is kept, and staged then", "[fs][open_file]") {
