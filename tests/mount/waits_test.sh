@@ -89,7 +89,7 @@ PYTHON
     check "its program is killed and gone" killed_soon $program
     forget_children $program
   done
-  check "what it wrote is staged" staged_within 120 closes left
+  check "what it wrote is staged" staged_within 400 closes left
   equals "and whole" "yx yx" "$(head -c 1 "$MNT/closes"; tail -c 1 "$MNT/closes") $(head -c 1 "$MNT/left"; tail -c 1 "$MNT/left")"
 }
 # staged_within SECONDS NAME…
