@@ -38,7 +38,11 @@ void Ok(const Status& status) {
 void InKilledProcess(const std::function<void()>& body) {
   const pid_t pid = fork();
   if (pid == 0) {
-    body();
+    try {
+      body();
+    } catch (...) {
+      _exit(1);  // A check that failed: else the child goes on with all other tests.
+    }
     _exit(0);
   }
   int status = 0;

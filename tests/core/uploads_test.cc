@@ -74,7 +74,8 @@ TEST_CASE("Uploads: limits and names that are none", "[core][uploads]") {
   }
 }
 
-TEST_CASE("Uploads: one that was being completed when its process was killed can be completed", "[core][uploads]") {
+TEST_CASE("Uploads: one that was being completed when its process was killed can be completed",
+          "[core][embedded][uploads]") {
   Scene scene;
   const HashRef hash(HashOf("hello").xxh3);
   const std::string key = Uploads::KeyOf(hash);

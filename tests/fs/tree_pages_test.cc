@@ -2,7 +2,11 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
+#include <thread>
 
+#include "stagefs/staging_index.h"
 #include "tests/fs/fs_scene.h"
 
 namespace stagefs::test {
@@ -46,6 +50,17 @@ void GoOn(DirectoryStream& stream, bool plus, off_t* next, Lines* listed, size_t
   }));
 }
 
+// At once; within ten seconds where a server tells of changes, our own ones, too.
+bool Soon(FsScene& scene, const std::function<bool()>& is) {
+  const auto patience = std::chrono::seconds(scene.repository().index().IsShared() ? 10 : 0);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!is()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
 }  // namespace
 
 TEST_CASE("TreePages: a folder of several pages has each name once and in order", "[fs][tree_pages]") {
@@ -83,12 +98,14 @@ TEST_CASE("TreePages: names that are all known come from memory until something 
   StageAll(scene.workspace(), scene.Put("text"), names);
   scene.Refresh();
   ListPlus(scene);
-  CHECK(scene.Names("") == names);  // This one finds that each name is known.
-  CHECK(scene.fs().nodes().Lock()->Find(kRootNode)->extra().all_known_at != -1);
+  CHECK(Soon(scene, [&] {
+    CHECK(scene.Names("") == names);  // This one finds that each name is known.
+    return scene.fs().nodes().Lock()->Find(kRootNode)->extra().all_known_at != -1;
+  }));
   CHECK(scene.Names("") == names);
   OtherProcess(scene).Stage("added", "text");
   names.insert(names.begin(), "added");
-  CHECK(scene.Names("") == names);
+  CHECK(Soon(scene, [&] { return scene.Names("") == names; }));
 }
 
 TEST_CASE("TreePages: a name that another process removed is not listed from memory", "[fs][tree_pages]") {
@@ -96,7 +113,7 @@ TEST_CASE("TreePages: a name that another process removed is not listed from mem
   for (const char* name : {"a", "b", "c"}) scene.Save(name, name);
   CHECK(scene.Names("") == Lines{"a", "b", "c"});
   OtherProcess(scene).Remove("b");
-  CHECK(scene.Names("") == Lines{"a", "c"});
+  CHECK(Soon(scene, [&] { return scene.Names("") == Lines{"a", "c"}; }));
   CHECK(scene.Names("") == Lines{"a", "c"});
 }
 
