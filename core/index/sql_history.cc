@@ -117,7 +117,7 @@ class BasePage {
 
 template <class I, class C>
 Result<std::optional<BranchInfo>> SqlHistoryQuestions<I, C>::FindBranch(const std::string& name) {
-  return AskFirst(connection(), ReadBranch, kFindBranch.c_str(), AsText{name});
+  return AskNamed(connection(), ReadBranch, kFindBranch.c_str(), name);
 }
 
 template <class I, class C>
@@ -132,7 +132,7 @@ Result<std::optional<CommitInfo>> SqlHistoryQuestions<I, C>::GetCommit(CommitSeq
 
 template <class I, class C>
 Result<std::optional<CommitInfo>> SqlHistoryQuestions<I, C>::FindCommit(const std::string& id) {
-  return AskFirst(connection(), ReadCommit, kFindCommit.c_str(), AsText{id});
+  return AskNamed(connection(), ReadCommit, kFindCommit.c_str(), id);
 }
 
 template <class I, class C>

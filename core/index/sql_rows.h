@@ -7,11 +7,13 @@
 #include <concepts>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "stagefs/index_move.h"
 #include "stagefs/index_rows.h"
+#include "stagefs/text.h"
 
 namespace stagefs {
 
@@ -365,6 +367,15 @@ auto AskFirst(C& connection, Read read, const char* sql, const Values&... values
   STAGEFS_ASSIGN_OR_RETURN(const bool found, statement.Step());
   if (!found) return std::optional<Row>();
   return std::optional<Row>(read(RowIn(statement)));
+}
+
+// The row of a name that somebody wrote. Text is UTF-8 without NUL: other bytes name nothing, and PostgreSQL refuses to
+// look for them.
+template <class C, class Read>
+auto AskNamed(C& connection, Read read, const char* sql, const std::string& name)
+    -> decltype(AskFirst(connection, read, sql, AsText{name})) {
+  if (!IsValidUtf8(name) || name.find('\0') != std::string::npos) return std::nullopt;
+  return AskFirst(connection, read, sql, AsText{name});
 }
 
 template <class C, class... Values>

@@ -44,7 +44,7 @@ constexpr auto ReadNamedStaged = [](auto in) -> Named<StagedEntry> {
 
 template <class I, class C>
 Result<std::optional<WorkspaceInfo>> SqlWorkspaceQuestions<I, C>::FindWorkspace(const std::string& id_or_name) {
-  return AskFirst(connection(), ReadWorkspace, kFind.c_str(), AsText{id_or_name});
+  return AskNamed(connection(), ReadWorkspace, kFind.c_str(), id_or_name);
 }
 
 template <class I, class C>

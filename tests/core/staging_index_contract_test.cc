@@ -91,6 +91,16 @@ TEST_CASE("StagingIndex: a transaction that does not commit leaves nothing", "[c
   CHECK_FALSE(Value(scene.Read()->GetMeta("key")));
 }
 
+TEST_CASE("StagingIndex: bytes that are no text name nothing", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto reader = scene.Read();
+  for (const std::string& name : {std::string("latin-\xe4"), std::string("a\0b", 3)}) {
+    CHECK_FALSE(Value(reader->FindBranch(name)));
+    CHECK_FALSE(Value(reader->FindCommit(name)));
+    CHECK_FALSE(Value(reader->FindWorkspace(name)));
+  }
+}
+
 TEST_CASE("StagingIndex: a reader stays in the moment of its first question", "[contract][staging_index]") {
   IndexScene scene(INDEXES);
   auto before = scene.Read();
