@@ -26,8 +26,8 @@ answers() {
   what=$1 code=$2 text=$3
   shift 3
   got=$("$@" 2>&1)
-  if [ "$got" != "$code" ]; then echo "not ok - $what (status $got instead of $code)"; head -c 500 body
-  elif ! grep -qF -- "$text" body; then echo "not ok - $what (the body lacks '$text')"; head -c 500 body
+  if [ "$got" != "$code" ]; then echo "not ok - $what (status $got instead of $code)"; head -c 500 body; echo
+  elif ! grep -qF -- "$text" body; then echo "not ok - $what (the body lacks '$text')"; head -c 500 body; echo
   elif ! python3 -c 'import json,sys; json.load(open("body"))' 2>/dev/null; then echo "not ok - $what (not JSON)"
   else echo "ok - $what"; fi
 }
