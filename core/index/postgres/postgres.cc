@@ -26,11 +26,15 @@ constexpr const char* kDefaults[][2] = {{"connect_timeout", "10"},
                                         {"keepalives_count", "3"},
                                         {"tcp_user_timeout", "25000"}};
 
+// The lines of a message, of which the later ones begin with a tab, as one.
 std::string Trimmed(const char* text) {
-  std::string trimmed = text;
-  while (!trimmed.empty() && trimmed.back() == '\n') trimmed.pop_back();
-  std::replace(trimmed.begin(), trimmed.end(), '\n', ' ');
-  return trimmed;
+  std::string line;
+  for (; *text != '\0'; ++text) {
+    if (*text != '\n' && *text != '\t') line += *text;
+    else if (!line.ends_with(' ')) line += ' ';
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
 }
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
