@@ -113,10 +113,12 @@ test_secrets() {
 }
 # What stagefs-serve.service allows: no privileges, a machine that cannot be written to but for the state folder.
 test_a_server_in_its_units_cage() {
+  export STAGEFS_ROOT=$WORK/state/stagefs
+  mkdir state
   mounted
   unmount_w
   if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null && unshare -m true 2> /dev/null; then
-    mkdir -p "$WORK/state" && cp -a "$STAGEFS_ROOT" "$WORK/state/stagefs" && chown -R 65534:65534 "$WORK/state" && chmod 711 .. .
+    chown -R 65534:65534 state && chmod 711 .. .
     cat > sandbox.sh <<'SANDBOX'
 set -e
 mount --make-rprivate /
