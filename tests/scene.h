@@ -75,7 +75,10 @@ class Scene {
   std::string ReadFrom(Workspace& workspace, const std::string& path) { return ReadFrom(workspace.tree(), path); }
   std::string ReadFrom(Tree& tree, const std::string& path);
   // Path → content of every file, of the workspace and of its base.
-  std::map<std::string, std::string> AllFiles() { return FilesOf(workspace_->tree()); }
+  std::map<std::string, std::string> AllFiles() {
+    workspace_->AwaitClosed();
+    return FilesOf(workspace_->tree());
+  }
   std::map<std::string, std::string> BaseFiles() { return FilesOf(workspace_->base()); }
   std::map<std::string, std::string> FilesOf(Tree& tree);
   // Lines of `status`.

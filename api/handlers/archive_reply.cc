@@ -30,9 +30,13 @@ class FolderFiles {
         open_.push_back({item.entry.value.child, path + '/'});
         continue;
       }
-      ArchiveEntry entry{std::move(path), item.entry.value.mtime_ns, item.entry.value.executable, nullptr};
-      STAGEFS_ASSIGN_OR_RETURN(entry.bytes, repository_->OpenVersion(item.version));
-      return std::optional(std::move(entry));
+      auto bytes = repository_->OpenVersion(item.version);
+      if (!bytes) {
+        STAGEFS_ASSIGN_OR_RETURN(bytes, OpenNewer(top.folder, item, bytes.error()));
+        if (!*bytes) continue;
+      }
+      return std::optional(ArchiveEntry{std::move(path), item.entry.value.mtime_ns, item.entry.value.executable,
+                                        std::move(*bytes)});
     }
     return std::optional<ArchiveEntry>();
   }
@@ -49,6 +53,16 @@ class FolderFiles {
     size_t at = 0;
     bool end = false;
   };
+
+  // What a file that is written on grew out of leaves the store: it is as it is now, or gone (nullptr).
+  Result<std::unique_ptr<VersionReader>> OpenNewer(FolderId folder, const Item& item, const Error& error) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));
+    STAGEFS_ASSIGN_OR_RETURN(const auto now, tree->LookUp({folder, item.entry.name}));
+    if (!now || now->kind != EntryKind::kFile) return std::unique_ptr<VersionReader>();
+    if (now->version == item.version.id) return error;
+    STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree->VersionOf(*now));
+    return repository_->OpenVersion(version);
+  }
 
   Status ReadPage(Folder* folder) {
     STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));

@@ -18,6 +18,7 @@ constexpr size_t kLatecomersMax = SIZE_MAX >> 1;
 Result<std::unique_ptr<DurableChange>> DurableChange::Begin(Repository& repository, Durability durability, Turn turn,
                                                             Earlier earlier) {
   if (earlier == Earlier::kSynced) {
+    STAGEFS_RETURN_IF_ERROR(repository.SyncClosed());  // First: what is staged meanwhile is a version then.
     STAGEFS_RETURN_IF_ERROR(repository.SyncVersions());
   } else if (durability == Durability::kPowerLoss) {
     STAGEFS_RETURN_IF_ERROR(repository.DoubtSyncsOfDead());
@@ -34,11 +35,12 @@ DurableChange::~DurableChange() {
 }
 
 Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId& content, uint64_t size_bytes,
-                                        bool synced) {
+                                        bool synced, bool* is_new) {
   taken_.push_back({path, content.sha256});
   STAGEFS_RETURN_IF_ERROR(repository_.CheckVersionsAreHere(*transaction_));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<VersionInfo> known,
                            transaction_->FindVersion(HashRef(content.sha256)));
+  if (is_new != nullptr) *is_new = !known;
   const bool doubtful = repository_.doubtful_.Lock()->contains(content.sha256);
   STAGEFS_ASSIGN_OR_RETURN(const Presence there,
                            known && !doubtful ? repository_.versions_->Locate(content.sha256) : Presence::kNowhere);
@@ -54,7 +56,8 @@ Result<VersionInfo> DurableChange::Take(const std::string& path, const ContentId
     version.content = content;
     version.size_bytes = size_bytes;
     version.stored_ns = NowNs();
-    version.renewed_ns = ClockNs();
+    version.renewed_ns = repository_.index_->IsShared() ? ClockNs() : version.stored_ns;
+    if (synced) ++version.renewed_ns;  // It was put: IsWanted().
     version.synced = synced || repository_.versions_->TakesDurably();
     STAGEFS_ASSIGN_OR_RETURN(version.id, transaction_->AddVersion(version));
     if (size_bytes >= kSparseBytesMin) {

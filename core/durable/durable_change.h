@@ -29,9 +29,10 @@ class DurableChange {
   int64_t ClockNs() const { return repository_.ClockNs(); }
 
   // Takes the file at `path` into the store; where its content is there already, that is renewed and the file removed.
-  // `synced`: its bytes are. Else the flusher sees to that within a second.
+  // `synced`: its bytes are. Else the flusher sees to that within a second. `is_new`: nobody knew that content.
   // REQUIRES: where the store is elsewhere the file was sent.
-  Result<VersionInfo> Take(const std::string& path, const ContentId& content, uint64_t size_bytes, bool synced);
+  Result<VersionInfo> Take(const std::string& path, const ContentId& content, uint64_t size_bytes, bool synced,
+                           bool* is_new = nullptr);
 
   // A kIo of an index that is far away may have been committed nevertheless; then nothing is lost.
   Status Commit();

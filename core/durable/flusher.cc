@@ -39,7 +39,9 @@ void Flusher::Run() {
     work_ = false;
     const bool last = stop_;  // Marks that cannot be set now are left to the next process.
     lock.unlock();
-    const Status status = repository_.SyncAll();
+    const Status renewed = repository_.RenewFound();
+    const Status synced = repository_.SyncAll();
+    const Status& status = renewed ? synced : renewed;
     if (last) return;
     MakeReserve(repository_.folder());
     lock.lock();

@@ -129,9 +129,11 @@ Status Repository::ClaimIncoming() {
   return {};
 }
 
-void Repository::Start(const RecoveryReport& recovery, std::function<void()> recover_dead) {
+void Repository::Start(const RecoveryReport& recovery, std::function<void()> recover_dead,
+                       std::function<Status()> sync_closed) {
   recovery_ = recovery;
   recover_dead_ = std::move(recover_dead);
+  sync_closed_ = std::move(sync_closed);
   if (why_only_read_) return;
   flusher_ = std::make_unique<Flusher>(*this);
 }
@@ -241,7 +243,24 @@ Result<VersionInfo> Repository::FindVersion(std::string_view hash) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->FindVersion(ref));
   if (!version) return Error(ErrorCode::kNotFound, "version " + ref.ToString() + ": no such version");
+  if (!version->IsWanted() && flusher_ && !why_only_read_) {
+    found_.Lock()->insert(version->id);
+    flusher_->Wake();
+  }
   return *version;
+}
+
+Status Repository::RenewFound() {
+  const std::set<VersionId> found = std::exchange(*found_.Lock(), {});
+  if (found.empty()) return {};
+  const auto renew = [&]() -> Status {
+    STAGEFS_ASSIGN_OR_RETURN(const auto turn, index_->Begin(Durability::kProcessDeath, Turn::NothingElse()));
+    for (const VersionId version : found) STAGEFS_RETURN_IF_ERROR(turn->RenewVersion(version, ClockNs()));
+    return turn->Commit();
+  };
+  const Status renewed = renew();
+  if (!renewed) found_.Lock()->insert(found.begin(), found.end());
+  return renewed;
 }
 
 Result<VersionInfo> Repository::FindStored(std::string_view hash) {
@@ -301,6 +320,7 @@ Status Repository::DoubtSyncsOf(const std::set<std::string>& dead) {
 }
 
 Status Repository::SyncAll() {
+  STAGEFS_RETURN_IF_ERROR(SyncClosed());
   STAGEFS_RETURN_IF_ERROR(SyncVersions());
   return index_->Sync();
 }

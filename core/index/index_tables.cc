@@ -97,6 +97,16 @@ std::string SelectNamedVersions() {
   return sql;
 }
 
+std::string SelectNamedBetween(const std::string& first, const std::string& last, const std::string& of_trees) {
+  std::string sql;
+  for (const auto& [table, column] : kNamingColumns) {
+    sql += std::string(sql.empty() ? "" : " UNION ALL ") + "SELECT " + column + " AS version FROM " + table +
+           " WHERE " + column + " BETWEEN " + first + " AND " + last;
+    if (table == std::string_view(kTreeEntryTable.name)) sql += " AND " + of_trees;
+  }
+  return sql;
+}
+
 std::string Insert(const IndexTable& table) { return InsertFrom(table, 0); }
 std::string InsertNew(const IndexTable& table) { return InsertFrom(table, 1); }
 

@@ -259,6 +259,8 @@ inline constexpr const char* kForgetSparse =
     "DELETE FROM sparse_version WHERE NOT EXISTS (SELECT 1 FROM version WHERE id = sparse_version.version)";
 // Of all rows, in a column that is called version.
 std::string SelectNamedVersions();
+// The same of `first` to `last`, where rows of trees also meet `of_trees`.
+std::string SelectNamedBetween(const std::string& first, const std::string& last, const std::string& of_trees);
 
 // Parts of statements. Names of columns from number `from` on, after commas: "name, head".
 std::string ColumnsOf(const IndexTable& table, size_t from = 0);

@@ -23,6 +23,7 @@ class SqlVersionQuestions : public Interface {
   Result<std::vector<VersionInfo>> ListVersionsFrom(VersionId first, size_t limit) override;
   Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) override;
   Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) override;
+  Result<std::vector<VersionId>> ListNamed(VersionId first, VersionId last, CommitSeq after) override;
   Result<bool> IsCommitted(VersionId version) override;
   Result<int64_t> CountDangling() override;
   Result<int64_t> NewestNs() override;

@@ -20,6 +20,7 @@ const std::string kListUnused =
     " WHERE id IN ("
     "  SELECT id FROM version WHERE renewed_ns < ?1 AND synced = 1 AND size > 0"
     "  EXCEPT SELECT * FROM (" + SelectNamedVersions() + ") AS named LIMIT ?2)";
+const std::string kListNamed = SelectNamedBetween("?1", "?2", "seq > ?3");
 const std::string kAdd = InsertNew(kVersionTable) + " ON CONFLICT (sha256) DO NOTHING RETURNING id";
 
 }  // namespace
@@ -78,6 +79,11 @@ Result<std::vector<VersionInfo>> SqlVersionQuestions<I, C>::ListUnsynced(size_t 
 template <class I, class C>
 Result<std::vector<VersionInfo>> SqlVersionQuestions<I, C>::ListUnused(int64_t before_ns, size_t limit) {
   return AskAll(connection(), ReadVersion, kListUnused.c_str(), before_ns, limit);
+}
+
+template <class I, class C>
+Result<std::vector<VersionId>> SqlVersionQuestions<I, C>::ListNamed(VersionId first, VersionId last, CommitSeq after) {
+  return AskAll(connection(), [](auto in) { return in.Number(); }, kListNamed.c_str(), first, last, after);
 }
 
 template <class I, class C>

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
+#include <utility>
 
 #include "durable/durable_change.h"
 #include "stagefs/posix_env.h"
@@ -124,6 +126,10 @@ std::optional<ParsedPlace> ParsePlace(std::string_view text, const std::string& 
   return parsed;
 }
 
+// It grows by a byte before what was closed in the instance is synced: what was noted until then must stay until what
+// replaces it is durable, too.
+std::string SyncsOf(const std::string& instance) { return instance + ".lock"; }
+
 std::string Unescape(std::string_view escaped) {
   std::string path;
   for (size_t i = 0; i < escaped.size(); ++i) {
@@ -149,7 +155,7 @@ void ReadPlacesOf010(const std::string& instance, std::string_view text,
     }
     const std::string path = Unescape(line);
     const Slot slot = SlotOf(ParseInt(fields[3]), path);
-    (*places)[file] = {file, ParseState(fields[1]).state, ParseInt(fields[2]), slot, path, {}};
+    (*places)[file] = {file, ParseState(fields[1]).state, ParseInt(fields[2]), slot, path, {}, {}};
   }
 }
 
@@ -168,6 +174,8 @@ Result<std::unique_ptr<WorkingCopies>> WorkingCopies::Open(Repository& repositor
 }
 
 WorkingCopies::~WorkingCopies() {
+  RemoveLeft();
+  unlink(StageNowMark(repository_.incoming()).c_str());
   auto places = places_.Lock();
   for (const int64_t place : places->free) unlink(PathOf(place).c_str());
 }
@@ -208,14 +216,35 @@ Status WorkingCopies::Write(int64_t place, const std::string& text, How how) {
   return WriteAllAt(fd.get(), text.data(), 1, 0);
 }
 
+void WorkingCopies::Leave(const WorkingCopyPlace& place, bool kept) {
+  Left left{place, kept};
+  if (place.was_closed()) left.place.state = WorkingCopyState::kRewritten;
+  (void)Note(left.place);
+  left_.Lock()->push_back(std::move(left));
+}
+
+void WorkingCopies::RemoveLeft() {
+  if (left_.Lock()->empty() || !repository_.SyncAll()) return;
+  const std::vector<Left> left = std::exchange(*left_.Lock(), {});
+  for (const Left& copy : left) {
+    if (RemoveFile(copy.place.file)) (void)Forget(copy.place, copy.kept);
+  }
+}
+
 Result<UniqueFd> WorkingCopies::Create(WorkingCopyPlace* place) {
+  RemoveLeft();
   place->file = repository_.incoming() + '/' + std::string(kCopyPrefix) + std::to_string(next_.fetch_add(1));
   const int64_t at = AnyPlace();
   const Status written = Write(at, TextOf(*place, 0), How::kWritten);  // Nobody looks for this copy yet.
   auto copy = written ? OpenFd(place->file, O_RDWR | O_CREAT | O_EXCL) : Result<UniqueFd>(written.error());
-  if (copy) places_.Lock()->uses[NameOf(place->file)] = {at, 0};
+  if (copy) places_.Lock()->uses[NameOf(place->file)] = {at, 0, CountSyncs()};
   else Free(at);
   return copy;
+}
+
+uint64_t WorkingCopies::CountSyncs() const {
+  struct stat mark {};
+  return stat(SyncsOf(repository_.incoming()).c_str(), &mark) == 0 ? static_cast<uint64_t>(mark.st_size) : 0;
 }
 
 Status WorkingCopies::Note(const WorkingCopyPlace& place, bool durably) {
@@ -231,8 +260,14 @@ Status WorkingCopies::Note(const WorkingCopyPlace& place, bool durably) {
   const Status elsewhere = Write(at, text, How::kMarkedLast);
   // On a full disk over the old one, which has its room.
   const Status noted = elsewhere ? elsewhere : Write(use.place, text, How::kWritten);
-  places_.Lock()->uses[NameOf(place.file)] = {elsewhere ? at : use.place, use.changes + 1};
-  if (durably && noted) STAGEFS_RETURN_IF_ERROR(SyncPlace(place));
+  // Who syncs from now on sees this one.
+  const uint64_t syncs = CountSyncs();
+  places_.Lock()->uses[NameOf(place.file)] = {elsewhere ? at : use.place, use.changes + 1, syncs};
+  if ((durably || syncs != use.syncs) && noted && !SyncPlace(place)) {
+    // Once a sync failed the disk may lack what memory has.
+    STAGEFS_RETURN_IF_ERROR(Write(elsewhere ? at : use.place, text, How::kWritten));
+    STAGEFS_RETURN_IF_ERROR(SyncPlace(place));
+  }
   Free(elsewhere ? use.place : at);
   return noted;
 }
@@ -316,6 +351,7 @@ Result<KnownPlaces> ReadPlaces(const std::string& instance) {
     if (!first && newest->second > parsed->changes) continue;
     newest->second = parsed->changes;
     known.of[parsed->place.file] = parsed->place;
+    known.of[parsed->place.file].noted_in = instance + '/' + name;
   }
   std::erase_if(known.of, [&](const auto& place) {
     return !std::binary_search(names.begin(), names.end(), NameOf(place.first));
@@ -345,6 +381,53 @@ Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& reposito
     for (const auto& [file, place] : known->of) places.push_back(place);
   }
   return places;
+}
+
+namespace {
+
+// By the copies' files.
+Result<std::map<std::string, WorkingCopyPlace>> ListHashedClosed(Repository& repository) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(repository));
+  std::map<std::string, WorkingCopyPlace> closed;
+  for (const WorkingCopyPlace& place : places) {
+    if (place.was_closed() && place.closed.content) closed.emplace(place.file, place);
+  }
+  return closed;
+}
+
+// Once a sync failed its holder writes all of it to another file, when it comes to that; what was closed is written
+// again where it is.
+Status SyncClosedCopy(int copy, const WorkingCopyPlace& place) {
+  const Status synced = SyncFile(copy, place.file);
+  if (synced) return synced;
+  const auto writable = OpenFd(place.file, O_RDWR);
+  if (!writable) return {};  // It was staged meanwhile.
+  STAGEFS_ASSIGN_OR_RETURN(const HashedFile closed, HashFile(writable->get(), place.closed.size_bytes));
+  if (closed.id.sha256 != *place.closed.content) return synced;
+  return RewriteFile(writable->get(), place.file, place.closed.size_bytes);
+}
+
+}  // namespace
+
+Status SyncClosedCopies(Repository& repository) {
+  STAGEFS_ASSIGN_OR_RETURN(auto closed, ListHashedClosed(repository));
+  if (closed.empty()) return {};
+  std::set<std::string> instances;
+  for (const auto& [file, place] : closed) instances.insert(file.substr(0, file.rfind('/')));
+  for (const std::string& instance : instances) {
+    const auto mark = OpenFd(SyncsOf(instance), O_WRONLY | O_APPEND);
+    if (mark) STAGEFS_RETURN_IF_ERROR(WriteAll(mark->get(), "s", 1));
+  }
+  STAGEFS_ASSIGN_OR_RETURN(closed, ListHashedClosed(repository));
+  for (const auto& [file, place] : closed) {
+    const auto copy = OpenFd(file, O_RDONLY);
+    const auto noted = OpenFd(place.noted_in, O_RDONLY);
+    if (!copy || !noted) continue;  // It was staged meanwhile.
+    STAGEFS_RETURN_IF_ERROR(SyncClosedCopy(copy->get(), place));
+    STAGEFS_RETURN_IF_ERROR(SyncFd(noted->get(), place.noted_in));
+  }
+  for (const std::string& instance : instances) STAGEFS_RETURN_IF_ERROR(SyncFolder(instance));
+  return SyncFolder(repository.folder() + "/incoming");
 }
 
 }  // namespace stagefs

@@ -160,6 +160,8 @@ Result<WorkspaceInfo> Workspace::Info() {
   return *info;
 }
 
+void Workspace::AwaitClosed() { AwaitClosedBriefly(repository_, id_); }
+
 Result<TreeView> Workspace::ViewOf(IndexReader& index, CommitSeq seq) {
   {
     auto cached = cached_view_.Lock();
@@ -228,9 +230,14 @@ Result<StagedFile> Workspace::StageFile(const Slot& slot, const std::string& fil
     if (how.only_over && (existing ? !IsFileOf(*existing, *how.only_over) : *how.only_over != 0)) {
       return Error(ErrorCode::kExists, "'" + ToDisplayUtf8(slot.name) + "' was staged meanwhile");
     }
+    bool is_new = false;
     STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version,
-                             overlay.change().Take(file, content, size_bytes, /*synced=*/false));
-    return overlay.StageVersion(slot, version, how);
+                             overlay.change().Take(file, content, size_bytes, /*synced=*/false, &is_new));
+    StageHow with_it = how;
+    with_it.brings = is_new;
+    auto staged = overlay.StageVersion(slot, version, with_it);
+    if (staged) staged->brought = is_new;
+    return staged;
   });
 }
 

@@ -274,15 +274,17 @@ Status MarkSyncFailed(int fd, const std::string& what) {
   return {};
 }
 
-Status RewriteFile(int fd, const std::string& what) {
+Status RewriteFile(int fd, const std::string& what, uint64_t most) {
   std::vector<char> buffer(kCopyChunkBytes);
-  for (uint64_t offset = 0;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), buffer.size(), offset));
+  for (uint64_t offset = 0; offset < most;) {
+    const size_t wanted = std::min<uint64_t>(buffer.size(), most - offset);
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, ReadUpTo(fd, buffer.data(), wanted, offset));
     STAGEFS_RETURN_IF_ERROR(WriteAllAt(fd, buffer.data(), got, offset));
     offset += got;
-    if (got < buffer.size()) break;
+    if (got < wanted) break;
   }
   STAGEFS_RETURN_IF_ERROR(SyncFd(fd, what));
+  if (most != UINT64_MAX) return {};
   struct stat info {};
   if (fstat(fd, &info) != 0) return ErrnoError("fstat " + what);
   if ((info.st_mode & kSyncFailedMark) != 0 && fchmod(fd, info.st_mode & 07777 & ~kSyncFailedMark) != 0) {

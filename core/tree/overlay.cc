@@ -126,6 +126,9 @@ Result<bool> Overlay::Withdraw(const Slot& slot) {
 Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how) {
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
   if (version.synced) known_synced_ = version.id;
+  if (!how.brings && !version.IsWanted()) {
+    STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(version.id, change().ClockNs()));
+  }
   // Most often the name is new: then one statement finds that out and stages it.
   STAGEFS_ASSIGN_OR_RETURN(const bool has_base_rows, base().HasRows(slot.folder));
   if (!has_base_rows && version.synced) {

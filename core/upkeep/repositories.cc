@@ -295,10 +295,11 @@ Result<std::unique_ptr<Repository>> AssembleRepository(const std::string& folder
                            Repository::Assemble(folder, std::move(name), std::move(index), std::move(versions),
                                                 std::move(versions_mark)));
   STAGEFS_ASSIGN_OR_RETURN(const RecoveryReport recovery, Recover(*repository));
-  repository->Start(recovery, [&repository = *repository] {
+  const auto recover_dead = [&repository = *repository] {
     RecoveryReport of_dead;
     RecoverWorkingCopies(repository, &of_dead);
-  });
+  };
+  repository->Start(recovery, recover_dead, [&repository = *repository] { return SyncClosedCopies(repository); });
   return repository;
 }
 

@@ -33,6 +33,7 @@ Result<Target> OpenTarget(const GlobalOptions& globals, const std::string& text,
                                              " shows those there are");
     }
     STAGEFS_ASSIGN_OR_RETURN(target.workspace, std::move(workspace));
+    target.workspace->AwaitClosed();
   }
   return target;
 }

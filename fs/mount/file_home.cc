@@ -1,5 +1,7 @@
 #include "file_home.h"
 
+#include <algorithm>
+
 #include "stagefs/inbox.h"
 #include "stagefs/scratch_names.h"
 
@@ -16,10 +18,9 @@ Result<WorkingCopyPlace> TreeHome::PlaceOf(const NodePlace& place) {
   return copy;
 }
 
-Result<Entry> TreeHome::StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
-                                  uint64_t size_bytes, const StageHow& how) {
-  STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, workspace_.StageFile(place.slot, file, content, size_bytes, how));
-  return done.entry;
+Result<StagedFile> TreeHome::StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                                       uint64_t size_bytes, const StageHow& how) {
+  return workspace_.StageFile(place.slot, file, content, size_bytes, how);
 }
 
 Result<Entry> TreeHome::StageVersion(const NodePlace& place, VersionId version, const StageHow& how) {
@@ -33,6 +34,16 @@ Result<std::optional<VersionId>> TreeHome::HeldAt(const NodePlace& place) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_.tree().LookUp(place.slot));
   if (!entry) return std::optional<VersionId>(0);
   return entry->kind == EntryKind::kFile ? std::optional(entry->version) : std::nullopt;
+}
+
+// By other mounts; commands and servers wait for what was closed.
+bool TreeHome::IsFollowed() {
+  const auto reader = workspace_.repository().index().Read();
+  const auto mounts = reader ? (*reader)->ListMounts() : reader.error();
+  if (!mounts) return true;
+  return std::count_if(mounts->begin(), mounts->end(), [&](const MountRow& mount) {
+           return mount.workspace == workspace_.id();
+         }) > 1;
 }
 
 bool TreeHome::IsManifest(const std::string& name) const {
@@ -49,10 +60,12 @@ Result<WorkingCopyPlace> InboxHome::PlaceOf(const NodePlace& place) {
   return copy;
 }
 
-Result<Entry> InboxHome::StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
-                                   uint64_t size_bytes, const StageHow&) {
+Result<StagedFile> InboxHome::StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                                        uint64_t size_bytes, const StageHow&) {
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(place.inbox_directory));
-  return Inbox(behind_).Store(directory, place.slot.name, file, content, size_bytes);
+  STAGEFS_ASSIGN_OR_RETURN(const Entry entry,
+                           Inbox(behind_).Store(directory, place.slot.name, file, content, size_bytes));
+  return StagedFile{StageOutcome::kAdded, entry};
 }
 
 Result<Entry> InboxHome::StageVersion(const NodePlace& place, VersionId version, const StageHow&) {

@@ -23,11 +23,13 @@ class FileHome {
   // For the working copy's line in `places`.
   virtual Result<WorkingCopyPlace> PlaceOf(const NodePlace& place) = 0;
   // Stages the file at `file`, which is moved away; or content that is stored already.
-  virtual Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
-                                  uint64_t size_bytes, const StageHow& how) = 0;
+  virtual Result<StagedFile> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                                       uint64_t size_bytes, const StageHow& how) = 0;
   virtual Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) = 0;
   // What the place holds now: a version, or 0 for nothing. std::nullopt: its close() has to wait until it is staged.
   virtual Result<std::optional<VersionId>> HeldAt(const NodePlace&) { return std::optional<VersionId>(); }
+  // Whether others follow what is staged there by themselves, who would go on from what they see.
+  virtual bool IsFollowed() { return true; }
   // Whether a file of this name is staged as a manifest once it is written, and doing so.
   virtual bool IsManifest(const std::string& name) const = 0;
   virtual Status StageManifest(const NodePlace& place) = 0;
@@ -39,10 +41,11 @@ class TreeHome : public FileHome {
   TreeHome(Workspace& workspace, Workspace& behind, MountCounters& counters)
       : workspace_(workspace), behind_(behind), counters_(counters) {}
   Result<WorkingCopyPlace> PlaceOf(const NodePlace& place) override;
-  Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
-                          uint64_t size_bytes, const StageHow& how) override;
+  Result<StagedFile> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                               uint64_t size_bytes, const StageHow& how) override;
   Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) override;
   Result<std::optional<VersionId>> HeldAt(const NodePlace& place) override;
+  bool IsFollowed() override;
   bool IsManifest(const std::string& name) const override;
   Status StageManifest(const NodePlace& place) override;
 
@@ -56,8 +59,8 @@ class InboxHome : public FileHome {
  public:
   explicit InboxHome(Workspace& behind) : behind_(behind) {}
   Result<WorkingCopyPlace> PlaceOf(const NodePlace& place) override;
-  Result<Entry> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
-                          uint64_t size_bytes, const StageHow& how) override;
+  Result<StagedFile> StageFile(const NodePlace& place, const std::string& file, const ContentId& content,
+                               uint64_t size_bytes, const StageHow& how) override;
   Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) override;
   bool IsManifest(const std::string& name) const override;
   Status StageManifest(const NodePlace& place) override;

@@ -112,6 +112,7 @@ Status OpenFile::MakeWritable(const Placer& placer) {
       return copied.error();
     }
     if (hashed_bytes_ != bytes) hasher_.reset();  // Else it has seen these.
+    if (clone_version_ == 0) grown_from_ = entry_.version;
   } else if (!hasher_) {
     hasher_.emplace();
     hashed_bytes_ = 0;
@@ -172,6 +173,7 @@ Status OpenFile::Empty() {
   hasher_.emplace();
   hashed_bytes_ = 0;
   hashed_.reset();
+  grown_from_ = 0;
   return {};
 }
 
@@ -185,6 +187,7 @@ Status OpenFile::Truncate(uint64_t size_bytes, const Placer& placer) {
     (void)fchmod(copy_fd_->get(), 0600);  // A sync that failed has nothing to say of what is written now.
     hasher_.emplace();
     hashed_bytes_ = 0;
+    grown_from_ = 0;
   }
   size_bytes_ = size_bytes;
   Touched(0, 0);
@@ -377,6 +380,13 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
     staged = version_sink(empty.id, how);
   } else if (clone_version_ != 0 && size_bytes_ == clone_version_bytes_) {
     staged = version_sink(clone_version_, how);
+    // What it was cloned from may have left the store, as what was written on does: its bytes are open here.
+    const bool is_gone = !staged && (staged.error().code() == ErrorCode::kNotFound ||
+                                     staged.error().code() == ErrorCode::kStale);
+    if (is_gone) {
+      STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
+      staged = StageCopy(sink, how);
+    }
   } else {
     STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));
     staged = StageCopy(sink, how);
@@ -398,17 +408,19 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   clone_fd_.reset();
   version_fd_.reset();
   dirty_ = fresh_ = false;
+  grown_from_ = 0;
   if (hashed_bytes_ != size_bytes_) hasher_.reset();
   return {};
 }
 
 Status OpenFile::HashCopy() {
   if (hashed_) return {};
-  if (hasher_ && hashed_bytes_ == size_bytes_) {
-    hashed_ = {hasher_->Finish(), size_bytes_};
-  } else {
-    STAGEFS_ASSIGN_OR_RETURN(hashed_, HashFile(copy_fd_->get()));
+  if (!hasher_ || hashed_bytes_ != size_bytes_) {
+    ContentHasher all;
+    STAGEFS_ASSIGN_OR_RETURN(hashed_bytes_, HashInto(copy_fd_->get(), &all));
+    hasher_ = std::move(all);  // It goes on with what is appended.
   }
+  hashed_ = {hasher_->Finish(), hashed_bytes_};
   return {};
 }
 
@@ -432,6 +444,8 @@ Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
   if (!durable || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
     (void)env_.copies.Forget(copy_, kept_);
     if (copy_.was_closed()) (void)env_.copies.SyncNames();
+  } else {
+    env_.copies.Leave(copy_, kept_);
   }
   copy_.state = WorkingCopyState::kWriting;
   kept_ = closed_ = until_last_ = false;

@@ -100,6 +100,8 @@ class OpenFile {
   Status CloseUnstaged(VersionId over, const Placer& placer, bool until_last = false);
   // It is staged once its last writer is gone, or somebody waits for it; or it is written again. Without the mutex.
   bool waits_for_last() const { return until_last_; }
+  // The version whose bytes it went on from; 0: none.
+  VersionId grown_from() const { return grown_from_; }
   // What is staged of it is half of it at least, so that the rest may wait.
   bool mostly_staged() const { return size_bytes_ < 2 * entry_.size_bytes; }
   // Whether so many bytes are to be hashed that nobody waits for it.
@@ -193,6 +195,7 @@ class OpenFile {
   WorkingCopyPlace copy_;
   bool kept_ = false;  // The index remembers the copy.
   std::atomic<bool> closed_ = false, until_last_ = false;
+  VersionId grown_from_ = 0;
   bool closed_synced_ = false;  // And the place that says so.
   std::chrono::steady_clock::time_point closed_synced_at_{};
   VersionId clone_version_ = 0;

@@ -39,8 +39,7 @@ Placer OpenFiles::PlacerOf(const std::shared_ptr<Node>& node) {
   return [this, node] { return HomeOf(*node).PlaceOf(PlaceOf(*node)); };
 }
 
-Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& node, bool reads, bool writes,
-                                                  bool empty) {
+Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& node, bool writes, bool empty) {
   std::shared_ptr<OpenFile> file;
   Entry staged;
   {
@@ -68,7 +67,8 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::Open(const std::shared_ptr<Node>& n
     Release(node, file, writes);
     return emptied.error();
   }
-  if (!empty && reads) return OpenToRead(std::move(lock), node, file, writes);
+  // Also what is only appended to: it stays open should it leave the store.
+  if (!empty) return OpenToRead(std::move(lock), node, file, writes);
   return file;
 }
 
@@ -101,7 +101,7 @@ Result<std::shared_ptr<OpenFile>> OpenFiles::OpenNew(const std::shared_ptr<Node>
     ++node->lookups;
     if (!node->open()) table->SetOpen(node, std::make_shared<OpenFile>(env_, std::nullopt));
   }
-  STAGEFS_ASSIGN_OR_RETURN(auto file, Open(node, /*reads=*/false, /*writes=*/true, /*empty=*/false));
+  STAGEFS_ASSIGN_OR_RETURN(auto file, Open(node, /*writes=*/true, /*empty=*/false));
   std::lock_guard lock(file->mutex());
   file->SetTraits(std::nullopt, nodes_.ModeOfNew(mode, /*is_folder=*/false));
   return file;
@@ -147,9 +147,14 @@ Attributes OpenFiles::AttributesOf(const std::shared_ptr<Node>& node) {
 Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file, std::chrono::milliseconds wait_max) {
   FileHome& home = HomeOf(*node);
   const NodePlace place = PlaceOf(*node);
+  const VersionId from = file.grown_from();
+  bool brought = false;
   const Status staged = file.Stage(
-      [&](const std::string& path, const ContentId& content, uint64_t size_bytes, const StageHow& how) {
-        return home.StageFile(place, path, content, size_bytes, how);
+      [&](const std::string& path, const ContentId& content, uint64_t size_bytes,
+          const StageHow& how) -> Result<Entry> {
+        STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, home.StageFile(place, path, content, size_bytes, how));
+        brought = done.brought;
+        return done.entry;
       },
       [&](VersionId version, const StageHow& how) { return home.StageVersion(place, version, how); },
       PlacerOf(node), wait_max);
@@ -160,6 +165,7 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file, std::
   }
   if (!staged) return staged;
   MountCounters::Add(counters_.staged);
+  growing_.Note({from, file.version(), brought, from == 0 || home.IsFollowed()});
   auto table = nodes_.Lock();
   node->SetEntry(file.entry());
   return {};
@@ -205,14 +211,15 @@ Status OpenFiles::StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file
 bool OpenFiles::CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, bool until_last) {
   const auto held = HomeOf(*node).HeldAt(PlaceOf(*node));
   if (!held || !*held || !file.CloseUnstaged(**held, PlacerOf(node), until_last)) return false;
-  {
-    auto closed = closed_.Lock();
-    if (std::find(closed->begin(), closed->end(), node) != closed->end()) return true;
-    closed->push_back(node);
-  }
+  AddClosed(node);
   if (file.unhashed()) hasher_.Wake();
   closer_.Wake();
   return true;
+}
+
+void OpenFiles::AddClosed(const std::shared_ptr<Node>& node) {
+  auto closed = closed_.Lock();
+  if (std::find(closed->begin(), closed->end(), node) == closed->end()) closed->push_back(node);
 }
 
 // One round of the thread that does. False: some are left.
@@ -272,20 +279,21 @@ bool OpenFiles::StageClosed() {
 
 // False: it is others' turn.
 bool OpenFiles::StageClosed(const std::shared_ptr<Node>& node) {
-  if (const auto file = FileOf(node)) {
-    std::lock_guard lock(file->mutex());
-    if (file->unhashed() || file->writes_on()) return true;
-    const Status staged = file->closed() ? Stage(node, *file, kCloseWaitMax) : Status();
-    // It holds up no other.
-    if (!staged && file->closed()) return staged.error().code() != ErrorCode::kBusy;
-    if (!staged) Complain(*node, staged.error());
-    auto table = nodes_.Lock();
-    if (file->writers == 0 && !file->holds_bytes()) LetGo(*table, node, *file);
-    if (node->passed_over) notifier_.LookAtClosed(node);
-    table->DropIfUnused(node);
+  std::erase(*closed_.Lock(), node);  // First: it may be closed once more as soon as its lock is free.
+  const auto file = FileOf(node);
+  if (!file) return true;
+  std::lock_guard lock(file->mutex());
+  const bool can_be_staged = !file->unhashed() && !file->writes_on();
+  const Status staged = file->closed() && can_be_staged ? Stage(node, *file, kCloseWaitMax) : Status();
+  if (!can_be_staged || (!staged && file->closed())) {
+    AddClosed(node);
+    return staged || staged.error().code() != ErrorCode::kBusy;  // It holds up no other.
   }
-  auto closed = closed_.Lock();
-  closed->erase(std::find(closed->begin(), closed->end(), node));
+  if (!staged) Complain(*node, staged.error());
+  auto table = nodes_.Lock();
+  if (file->writers == 0 && !file->holds_bytes()) LetGo(*table, node, *file);
+  if (node->passed_over) notifier_.LookAtClosed(node);
+  table->DropIfUnused(node);
   return true;
 }
 
@@ -459,6 +467,7 @@ void OpenFiles::KeepUnstaged() {
     if (!file->refused() && !file->unhashed() && Stage(node, *file, wait_max)) continue;
     file->KeepForNextStart(PlacerOf(node));
   }
+  growing_.RemoveRest();
 }
 
 }  // namespace stagefs

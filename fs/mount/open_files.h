@@ -14,6 +14,7 @@
 
 #include "change_notifier.h"
 #include "file_home.h"
+#include "growing_files.h"
 #include "nodes.h"
 #include "open_file.h"
 #include "sparse_versions.h"
@@ -30,14 +31,14 @@ class OpenFiles {
   OpenFiles(Nodes& nodes, ChangeNotifier& notifier, OpenFileEnv env, MountCounters& counters, FileHome* tree,
             FileHome* inbox)
       : nodes_(nodes), notifier_(notifier), env_(env), counters_(counters), tree_(tree), inbox_(inbox),
-        sparse_(env.repository.index()) {}
+        sparse_(env.repository.index()), growing_(env.repository) {}
 
   Repository& repository() { return env_.repository; }
   MountCounters& counters() { return counters_; }
 
   // The file of `node`, open once more. With `empty` it is emptied, as O_TRUNC does. kStale: to be written, but nobody
   // would find it any more.
-  Result<std::shared_ptr<OpenFile>> Open(const std::shared_ptr<Node>& node, bool reads, bool writes, bool empty);
+  Result<std::shared_ptr<OpenFile>> Open(const std::shared_ptr<Node>& node, bool writes, bool empty);
   // The same for one that is being created; looked up once more.
   Result<std::shared_ptr<OpenFile>> OpenNew(const std::shared_ptr<Node>& node, mode_t mode);
   // The file of a node that is being written here; nullptr for others and for no node.
@@ -82,6 +83,7 @@ class OpenFiles {
     stopping_ = true;
     hasher_.Stop();
     closer_.Stop();
+    growing_.Stop();
   }
 
  private:
@@ -90,6 +92,7 @@ class OpenFiles {
   Status StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on = false);
   Status Empty(const std::shared_ptr<Node>& node, OpenFile& file);
   bool CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, bool until_last = false);
+  void AddClosed(const std::shared_ptr<Node>& node);
   bool IsToBeStaged(OpenFile& file);
   bool StageClosed();
   bool StageClosed(const std::shared_ptr<Node>& node);
@@ -114,10 +117,11 @@ class OpenFiles {
   FileHome* const inbox_;
   // Synchronize themselves.
   SparseVersions sparse_;
+  GrowingFiles growing_;
   Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Files that were closed and are not staged yet.
   std::atomic<bool> stopping_ = false;
   bool stage_now_ = false;  // The closer's alone: somebody waits for what is closed.
-  StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(100)};
+  StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(20)};
   StagingWorker hasher_{[this] { return HashClosed(); }, std::chrono::milliseconds(100)};
 };
 

@@ -13,8 +13,7 @@ bool WantsToWrite(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
 Result<std::unique_ptr<FileHandle>> OpenHandle(OpenFiles& files, const std::shared_ptr<Node>& node, int flags) {
   const bool writes = WantsToWrite(flags);
-  const bool reads = (flags & O_ACCMODE) != O_WRONLY;
-  STAGEFS_ASSIGN_OR_RETURN(auto file, files.Open(node, reads, writes, writes && (flags & O_TRUNC) != 0));
+  STAGEFS_ASSIGN_OR_RETURN(auto file, files.Open(node, writes, writes && (flags & O_TRUNC) != 0));
   return std::make_unique<OpenFileHandle>(files, node, std::move(file), writes);
 }
 

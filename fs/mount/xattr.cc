@@ -6,6 +6,8 @@ namespace stagefs {
 namespace {
 
 constexpr std::string_view kPrefix = "user.stagefs.";
+// What was closed is staged before it is told of, if its turn comes in time.
+constexpr auto kTurnWait = std::chrono::milliseconds(500);
 
 Error NoSuchAttribute() { return Error(ErrorCode::kNotFound, "no such attribute"); }
 
@@ -36,6 +38,7 @@ Result<std::string> GetXattrOf(OpenFiles& files, Nodes& nodes, Workspace* worksp
   bool waiting = false, refused = false;
   if (const auto file = files.FileOf(node)) {
     STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file->mutex()));
+    if (file->closed() && !file->unhashed()) (void)files.Stage(node, *file, kTurnWait);
     waiting = file->dirty() || file->fresh();
     refused = file->refused();
     version = file->version();

@@ -58,7 +58,8 @@ void Know(Repository& repository, int64_t count) {
       hasher.Update(content.data(), content.size());
       version.content = hasher.Finish();
       version.size_bytes = content.size();
-      version.stored_ns = version.renewed_ns = NowNs();
+      version.stored_ns = NowNs();
+      version.renewed_ns = version.stored_ns + 1;  // As put makes it.
       version.synced = true;
       OrDie(transaction->AddVersion(version));
     }

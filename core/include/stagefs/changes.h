@@ -21,6 +21,7 @@ struct StageHow {
   std::optional<FileMode> mode;     // Default: as the path has it.
   bool exclusive = false;           // kExists if there is something at the path already.
   bool keep_mtime = false;          // Content unchanged: keep `mtime_ns` in the workspace all the same.
+  bool brings = false;              // The version comes with this change; else who stages it wants it (IsWanted()).
   // Staging a file: kExists unless the path holds this version; 0: nothing.
   std::optional<VersionId> only_over;
   std::chrono::milliseconds wait_max = Turn::kWaitMax;  // For a turn; then kBusy.
@@ -31,6 +32,7 @@ enum class StageOutcome { kAdded, kModified, kUnchanged, kScratch };
 struct StagedFile {
   StageOutcome outcome = StageOutcome::kUnchanged;
   Entry entry;
+  bool brought = false;  // Its version is new.
 };
 
 enum class RenameMode { kReplace, kNoReplace, kExchange };

@@ -29,6 +29,8 @@ struct VersionInfo {
   int64_t stored_ns = 0;
   int64_t renewed_ns = 0;
   bool synced = false;
+  // Somebody put, found, linked or unstaged it: not only a close() brought it, which sets both times alike.
+  bool IsWanted() const { return renewed_ns != stored_ns; }
 };
 
 // A version with holes: how many blocks of 512 bytes its file took when it came. Small ones count as if they had none.

@@ -23,6 +23,10 @@ class VersionQuestions {
   virtual Result<std::vector<VersionInfo>> ListUnsynced(size_t limit) = 0;
   // Versions that nothing names and that were last renewed before `before_ns`.
   virtual Result<std::vector<VersionInfo>> ListUnused(int64_t before_ns, size_t limit) = 0;
+  // Of `first` to `last`, those that rows name: of trees, only rows of commits after `after`.
+  virtual Result<std::vector<VersionId>> ListNamed(VersionId /*first*/, VersionId /*last*/, CommitSeq /*after*/) {
+    return Error(ErrorCode::kUnsupported, "this index does not say what names a version");
+  }
   // Whether any commit names it; every row of every commit is looked at.
   virtual Result<bool> IsCommitted(VersionId version) = 0;
   // Rows of trees and workspaces that name a version that has no row: always 0, or the index is damaged.

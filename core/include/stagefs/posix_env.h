@@ -92,9 +92,10 @@ constexpr mode_t kSyncFailedMark = S_ISGID;
 Status SyncFile(int fd, const std::string& what);
 // The mark alone, where a sync may have failed that nobody told of.
 Status MarkSyncFailed(int fd, const std::string& what);
-// Writes what memory has of a file over it once more, syncs that, and takes the mark off.
-// REQUIRES: nobody else writes to it meanwhile.
-Status RewriteFile(int fd, const std::string& what);
+// Writes what memory has of a file over it once more and syncs that. Of all of it, the mark is taken off; of the first
+// `most` bytes, the rest is still its writer's to write again.
+// REQUIRES: nobody else writes to these bytes meanwhile.
+Status RewriteFile(int fd, const std::string& what, uint64_t most = UINT64_MAX);
 // Makes a file read-only or writable, and keeps that mark.
 Status SetMode(const std::string& path, mode_t mode);
 Status SyncFolder(const std::string& path);

@@ -66,8 +66,10 @@ class Repository {
                                                     std::unique_ptr<StagingIndex> index,
                                                     std::unique_ptr<VersionStore> versions, std::string versions_mark,
                                                     const Error& why);
-  // Once what a crash left was recovered. `recover_dead` does so again, for what processes left that died since.
-  void Start(const RecoveryReport& recovery, std::function<void()> recover_dead = {});
+  // Once what a crash left was recovered. `recover_dead` does so again, for what processes left that died since;
+  // `sync_closed` is SyncClosed().
+  void Start(const RecoveryReport& recovery, std::function<void()> recover_dead = {},
+             std::function<Status()> sync_closed = {});
   ~Repository();
 
   const RepositoryName& name() const { return name_; }
@@ -111,8 +113,9 @@ class Repository {
 
   // Syncs everything acknowledged so far, bytes first.
   Status SyncAll();
-  // The bytes alone of what was acknowledged before the call.
+  // The bytes alone of what was acknowledged before the call: what is staged, and what was closed, not staged yet.
   Status SyncVersions();
+  Status SyncClosed() { return sync_closed_ ? sync_closed_() : Status(); }
   // A process that was killed may have been told that a sync failed, and nobody else is: so what was not synced when it
   // died is written anew by whoever syncs it next. Once for each process; called before syncs that are believed.
   Status DoubtSyncsOfDead();
@@ -129,6 +132,8 @@ class Repository {
   bool MarksWait() { return marks_wait_.exchange(false); }
   // Wakes the flusher; called after a transaction that added an unsynced version.
   void NoteUnsynced();
+  // Renews what was found by its hash and nobody had wanted before: RemoveOutgrown() leaves it alone. The flusher does.
+  Status RenewFound();
 
   // Called after each transaction of this process that changed a workspace, on the thread that did it, by several
   // threads at once. It may wait for a moment, for what the change must have reached before it is acknowledged, and
@@ -178,6 +183,7 @@ class Repository {
   std::optional<Error> why_only_read_;
   RecoveryReport recovery_;
   std::function<void()> recover_dead_;
+  std::function<Status()> sync_closed_;
   int64_t clock_ahead_ns_ = 0;  // Of a shared index's clock before the time since this boot.
   // Synchronize themselves.
   std::atomic<bool> marks_wait_ = false;
@@ -186,6 +192,7 @@ class Repository {
   std::unique_ptr<Listeners> listeners_;
   Guarded<std::unordered_map<VersionId, Known>> hashes_;  // Some of an index that is far away.
   Guarded<std::map<Sha256, VersionInfo>> doubtful_;
+  Guarded<std::set<VersionId>> found_;
   Guarded<std::set<std::string>> dead_;  // Folders of processes for which DoubtSyncsOfDead() is done.
   std::unique_ptr<Flusher> flusher_;
 };

@@ -47,6 +47,17 @@ Result<int64_t> SetAside(Repository& repository, const std::vector<Sha256>& dama
 // row that are as old. Two at once: the second waits. kStale where the repository moved meanwhile.
 Result<GcReport> Gc(Repository& repository, int64_t keep_days);
 
+// A version that came with a close() and was written over since by a file that went on from it.
+struct OutgrownVersion {
+  VersionId id = 0;
+  CommitSeq newest_commit = 0;  // There was before it came.
+};
+// Removes those that nothing names and nobody wanted since (VersionInfo::IsWanted()), as gc would much later. Returns
+// those that may be removed another time: what replaced them is not synced yet, or others change the index all the
+// time. The turn is short. kUnsupported where machines share the index.
+Result<std::vector<OutgrownVersion>> RemoveOutgrown(Repository& repository,
+                                                    const std::vector<OutgrownVersion>& versions);
+
 // Where the index below the root is gone, empty or damaged: builds another from the rows of it that can be read, and
 // from the versions, each of which is hashed where it has no row. Returns what was saved and what was not, a line each.
 // The old one stays, as stagefs.db.damaged-TIME. Errors: kExists where nothing is wrong; kBusy while any process has

@@ -61,6 +61,7 @@ struct WorkingCopyPlace {
   WorkspaceId workspace = 0;
   Slot slot;
   std::string path;  // In the workspace's tree, when it was noted.
+  std::string noted_in{};  // The file that says so, of one that was read.
   ClosedCopy closed;  // kClosed, kRewritten.
   bool is_written() const { return state == WorkingCopyState::kWriting || state == WorkingCopyState::kRewritten; }
   // A close() promised what it holds, or held.
@@ -86,6 +87,8 @@ class WorkingCopies {
   Status Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version);
   // The copy was staged, or thrown away; `kept`: Keep() was called for it.
   Status Forget(const WorkingCopyPlace& place, bool kept);
+  // The copy was staged, but that could not be synced: it stays until it can be. Nobody waits for it.
+  void Leave(const WorkingCopyPlace& place, bool kept);
 
  private:
   explicit WorkingCopies(Repository& repository) : repository_(repository) {}
@@ -94,14 +97,22 @@ class WorkingCopies {
   struct Places {
     struct Use {
       int64_t place = 0, changes = 0;
+      uint64_t syncs = 0;  // CountSyncs() when it was noted.
     };
     std::map<std::string, Use> uses;
     std::vector<int64_t> free;
     int64_t next = 1;
   };
+  struct Left {
+    WorkingCopyPlace place;
+    bool kept = false;
+  };
+  void RemoveLeft();
   std::string PathOf(int64_t place) const;
   int64_t AnyPlace();
   void Free(int64_t place);
+  // How often a process, maybe another one, synced what was closed here.
+  uint64_t CountSyncs() const;
   // kMarkedLast: until all of it is there it counts for nothing.
   enum class How { kWritten, kMarkedLast };
   Status Write(int64_t place, const std::string& text, How how);
@@ -109,6 +120,7 @@ class WorkingCopies {
   Repository& repository_;
   std::atomic<int64_t> next_{1};
   Guarded<Places> places_;
+  Guarded<std::vector<Left>> left_;
   std::atomic<bool> folder_synced_{false};  // The instance's own name is durable.
 };
 
@@ -117,6 +129,10 @@ Result<bool> IsAsClosed(const WorkingCopyPlace& place, const HashedFile& now);
 
 // What is being written or refused now, by any process; each copy once.
 Result<std::vector<WorkingCopyPlace>> ListWorkingCopyPlaces(Repository& repository);
+
+// What was closed and is not staged yet survives power loss, and so do its places; not what nobody has hashed yet,
+// which its own process sees to. Called by any process.
+Status SyncClosedCopies(Repository& repository);
 
 // A file in incoming/INSTANCE that whoever waits for what its process closed makes; whoever stages that removes it.
 std::string StageNowMark(const std::string& instance);

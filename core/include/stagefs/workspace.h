@@ -33,6 +33,8 @@ class Workspace {
   Repository& repository() { return repository_; }
   WorkspaceId id() const { return id_; }
   Result<WorkspaceInfo> Info();
+  // For whoever is about to look: what was closed a moment ago shows, unless that takes longer than half a second.
+  void AwaitClosed();
 
   // What it shows, and what its base shows: the newest at each question. Safe for concurrent use; live as long as it.
   Tree& tree() { return *tree_; }
