@@ -83,6 +83,19 @@ class LocalVersionStore : public VersionStore {
     return SetMode(path, 0600);
   }
 
+  // What Put() was writing when its process was killed.
+  Result<int64_t> RemoveUnfinished(int64_t before_ns) override {
+    STAGEFS_ASSIGN_OR_RETURN(const auto names, ListNames(incoming_));
+    int64_t removed = 0;
+    for (const std::string& name : names) {
+      const std::string path = incoming_ + '/' + name;
+      struct stat info {};
+      if (name.ends_with(".lock") || lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+      if (ToNs(info.st_ctim) < before_ns && unlink(path.c_str()) == 0) ++removed;
+    }
+    return removed;
+  }
+
   Status Sync(const std::vector<Sha256>& hashes) override {
     // Where the sync of all fails, that of each tells whose bytes it was.
     const bool together = hashes.size() > kSyncEachMax && file_system_.Sync().has_value();

@@ -128,4 +128,16 @@ TEST_CASE("LocalVersionStore: versions are read-only files named by their hash",
   CHECK(std::filesystem::is_empty(scene.folder / "incoming"));
 }
 
+TEST_CASE("LocalVersionStore: what a killed process was writing goes once it is old", "[core][version_store]") {
+  TempFolder folder;
+  const auto store = Value(OpenLocalVersionStore(folder / "versions", folder / "incoming"));
+  WriteFile(folder / "incoming/0123", "half a version");
+  WriteFile(folder / "incoming/4567.lock", "");
+  const int64_t hour_ns = 3'600'000'000'000;
+  CHECK(Value(store->RemoveUnfinished(NowNs() - hour_ns)) == 0);
+  CHECK(Value(store->RemoveUnfinished(NowNs() + hour_ns)) == 1);
+  CHECK(access((folder / "incoming/0123").c_str(), F_OK) != 0);
+  CHECK(access((folder / "incoming/4567.lock").c_str(), F_OK) == 0);
+}
+
 }  // namespace stagefs::test
