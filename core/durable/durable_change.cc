@@ -18,7 +18,6 @@ constexpr size_t kLatecomersMax = SIZE_MAX >> 1;
 Result<std::unique_ptr<DurableChange>> DurableChange::Begin(Repository& repository, Durability durability, Turn turn,
                                                             Earlier earlier) {
   if (earlier == Earlier::kSynced) {
-    STAGEFS_RETURN_IF_ERROR(repository.SyncClosed());  // First: what is staged meanwhile is a version then.
     STAGEFS_RETURN_IF_ERROR(repository.SyncVersions());
   } else if (durability == Durability::kPowerLoss) {
     STAGEFS_RETURN_IF_ERROR(repository.DoubtSyncsOfDead());

@@ -243,7 +243,7 @@ Result<VersionInfo> Repository::FindVersion(std::string_view hash) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_->Read());
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, reader->FindVersion(ref));
   if (!version) return Error(ErrorCode::kNotFound, "version " + ref.ToString() + ": no such version");
-  if (!version->IsWanted() && flusher_ && !why_only_read_) {
+  if (!version->IsWanted() && flusher_) {
     found_.Lock()->insert(version->id);
     flusher_->Wake();
   }
@@ -320,7 +320,6 @@ Status Repository::DoubtSyncsOf(const std::set<std::string>& dead) {
 }
 
 Status Repository::SyncAll() {
-  STAGEFS_RETURN_IF_ERROR(SyncClosed());
   STAGEFS_RETURN_IF_ERROR(SyncVersions());
   return index_->Sync();
 }
@@ -329,6 +328,7 @@ Status Repository::SyncAll() {
 // is not full was all there was.
 Status Repository::SyncVersions() {
   if (why_only_read_) return {};
+  STAGEFS_RETURN_IF_ERROR(SyncClosed());  // First: what is staged meanwhile is a version then.
   STAGEFS_ASSIGN_OR_RETURN(const auto turn, LockInterruptibly(syncing_));
   STAGEFS_RETURN_IF_ERROR(DoubtSyncsOfDead());
   const std::set<Sha256> doubtful = LookAgain();

@@ -36,7 +36,6 @@ Result<std::optional<VersionId>> TreeHome::HeldAt(const NodePlace& place) {
   return entry->kind == EntryKind::kFile ? std::optional(entry->version) : std::nullopt;
 }
 
-// By other mounts; commands and servers wait for what was closed.
 bool TreeHome::IsFollowed() {
   const auto reader = workspace_.repository().index().Read();
   const auto mounts = reader ? (*reader)->ListMounts() : reader.error();

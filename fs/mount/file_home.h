@@ -28,7 +28,7 @@ class FileHome {
   virtual Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) = 0;
   // What the place holds now: a version, or 0 for nothing. std::nullopt: its close() has to wait until it is staged.
   virtual Result<std::optional<VersionId>> HeldAt(const NodePlace&) { return std::optional<VersionId>(); }
-  // Whether others follow what is staged there by themselves, who would go on from what they see.
+  // Whether other mounts show what is staged there, by versions that they looked up a moment ago.
   virtual bool IsFollowed() { return true; }
   // Whether a file of this name is staged as a manifest once it is written, and doing so.
   virtual bool IsManifest(const std::string& name) const = 0;

@@ -1,8 +1,7 @@
 #include "growing_files.h"
 
 #include <algorithm>
-#include <set>
-#include <utility>
+#include <optional>
 
 #include "stagefs/daemon_log.h"
 #include "stagefs/version_store.h"
@@ -21,7 +20,7 @@ constexpr size_t kLatelyMax = 4096;
 GrowingFiles::GrowingFiles(Repository& repository)
     : repository_(repository),
       removes_(!repository.index().IsShared() && !repository.versions().IsElsewhere()) {
-  NoteNewestCommit();
+  if (removes_) NoteNewestCommit();
 }
 
 void GrowingFiles::NoteNewestCommit() {
@@ -32,45 +31,47 @@ void GrowingFiles::NoteNewestCommit() {
   for (const BranchInfo& branch : *branches) known->newest_commit = std::max(known->newest_commit, branch.head);
 }
 
-void GrowingFiles::Note(const Staged& staged) {
+void GrowingFiles::Note(const Staged& staged, FileHome& home) {
   if (!removes_) return;
-  const auto now = Clock::now();
-  auto known = known_.Lock();
-  if (staged.brought) {
-    known->lately[staged.version] = known->newest_commit;
-    if (known->lately.size() > kLatelyMax) known->lately.erase(known->lately.begin());
+  std::optional<OutgrownVersion> outgrown;
+  {
+    auto known = known_.Lock();
+    if (staged.brought) {
+      known->lately[staged.version] = known->newest_commit;
+      if (known->lately.size() > kLatelyMax) known->lately.erase(known->lately.begin());
+    }
+    const auto before = known->lately.find(staged.from);
+    if (staged.from == staged.version || before == known->lately.end()) return;
+    outgrown = {staged.from, before->second};
+    known->lately.erase(before);
   }
-  const auto before = known->lately.find(staged.from);
-  if (staged.from == staged.version || before == known->lately.end()) return;
-  known->outgrown.push_back({{staged.from, before->second},
-                             staged.is_followed ? now + kRemovedAfter : now});
-  known->lately.erase(before);
+  const auto now = Clock::now();
+  known_.Lock()->outgrown.push_back({*outgrown, home.IsFollowed() ? now + kRemovedAfter : now});
   remover_.Wake();
 }
 
 bool GrowingFiles::RemoveOutgrown() {
-  std::vector<OutgrownVersion> old_enough;
+  std::map<VersionId, Waiting> tried;
+  std::vector<OutgrownVersion> versions;
   {
     const auto now = Clock::now();
     auto known = known_.Lock();
-    for (const Waiting& waiting : known->outgrown) {
-      if (waiting.not_before <= now) old_enough.push_back(waiting.version);
-    }
-    if (old_enough.empty()) return known->outgrown.empty();
+    std::erase_if(known->outgrown, [&](const Waiting& waiting) {
+      if (waiting.not_before > now) return false;
+      tried.emplace(waiting.version.id, waiting);
+      versions.push_back(waiting.version);
+      return true;
+    });
+    if (tried.empty()) return known->outgrown.empty();
   }
   NoteNewestCommit();
-  const auto left = stagefs::RemoveOutgrown(repository_, old_enough);
+  const auto left = stagefs::RemoveOutgrown(repository_, versions);
   if (!left) Log(LogLevel::kDebug, "what files grew out of was not removed: " + left.error().message());
-  std::set<VersionId> done;
-  for (const OutgrownVersion& version : old_enough) done.insert(version.id);
-  for (const OutgrownVersion& version : left ? *left : old_enough) done.erase(version.id);
   auto known = known_.Lock();
-  std::erase_if(known->outgrown, [&](Waiting& waiting) {
-    const bool was_tried = std::any_of(old_enough.begin(), old_enough.end(), [&](const OutgrownVersion& version) {
-      return version.id == waiting.version.id;
-    });
-    return done.contains(waiting.version.id) || (was_tried && ++waiting.tries > kTriesMax);
-  });
+  for (const OutgrownVersion& version : left ? *left : versions) {
+    Waiting& waiting = tried.at(version.id);
+    if (++waiting.tries <= kTriesMax) known->outgrown.push_back(waiting);
+  }
   return known->outgrown.empty();
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "file_home.h"
 #include "stagefs/guarded.h"
 #include "stagefs/upkeep.h"
 #include "staging_worker.h"
@@ -25,9 +26,8 @@ class GrowingFiles {
     VersionId from = 0;  // It went on from this one; 0: from none.
     VersionId version = 0;
     bool brought = false;  // See StagedFile.
-    bool is_followed = true;  // See FileHome.
   };
-  void Note(const Staged& staged);
+  void Note(const Staged& staged, FileHome& home);
 
   // Removes what files grew out of as far as it can go. False: some is left for another time.
   bool RemoveOutgrown();

@@ -165,7 +165,7 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file, std::
   }
   if (!staged) return staged;
   MountCounters::Add(counters_.staged);
-  growing_.Note({from, file.version(), brought, from == 0 || home.IsFollowed()});
+  growing_.Note({from, file.version(), brought}, home);
   auto table = nodes_.Lock();
   node->SetEntry(file.entry());
   return {};
