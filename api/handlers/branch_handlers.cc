@@ -60,8 +60,8 @@ Reply CreateBranch(Call& call) {
   if (created) return BranchReply(call, kCreated, wanted.name);
   if (created.error().code() != ErrorCode::kExists) return created.error();
   // A client that asks again gets what it asked for.
-  const auto existing = History(*call.repository).Resolve(wanted.name);
-  if (existing && existing->seq == start.seq) return BranchReply(call, kFound, wanted.name);
+  const auto existing = History(*call.repository).FindBranch(wanted.name);
+  if (existing && *existing && (*existing)->head == start.seq) return BranchReply(call, kFound, wanted.name);
   return Refuse(409, "resource_already_exists", "Branch exists", created.error().message());
 }
 

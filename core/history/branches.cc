@@ -1,5 +1,6 @@
 #include "durable/durable_change.h"
 #include "stagefs/history.h"
+#include "stagefs/revision.h"
 #include "stagefs/workspaces.h"
 
 namespace stagefs {
@@ -22,6 +23,8 @@ Status History::CreateBranch(const std::string& name, const std::string& from) {
   IndexTransaction& transaction = change->index();
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> existing, transaction.FindBranch(name));
   if (existing) return Error(ErrorCode::kExists, "branch " + name + " exists");
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<TagInfo> tag, transaction.FindTag(name));
+  if (tag) return Error(ErrorCode::kExists, "a tag is called " + name);
   STAGEFS_RETURN_IF_ERROR(transaction.PutBranch({name, commit.seq, 0}));
   return change->Commit();
 }
@@ -59,14 +62,8 @@ Status History::DeleteBranch(const std::string& name) {
 
 Result<CommitInfo> History::Resolve(const std::string& revision) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<BranchInfo> branch, reader->FindBranch(revision));
-  if (branch) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> head, reader->GetCommit(branch->head));
-    if (head) return *head;
-  }
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<CommitInfo> commit, reader->FindCommit(revision));
-  if (commit) return *commit;
-  return Error(ErrorCode::kNotFound, "no branch or commit '" + ToDisplayUtf8(revision) + "'");
+  STAGEFS_ASSIGN_OR_RETURN(Revision found, ResolveRevision(*reader, revision));
+  return std::move(found.commit);
 }
 
 }  // namespace stagefs

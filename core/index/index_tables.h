@@ -99,6 +99,9 @@ inline constexpr IndexColumn kBranch[] = {
     Text("name"), Number("head", "commit seq"),
     Since(5, OrNull(Number("line", "the lineage that its own commits go on with")))};
 
+inline constexpr IndexColumn kTag[] = {Text("name"),   Number("commit_seq"), Text("message"),
+                                       Text("author"), Text("email"),        Number("time_ns")};
+
 inline constexpr IndexColumn kFolder[] = {Number("id")};
 
 inline constexpr IndexColumn kTreeEntry[] = {
@@ -205,6 +208,8 @@ inline constexpr IndexTable kLineageTable = {
 inline constexpr IndexTable kCommitTable = {
     "commit_log", "", 1, columns::kCommit, Numbering::kNeverAgain, columns::kCommitOrders};
 inline constexpr IndexTable kBranchTable = {"branch", "", 1, columns::kBranch};
+inline constexpr IndexTable kTagTable = {
+    .name = "tag", .about = "Names of commits that never move.", .keys = 1, .columns = columns::kTag, .since = 5};
 inline constexpr IndexTable kFolderTable = {
     .name = "folder",
     .about = "Folders are identities, not paths: renaming one changes one name, whatever is in it. Folder 1 is the"
@@ -244,7 +249,7 @@ inline constexpr IndexTable kMetaTable = {
 inline constexpr const IndexTable* kIndexTables[] = {
     &kVersionTable,       &kLineageTable,      &kCommitTable,      &kBranchTable,       &kFolderTable,
     &kTreeEntryTable,     &kWorkspaceTable,    &kStagedEntryTable, &kUnsyncedEntryTable, &kFolderChangeTable,
-    &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable,         &kSparseVersionTable};
+    &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable,         &kSparseVersionTable, &kTagTable};
 
 // Every column that names a version. What gc must not remove is in one of them.
 struct NamingColumn {

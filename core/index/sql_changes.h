@@ -25,6 +25,8 @@ class SqlHistoryChanges : public SqlVersionChanges<Connection> {
  public:
   Status PutBranch(const BranchInfo& branch) override;
   Status EraseBranch(const std::string& name) override;
+  Status PutTag(const TagInfo& tag) override;
+  Status EraseTag(const std::string& name) override;
   Result<CommitInfo> AddCommit(CommitInfo commit, const std::string& branch) override;
   Result<FolderId> NewFolder() override;
   Status PutTreeEntry(const CommitInfo& commit, const Slot& slot, const Entry& entry) override;

@@ -15,8 +15,12 @@ constexpr int64_t kRowsTogether = 16;
 const std::string kFindBranch = Select(kBranchTable) + " WHERE name = ?1";
 const std::string kListBranches = Select(kBranchTable) + " ORDER BY name";
 const std::string kPutBranch = Insert(kBranchTable) + OrReplace(kBranchTable);
+const std::string kFindTag = Select(kTagTable) + " WHERE name = ?1";
+const std::string kListTags = Select(kTagTable) + " ORDER BY name";
+const std::string kPutTag = Insert(kTagTable) + OrReplace(kTagTable);
 const std::string kGetCommit = Select(kCommitTable) + " WHERE seq = ?1";
 const std::string kFindCommit = Select(kCommitTable) + " WHERE id = ?1";
+const std::string kFindCommits = Select(kCommitTable) + " WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3";
 const std::string kAddCommit = InsertNew(kCommitTable) + " RETURNING seq";
 const std::string kAddLineage = InsertNew(kLineageTable) + " RETURNING id";
 
@@ -135,6 +139,23 @@ Result<std::optional<CommitInfo>> SqlHistoryQuestions<I, C>::FindCommit(const st
   return AskNamed(connection(), ReadCommit, kFindCommit.c_str(), id);
 }
 
+// Ids are hex digits, after which comes 'g'.
+template <class I, class C>
+Result<std::vector<CommitInfo>> SqlHistoryQuestions<I, C>::FindCommits(const std::string& prefix, size_t limit) {
+  const std::string end = prefix + 'g';
+  return AskAll(connection(), ReadCommit, kFindCommits.c_str(), AsText{prefix}, AsText{end}, limit);
+}
+
+template <class I, class C>
+Result<std::optional<TagInfo>> SqlHistoryQuestions<I, C>::FindTag(const std::string& name) {
+  return AskNamed(connection(), ReadTag, kFindTag.c_str(), name);
+}
+
+template <class I, class C>
+Result<std::vector<TagInfo>> SqlHistoryQuestions<I, C>::ListTags() {
+  return AskAll(connection(), ReadTag, kListTags.c_str());
+}
+
 template <class I, class C>
 Result<TreeView> SqlHistoryQuestions<I, C>::ViewOf(CommitSeq seq) {
   const auto read = [](auto in) -> TreeView::Line {
@@ -220,6 +241,16 @@ Status SqlHistoryChanges<C>::PutBranch(const BranchInfo& branch) {
 template <class C>
 Status SqlHistoryChanges<C>::EraseBranch(const std::string& name) {
   return Run(connection(), "DELETE FROM branch WHERE name = ?1", AsText{name});
+}
+
+template <class C>
+Status SqlHistoryChanges<C>::PutTag(const TagInfo& tag) {
+  return Run(connection(), kPutTag.c_str(), tag);
+}
+
+template <class C>
+Status SqlHistoryChanges<C>::EraseTag(const std::string& name) {
+  return Run(connection(), "DELETE FROM tag WHERE name = ?1", AsText{name});
 }
 
 template <class C>

@@ -39,6 +39,9 @@ class SqlHistoryQuestions : public SqlVersionQuestions<Interface, Connection> {
   Result<std::vector<BranchInfo>> ListBranches() override;
   Result<std::optional<CommitInfo>> GetCommit(CommitSeq seq) override;
   Result<std::optional<CommitInfo>> FindCommit(const std::string& id) override;
+  Result<std::vector<CommitInfo>> FindCommits(const std::string& prefix, size_t limit) override;
+  Result<std::optional<TagInfo>> FindTag(const std::string& name) override;
+  Result<std::vector<TagInfo>> ListTags() override;
   Result<TreeView> ViewOf(CommitSeq seq) override;
 
   Result<std::optional<Entry>> LookUpBase(const TreeView& view, FolderId folder, std::string_view name) override;

@@ -97,6 +97,17 @@ constexpr auto ReadBranch = [](auto in) -> BranchInfo {
   return branch;
 };
 
+constexpr auto ReadTag = [](auto in) -> TagInfo {
+  TagInfo tag;
+  tag.name = in.Text();
+  tag.commit = in.Number();
+  tag.message = in.Text();
+  tag.author = in.Text();
+  tag.email = in.Text();
+  tag.time_ns = in.Number();
+  return tag;
+};
+
 constexpr auto ReadWorkspace = [](auto in) -> WorkspaceInfo {
   WorkspaceInfo workspace;
   workspace.id = in.Number();
@@ -270,6 +281,15 @@ void Add(Out& out, const BranchInfo& branch) {
   out.AddText(branch.name);
   out.AddInt(branch.head);
   AddReference(out, branch.line);
+}
+template <class Out>
+void Add(Out& out, const TagInfo& tag) {
+  out.AddText(tag.name);
+  out.AddInt(tag.commit);
+  out.AddText(tag.message);
+  out.AddText(tag.author);
+  out.AddText(tag.email);
+  out.AddInt(tag.time_ns);
 }
 // Without the number of the row.
 template <class Out>

@@ -20,13 +20,14 @@ Status CheckRevisionName(const std::string& what, const std::string& name) {
   });
   if (!name.empty() && plain && IsValidUtf8(name) && name.size() <= kRevisionNameBytesMax &&
       name.front() != '/' && name.back() != '/' && name.front() != ' ' && name.back() != ' ' &&
-      name.find("..") == std::string::npos && name.find("//") == std::string::npos) {
+      name.find("..") == std::string::npos && name.find("//") == std::string::npos &&
+      name.find_first_of("~^") == std::string::npos && name.find("@{") == std::string::npos) {
     return {};
   }
   return Error(ErrorCode::kInvalidArgument,
                what + " name '" + ToDisplayUtf8(name.substr(0, 100)) +
                    "' is not allowed: use 1 to 200 bytes of letters, digits, spaces and punctuation "
-                   "without ':', '?', '#', '%', '\\' and '..'");
+                   "without ':', '?', '#', '%', '\\', '~', '^', '@{' and '..'");
 }
 
 Result<std::vector<WorkspaceInfo>> Workspaces::List() {

@@ -6,10 +6,14 @@ namespace stagefs {
 using Make = std::unique_ptr<Command>();
 Make NewCreate, NewMigrate, NewList, NewDelete;                       // repository.cc
 Make NewBranchList, NewBranchCreate, NewBranchDelete, NewBranchMerge;  // branch.cc
+Make NewTagList, NewTagCreate, NewTagDelete;                          // tag.cc
 Make NewWorkspaceCreate, NewWorkspaceList, NewWorkspaceDelete;        // workspace.cc
 Make NewPut, NewImportOxen;                                           // put.cc
 Make NewStage, NewRemove, NewUnstage;                                 // stage.cc
-Make NewStatus, NewDiff;                                              // status.cc
+Make NewStatus;                                                       // status.cc
+Make NewDiff;                                                         // diff.cc
+Make NewManifest;                                                     // manifest.cc
+Make NewRestore, NewRevert, NewMove;                                  // restore.cc
 Make NewCommit, NewRebase, NewLog;                                    // commit.cc
 Make NewLs, NewPrefetch;                                              // tree.cc
 Make NewRetry, NewDismiss, NewSync;                                   // recovery.cc
@@ -37,6 +41,11 @@ constexpr CommandRow kTable[] = {
     {"branch merge", NewBranchMerge, "Bring what a branch or commit changed into a branch",
      "stagefs branch merge team/images main relabel"},
 
+    {"tag", nullptr, "List, create and delete tags: names of commits that never move", "stagefs tag list team/images"},
+    {"tag list", NewTagList, "List tags and their commits", "stagefs tag list team/images"},
+    {"tag create", NewTagCreate, "Name a commit for good", "stagefs tag create team/images@main v1.0 -m 'As trained on'"},
+    {"tag delete", NewTagDelete, "Delete a tag", "stagefs tag delete team/images v1.0"},
+
     {"workspace", nullptr, "Create, list and delete workspaces", "stagefs workspace list team/images"},
     {"workspace create", NewWorkspaceCreate, "Create a workspace on a branch and print its id",
      "stagefs workspace create team/images:relabel"},
@@ -54,12 +63,18 @@ constexpr CommandRow kTable[] = {
     {"prefetch", NewPrefetch, "Bring the files of a folder to this machine before they are read",
      "stagefs prefetch team/images:relabel train"},
     {"status", NewStatus, "Show what is staged", "stagefs status team/images:relabel"},
-    {"diff", NewDiff, "Show staged paths with their old and new hashes", "stagefs diff team/images:relabel"},
+    {"diff", NewDiff, "Show which files two trees have differently, with their hashes",
+     "stagefs diff team/images@main~1 @main train"},
     {"unstage", NewUnstage, "Take back what is staged", "stagefs unstage team/images:relabel train/"},
+    {"restore", NewRestore, "Stage files and folders as a commit has them",
+     "stagefs restore team/images:relabel '@main@{yesterday}' train/night"},
+    {"revert", NewRevert, "Stage the inverse of what a commit changed", "stagefs revert team/images:relabel @main~3"},
+    {"mv", NewMove, "Stage a rename", "stagefs mv team/images:relabel train/a.jpg test/a.jpg"},
     {"commit", NewCommit, "Commit what is staged", "stagefs commit team/images:relabel -m 'Relabel night scenes'"},
     {"rebase", NewRebase, "Move a workspace onto the head of its branch", "stagefs rebase team/images:relabel"},
     {"log", NewLog, "Show commits, newest first", "stagefs log team/images"},
-    {"ls", NewLs, "List a folder of a workspace or a branch", "stagefs ls team/images:relabel train"},
+    {"ls", NewLs, "List a folder of a workspace or a revision", "stagefs ls team/images:relabel train"},
+    {"manifest", NewManifest, "Write a whole tree as a manifest", "stagefs manifest team/images@v1.0 > v1.0.sum"},
     {"retry", NewRetry, "Stage again what was refused, or recovered after a crash",
      "stagefs retry team/images:relabel train/b.jpg"},
     {"dismiss", NewDismiss, "Throw away what was refused, or recovered after a crash",
@@ -72,7 +87,8 @@ constexpr CommandRow kTable[] = {
      "stagefs doctor team/images"},
     {"gc", NewGc, "Remove versions that nothing names", "stagefs gc team/images --keep 30"},
 
-    {"mount", NewMount, "Mount a workspace as a folder", "stagefs mount team/images:relabel mnt --create"},
+    {"mount", NewMount, "Mount a workspace, or a commit (NS/REPO@REV, read-only), as a folder",
+     "stagefs mount team/images:relabel mnt --create"},
     {"unmount", NewUnmount, "Unmount a workspace", "stagefs unmount mnt"},
     {"serve", NewServe, "Serve HTTP without a mount", "stagefs serve --listen :3000", kNeedsServer},
     {"token", nullptr, "Tokens for HTTP clients", "stagefs token create --user ann", kNeedsServer},

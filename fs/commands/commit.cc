@@ -2,7 +2,9 @@
 #include "stagefs/commit.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <vector>
 
 #include "author.h"
 #include "progress.h"
@@ -90,38 +92,48 @@ class RebaseCommand : public Command {
 
 class LogCommand : public Command {
   void Declare(CommandOptions& options) override {
-    options.AddRepositoryOrWorkspace(&target_);
-    options.Add("--revision", &revision_, "branch or commit").Completing(Completes::kRevision);
+    options.AddTree(&target_, "NS/REPO, NS/REPO@REV or NS/REPO:WORKSPACE");
+    options.Add("path", &path_, "only what changed this file or folder").Completing(Completes::kPath);
+    options.Add("--revision", &revision_, "as @REV").Completing(Completes::kRevision).Hidden();
     options.Add("-n,--limit", &limit_, "at most this many");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
-    const auto target = OpenTarget(globals, target_, false);
+    const auto target = OpenTarget(globals, revision_.empty() ? target_ : target_ + '@' + revision_, TargetNeeds::kTree);
     if (!target) return Report(target.error());
-    std::string revision = revision_;
-    if (target->workspace && revision_ == kDefaultBranch) {
-      const auto info = target->workspace->Info();
-      if (!info) return Report(info.error());
-      revision = info->branch;
-    }
-    const auto log =
-        History(*target->repository).Log(revision, 0, static_cast<size_t>(std::max<int64_t>(limit_, 0)));
+    const auto path = RepoPath::ParseDirectory(path_);
+    if (!path) return Report(path.error());
+    History history(*target->repository);
+    // Of a workspace: what its branch has meanwhile, too.
+    const std::string& from = target->workspace ? target->revision.workspace->branch : target->revision.commit.id;
+    const auto log = history.LogOf(target->workspace ? "refs:" + from : from, *path, 0,
+                                   static_cast<size_t>(std::max<int64_t>(limit_, 0)));
     if (!log) return Report(log.error());
+    const auto tags = history.ListTags();
+    if (!tags) return Report(tags.error());
+    for (const TagInfo& tag : *tags) tags_[tag.commit].push_back(tag.name);
     for (const CommitInfo& commit : log->commits) Print(commit, globals.json);
     return kExitOk;
   }
 
-  static void Print(const CommitInfo& commit, bool json) {
+  void Print(const CommitInfo& commit, bool json) const {
     const std::string time = FormatTime(commit.time_ns);
+    const auto found = tags_.find(commit.seq);
+    std::string names, shown;
+    for (const std::string& name : found == tags_.end() ? std::vector<std::string>() : found->second) {
+      names += (names.empty() ? "" : ",") + JsonString(name);
+      shown += "tag " + ShowText(name) + "  ";
+    }
     (void)PrintOut(json ? "{\"id\":\"" + commit.id + "\",\"author\":" + JsonString(commit.author) +
                               ",\"email\":" + JsonString(commit.email) + ",\"time\":\"" + time +
-                              "\",\"message\":" + JsonString(commit.message) + "}\n"
-                        : commit.id + "  " + time + "  " + ShowText(commit.author) + "  " +
+                              "\",\"message\":" + JsonString(commit.message) + ",\"tags\":[" + names + "]}\n"
+                        : commit.id + "  " + time + "  " + shown + ShowText(commit.author) + "  " +
                               ShowText(commit.message) + "\n");
   }
 
-  std::string target_, revision_{kDefaultBranch};
+  std::string target_, path_, revision_;
   int64_t limit_ = 100;
+  std::map<CommitSeq, std::vector<std::string>> tags_;
 };
 
 }  // namespace

@@ -15,6 +15,8 @@
 #include "stagefs/history.h"
 #include "stagefs/daemon_log.h"
 #include "stagefs/repositories.h"
+#include "stagefs/status_text.h"
+#include "stagefs/text.h"
 #include "stagefs/upkeep.h"
 #include "stagefs/workspaces.h"
 #include "systemd.h"
@@ -32,7 +34,7 @@ void TellOfRecovery(const RecoveryReport& recovery) {
 
 class MountCommand : public Command {
   void Declare(CommandOptions& options) override {
-    options.AddWorkspace(&target_);
+    options.AddTree(&target_, "NS/REPO:WORKSPACE, or NS/REPO@REV for a commit, read-only");
     options.Add("mountpoint", &mountpoint_, "an empty folder").Required().Completing(Completes::kFolder);
     options.Add("--create", &create_, "make the repository, workspace and folder where they are missing");
     options.Add("--branch", &branch_, "branch of a workspace that --create makes").Completing(Completes::kBranch);
@@ -54,22 +56,38 @@ class MountCommand : public Command {
   }
 
   Result<MountRequest> Prepare(const GlobalOptions& globals, const TargetName& name) {
-    if (!name.workspace) return Error(ErrorCode::kInvalidArgument, "name the workspace: NS/REPO:WORKSPACE");
     STAGEFS_ASSIGN_OR_RETURN(const ParsedMountOptions options, ParseMountOptions(options_));
-    if (create_) {
-      STAGEFS_RETURN_IF_ERROR(CreateMissing(globals, name));
-    } else if (const auto target = OpenTarget(globals, target_, true); !target) {
-      return target.error();
+    MountRequest request;
+    if (name.revision) {
+      STAGEFS_ASSIGN_OR_RETURN(request.commit, FindCommit(globals));
+    } else {
+      if (!name.workspace) {
+        return Error(ErrorCode::kInvalidArgument, "name what to mount: " + target_ + ":WORKSPACE, or " + target_ +
+                                                      "@main to look at a branch as it is now");
+      }
+      if (create_) {
+        STAGEFS_RETURN_IF_ERROR(CreateMissing(globals, name));
+      } else if (const auto target = OpenTarget(globals, target_, TargetNeeds::kWorkspace); !target) {
+        return target.error();
+      }
+      request.workspace = *name.workspace;
     }
     STAGEFS_ASSIGN_OR_RETURN(const std::string path, PrepareMountpoint(mountpoint_, globals.root, options.nonempty));
-    MountRequest request;
-    request.workspace = *name.workspace;
     request.options = options.mount;
+    request.options.read_only |= request.commit.has_value();
     request.options.mountpoint = path;
     request.allow_other = options.allow_other;
     request.kernel_options = options.kernel_options;
     request.debug = debug_.find("fuse") != std::string::npos;
     return request;
+  }
+
+  Result<CommitInfo> FindCommit(const GlobalOptions& globals) const {
+    if (create_) {
+      return Error(ErrorCode::kInvalidArgument, target_ + " is a commit, which is there or not: leave --create out");
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const Target target, OpenTarget(globals, target_, TargetNeeds::kTree));
+    return target.revision.commit;
   }
 
   Status CreateMissing(const GlobalOptions& globals, const TargetName& name) {
@@ -111,7 +129,7 @@ class MountCommand : public Command {
       close(ends[1]);
       const UniqueFd ready(ends[0]);
       char told = 0;
-      if (read(ready.get(), &told, 1) == 1) return Answer(globals.json, {{"mountpoint", request.options.mountpoint}});
+      if (read(ready.get(), &told, 1) == 1) return AnswerMounted(globals.json, request);
       int status = 0;
       waitpid(child, &status, 0);
       return WIFEXITED(status) ? static_cast<ExitStatus>(WEXITSTATUS(status)) : kExitTrouble;
@@ -129,6 +147,15 @@ class MountCommand : public Command {
     }));
     std::fflush(nullptr);
     return status;
+  }
+
+  static ExitStatus AnswerMounted(bool json, const MountRequest& request) {
+    const std::string& mountpoint = request.options.mountpoint;
+    if (!request.commit) return Answer(json, {{"mountpoint", mountpoint}});
+    const CommitInfo& commit = *request.commit;
+    return Answer(json, {{"mountpoint", mountpoint}, {"commit", commit.id}},
+                  mountpoint + " shows commit " + commit.id + " of " + FormatTime(commit.time_ns) + ", \"" +
+                      ShowText(commit.message.substr(0, commit.message.find('\n'))) + "\"\n");
   }
 
   static void LeaveTerminal(const std::string& log) {

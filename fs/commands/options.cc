@@ -43,6 +43,10 @@ void CommandOptions::AddRepositoryOrWorkspace(std::string* target, std::string f
   Add("target", target, std::move(form)).Required().Completing(Completes::kRepositoryOrWorkspace);
 }
 
+void CommandOptions::AddTree(std::string* target, std::string form) {
+  AddRepositoryOrWorkspace(target, std::move(form));
+}
+
 void CommandOptions::LeaveOutWhatNeedsServer() {
   std::erase_if(all_, [](const CommandOption& option) { return option.needs_server; });
 }

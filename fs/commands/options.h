@@ -12,7 +12,7 @@ namespace stagefs {
 enum class Completes {
   kNothing,
   kRepository,             // NS/REPO
-  kRepositoryOrWorkspace,  // NS/REPO or NS/REPO:WORKSPACE
+  kRepositoryOrWorkspace,  // NS/REPO, NS/REPO:WORKSPACE or NS/REPO@REV
   kWorkspace,              // NS/REPO:WORKSPACE
   kBranch,                 // Of the repository that the command names.
   kRevision,               // A branch of it, or a commit.
@@ -62,6 +62,7 @@ class CommandOptions {
   void AddRepository(std::string* target);
   void AddWorkspace(std::string* target);
   void AddRepositoryOrWorkspace(std::string* target, std::string form = "NS/REPO or NS/REPO:WORKSPACE");
+  void AddTree(std::string* target, std::string form = "NS/REPO@REV or NS/REPO:WORKSPACE");
 
   const std::vector<CommandOption>& all() const { return all_; }
   void LeaveOutWhatNeedsServer();

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "path_list.h"
 #include "progress.h"
 #include "stagefs/byte_source.h"
 #include "stagefs/posix_env.h"
@@ -104,59 +105,72 @@ class StageCommand : public Command {
   bool update_timestamp_ = false, atomic_ = false, backslash_ = false;
 };
 
-Result<std::vector<RepoPath>> ParsePaths(const std::vector<std::string>& texts) {
-  std::vector<RepoPath> paths;
-  for (const std::string& text : texts) {
-    STAGEFS_ASSIGN_OR_RETURN(RepoPath path, RepoPath::Parse(text));
-    paths.push_back(std::move(path));
+int64_t WarnOfRefused(const std::vector<Status>& outcomes) {
+  int64_t refused = 0;
+  for (const Status& outcome : outcomes) {
+    if (outcome) continue;
+    Warn(outcome.error().message());
+    ++refused;
   }
-  return paths;
+  return refused;
 }
 
 class RemoveCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("paths", &paths_, "paths of the workspace").Required().Completing(Completes::kPath);
+    paths_.Declare(options, Completes::kPath, "paths of the workspace");
+    options.Add("--partial", &partial_, "remove those that are there, and name the others");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      const auto paths = ParsePaths(paths_);
-      const Status removed = paths ? workspace.RemovePaths(*paths) : Status(paths.error());
-      return removed ? Answer(globals.json, {{"removed", paths->size()}}) : Report(removed.error());
+      if (paths_.empty()) return Report(Error(ErrorCode::kInvalidArgument, "name the paths to remove"));
+      const auto paths = paths_.Read();
+      if (!paths) return Report(paths.error());
+      std::vector<Status> outcomes;
+      const Status removed = workspace.RemovePaths(*paths, partial_ ? &outcomes : nullptr);
+      if (!removed) return Report(removed.error());
+      const int64_t refused = WarnOfRefused(outcomes);
+      const ExitStatus status = Answer(globals.json, {{"removed", static_cast<int64_t>(paths->size()) - refused}});
+      return refused > 0 ? kExitPartly : status;
     });
   }
 
   std::string target_;
-  std::vector<std::string> paths_;
+  PathList paths_;
+  bool partial_ = false;
 };
 
 class UnstageCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("paths", &paths_, "paths of the workspace; a folder means everything in it")
-        .Completing(Completes::kStagedPath);
+    paths_.Declare(options, Completes::kStagedPath, "paths of the workspace; a folder means everything in it");
     options.Add("--all", &all_, "everything");
+    options.Add("--partial", &partial_, "unstage those that are staged, and name the others");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      const auto count = Unstage(workspace);
+      std::vector<Status> outcomes;
+      const auto count = Unstage(workspace, partial_ ? &outcomes : nullptr);
       if (!count) return Report(count.error());
-      return Answer(globals.json, {{"unstaged", *count}}, std::to_string(*count) + " unstaged\n");
+      const int64_t refused = WarnOfRefused(outcomes);
+      const ExitStatus status =
+          Answer(globals.json, {{"unstaged", *count}}, std::to_string(*count) + " unstaged\n");
+      return refused > 0 ? kExitPartly : status;
     });
   }
 
-  Result<int64_t> Unstage(Workspace& workspace) {
+  Result<int64_t> Unstage(Workspace& workspace, std::vector<Status>* outcomes) const {
     if (all_ == !paths_.empty()) return Error(ErrorCode::kInvalidArgument, "name the paths to unstage, or --all");
     if (all_) return workspace.Unstage({RepoPath()});
-    STAGEFS_ASSIGN_OR_RETURN(const auto paths, ParsePaths(paths_));
-    return workspace.Unstage(paths);
+    STAGEFS_ASSIGN_OR_RETURN(const auto paths, paths_.Read());
+    return workspace.Unstage(paths, outcomes);
   }
 
   std::string target_;
-  std::vector<std::string> paths_;
-  bool all_ = false;
+  PathList paths_;
+  bool all_ = false, partial_ = false;
 };
 
 }  // namespace

@@ -18,22 +18,20 @@ constexpr size_t kPage = 1000;
 
 class LsCommand : public Command {
   void Declare(CommandOptions& options) override {
-    options.AddRepositoryOrWorkspace(&target_);
+    options.AddTree(&target_);
     options.Add("path", &path_, "folder (default: the root)").Completing(Completes::kPath);
-    options.Add("--revision", &revision_, "branch or commit, without a workspace").Completing(Completes::kRevision);
+    options.Add("--revision", &revision_, "as @REV").Completing(Completes::kRevision).Hidden();
     options.Add("-z,--zero", &zero_, "end lines with NUL and print names as they are");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
-    const auto target = OpenTarget(globals, target_, false);
+    const auto target = OpenTarget(globals, revision_.empty() ? target_ : target_ + '@' + revision_, TargetNeeds::kTree);
     if (!target) return Report(target.error());
     const auto path = RepoPath::ParseDirectory(path_);
     if (!path) return Report(path.error());
     std::unique_ptr<Tree> of_commit;
     if (!target->workspace) {
-      const auto commit = History(*target->repository).Resolve(revision_);
-      if (!commit) return Report(commit.error());
-      auto opened = OpenTree(*target->repository, *commit);
+      auto opened = OpenTree(*target->repository, target->revision.commit);
       if (!opened) return Report(opened.error());
       of_commit = std::move(*opened);
     }
@@ -82,7 +80,7 @@ class LsCommand : public Command {
     return PrintOut(line + name + (zero_ ? '\0' : '\n'));
   }
 
-  std::string target_, path_, revision_{kDefaultBranch};
+  std::string target_, path_, revision_;
   bool json_ = false, zero_ = false;
 };
 

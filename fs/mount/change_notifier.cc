@@ -109,12 +109,13 @@ bool ChangeNotifier::WaitForChange() {
     wake_.wait_for(lock, kLookAgain, [this] { return changes_ != taken_changes_ || stopped_; });
     if (stopped_) return false;
     const bool told = std::exchange(taken_changes_, changes_) != changes_;
-    if (workspace_ == nullptr) {
-      if (told) return true;
-      continue;
-    }
     lock.unlock();
     registration_->SayThatItLives();
+    if (workspace_ == nullptr && told) return true;
+    if (workspace_ == nullptr) {
+      lock.lock();
+      continue;
+    }
     const auto mark = workspace_->repository().index().ChangeMark();
     if (told || registration_->missed() || (mark && *mark != seen_mark_)) {
       if (mark) seen_mark_ = *mark;

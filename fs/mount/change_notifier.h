@@ -32,7 +32,7 @@ class ChangeNotifier {
   // Of a workspace: what others than `registration`'s writer changed after `change_seq`. All must outlive it.
   ChangeNotifier(Nodes& nodes, Workspace& workspace, MountRegistration& registration, int64_t change_seq);
   // Of a tree that never changes: nothing but ShowAgain() leads to anything.
-  explicit ChangeNotifier(Nodes& nodes) : nodes_(nodes) {}
+  ChangeNotifier(Nodes& nodes, MountRegistration& registration) : nodes_(nodes), registration_(&registration) {}
   ~ChangeNotifier();
 
   // For the one thread that tells the kernel.

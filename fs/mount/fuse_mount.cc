@@ -97,8 +97,11 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
   if (const Status writable = repository.CheckWritable(); !writable && !request.options.read_only) {
     return Error(writable.error().code(), writable.error().message() + ". To read: mount it with -o ro");
   }
-  STAGEFS_ASSIGN_OR_RETURN(const auto fs, StageFs::OfWorkspace(repository, request.workspace, request.options));
-  std::string options = "fsname=" + EscapeOption("stagefs#" + repository.name().ToString() + ':' + request.workspace) +
+  STAGEFS_ASSIGN_OR_RETURN(const auto fs,
+                           request.commit ? StageFs::OfCommit(repository, *request.commit, request.options)
+                                          : StageFs::OfWorkspace(repository, request.workspace, request.options));
+  const std::string shown = request.commit ? '@' + request.commit->id : ':' + request.workspace;
+  std::string options = "fsname=" + EscapeOption("stagefs#" + repository.name().ToString() + shown) +
                         ",subtype=stagefs,default_permissions" + request.kernel_options;
   if (request.options.read_only) options += ",ro";
   if (request.allow_other) options += ",allow_other";
@@ -110,7 +113,7 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
     Session session(args.get(), &context);
     context.session = session.get();
     STAGEFS_RETURN_IF_ERROR(session.Mount(request.options.mountpoint));
-    STAGEFS_RETURN_IF_ERROR(fs->registration()->Note());
+    STAGEFS_RETURN_IF_ERROR(fs->registration().Note());
     // The only thread that tells the kernel anything: a request that did so could wait for itself.
     std::thread notifier([&] {
       while (fs->notifier().WaitForChange()) {
@@ -130,7 +133,7 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
     fs->Stop();
     notifier.join();
     fs->KeepUnstaged();
-    noted = fs->registration()->Erase();
+    noted = fs->registration().Erase();
   }
   STAGEFS_RETURN_IF_ERROR(repository.SyncAll());
   return noted;

@@ -1,7 +1,8 @@
-// One mounted workspace, from fuse_session_new to the clean end.
+// One mounted workspace or commit, from fuse_session_new to the clean end.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "attributes.h"
@@ -10,7 +11,8 @@
 namespace stagefs {
 
 struct MountRequest {
-  std::string workspace;  // Id or name.
+  std::string workspace;             // Id or name; or
+  std::optional<CommitInfo> commit;  // what is shown read-only.
   MountOptions options;   // `mountpoint` is PrepareMountpoint()'s answer.
   bool allow_other = false;
   std::string kernel_options;  // ",nosuid,noexec" and such: not ours to heed.

@@ -44,12 +44,16 @@ bool IsFolder(NodeKind kind) {
     case NodeKind::kVersionsFolder:
     case NodeKind::kInboxFolder:
     case NodeKind::kBaseFolder:
+    case NodeKind::kCommitsFolder:
+    case NodeKind::kCommitFolder:
     case NodeKind::kRecoveredFolder: return true;
     case NodeKind::kFile:
     case NodeKind::kSymlink:
     case NodeKind::kVersion:
     case NodeKind::kInboxFile:
     case NodeKind::kBaseFile:
+    case NodeKind::kCommitLink:
+    case NodeKind::kCommitFile:
     case NodeKind::kRecoveredFile:
     case NodeKind::kText:
     case NodeKind::kCommand: break;
@@ -76,7 +80,7 @@ void Node::NoteDetached() {
 void Node::TrimExtra() {
   if (!extra_) return;
   const Extra& e = *extra_;
-  if (e.path.empty() && e.target.empty() && !e.open && e.touched_ns == 0 && e.absent.empty()) extra_.reset();
+  if (e.path.empty() && e.target.empty() && !e.open && !e.commit && e.touched_ns == 0 && e.absent.empty()) extra_.reset();
 }
 
 Entry Node::entry() const {

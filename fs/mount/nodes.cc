@@ -99,7 +99,7 @@ Attributes Nodes::AttributesOf(const Node& node) const {
   attributes.type = S_IFREG;
   attributes.size_bytes = entry.size_bytes;
   attributes.mtime_ns = entry.mtime_ns;
-  if (node.kind == NodeKind::kSymlink) {
+  if (node.kind == NodeKind::kSymlink || node.kind == NodeKind::kCommitLink) {
     attributes.type = S_IFLNK;
     attributes.permissions = 0777;
     attributes.size_bytes = entry.target.size();
@@ -127,7 +127,7 @@ Attributes Nodes::AttributesOfFolder(const Node& node) const {
   if (node.kind == NodeKind::kFolder) {
     attributes.mtime_ns = std::max({node.extra().touched_ns, attributes.mtime_ns, int64_t{0}});
   }
-  if (attributes.mtime_ns == 0) attributes.mtime_ns = counters_.started_ns;
+  if (attributes.mtime_ns == 0) attributes.mtime_ns = options_.commit_ns.value_or(counters_.started_ns);
   return attributes;
 }
 

@@ -5,9 +5,20 @@
 #include <random>
 
 #include "stagefs/inbox.h"
+#include "stagefs/revision.h"
 #include "xattr.h"
 
 namespace stagefs {
+namespace {
+
+constexpr WorkspaceId kNoWorkspace = 0;
+
+WriterId NewWriter() {
+  std::random_device random;
+  return 1 + static_cast<WriterId>(random() & 0x7fffffff);
+}
+
+}  // namespace
 
 StageFs::StageFs(Repository& repository, MountOptions options)
     : repository_(repository), options_(std::move(options)), nodes_(options_, counters_) {}
@@ -19,17 +30,22 @@ StageFs::~StageFs() {
 Result<std::unique_ptr<StageFs>> StageFs::OfWorkspace(Repository& repository, const std::string& workspace,
                                                       MountOptions options) {
   auto fs = std::unique_ptr<StageFs>(new StageFs(repository, std::move(options)));
-  std::random_device random;
-  STAGEFS_RETURN_IF_ERROR(fs->OpenWorkspace(workspace, 1 + static_cast<WriterId>(random() & 0x7fffffff)));
+  STAGEFS_RETURN_IF_ERROR(fs->OpenWorkspace(workspace, NewWriter()));
   STAGEFS_ASSIGN_OR_RETURN(fs->copies_, WorkingCopies::Open(repository));
   fs->AssemblePlaces();
   return fs;
 }
 
-Result<std::unique_ptr<StageFs>> StageFs::OfTree(Repository& repository, Tree& tree, MountOptions options) {
+Result<std::unique_ptr<StageFs>> StageFs::OfCommit(Repository& repository, const CommitInfo& commit,
+                                                   MountOptions options) {
+  options.commit_ns = commit.time_ns;
   auto fs = std::unique_ptr<StageFs>(new StageFs(repository, std::move(options)));
-  fs->tree_ = &tree;
-  fs->notifier_ = std::make_unique<ChangeNotifier>(fs->nodes_);
+  fs->commit_ = commit;
+  STAGEFS_ASSIGN_OR_RETURN(fs->commit_tree_, OpenTree(repository, commit));
+  fs->tree_ = fs->commit_tree_.get();
+  fs->registration_ =
+      std::make_unique<MountRegistration>(repository, fs->options_.mountpoint, kNoWorkspace, NewWriter());
+  fs->notifier_ = std::make_unique<ChangeNotifier>(fs->nodes_, *fs->registration_);
   STAGEFS_ASSIGN_OR_RETURN(fs->copies_, WorkingCopies::Open(repository));
   fs->AssemblePlaces();
   return fs;
@@ -55,7 +71,8 @@ void StageFs::AssemblePlaces() {
   tree_place_ = std::make_unique<TreePlace>(*tree_, nodes_, *files_, *notifier_, options_,
                                             TreePlace::Staging{workspace_.get(), worker_.get()});
   control_ = std::make_unique<ControlFolder>(
-      ControlEnv{repository_, nodes_, *files_, options_, workspace_.get(), behind_.get(), worker_.get()});
+      ControlEnv{repository_, nodes_, *files_, options_, workspace_.get(), behind_.get(), worker_.get(),
+                 commit_ ? &*commit_ : nullptr});
 }
 
 void StageFs::Stop() {
@@ -95,7 +112,7 @@ Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set,
 
 Result<std::string> StageFs::ReadLink(NodeId id) {
   STAGEFS_ASSIGN_OR_RETURN(const auto node, nodes_.Get(id));
-  if (node->kind != NodeKind::kSymlink) return Error(ErrorCode::kInvalidArgument, "not a symbolic link");
+  if (node->kind != NodeKind::kSymlink && node->kind != NodeKind::kCommitLink) return Error(ErrorCode::kInvalidArgument, "not a symbolic link");
   auto table = nodes_.Lock();
   return node->extra().target;
 }

@@ -22,8 +22,9 @@ class StageFs {
   // Shows a workspace, by its id or name, and stages what is written. kNotFound.
   static Result<std::unique_ptr<StageFs>> OfWorkspace(Repository& repository, const std::string& workspace,
                                                       MountOptions options);
-  // Shows a tree that never changes; every change is kReadOnly. `tree` outlives it and is safe for concurrent use.
-  static Result<std::unique_ptr<StageFs>> OfTree(Repository& repository, Tree& tree, MountOptions options);
+  // Shows a commit, which never changes; every change is kReadOnly.
+  static Result<std::unique_ptr<StageFs>> OfCommit(Repository& repository, const CommitInfo& commit,
+                                                   MountOptions options);
   ~StageFs();
 
   Result<LookedUp> LookUp(NodeId parent, const std::string& name);
@@ -54,8 +55,7 @@ class StageFs {
   Tree& tree() { return *tree_; }
   Nodes& nodes() { return nodes_; }
   ChangeNotifier& notifier() { return *notifier_; }
-  // nullptr without a workspace.
-  MountRegistration* registration() { return registration_.get(); }
+  MountRegistration& registration() { return *registration_; }
 
   // Nobody waits any more, and no manifest is begun.
   void Stop();
@@ -77,6 +77,8 @@ class StageFs {
   Nodes nodes_;
   std::unique_ptr<Workspace> workspace_;  // Changes through it are known to the kernel.
   std::unique_ptr<Workspace> behind_;     // Changes through it are not: manifests.
+  std::optional<CommitInfo> commit_;      // Where there is no workspace.
+  std::unique_ptr<Tree> commit_tree_;
   Tree* tree_ = nullptr;
   std::unique_ptr<WorkingCopies> copies_;
   std::unique_ptr<MountRegistration> registration_;

@@ -16,6 +16,7 @@ struct Rows {
   std::map<VersionId, VersionInfo> versions;
   VersionId newest_version = 0;
   std::map<std::string, BranchInfo> branches;
+  std::map<std::string, TagInfo> tags;
   std::map<CommitSeq, CommitInfo> commits;
   std::map<int64_t, TreeView::Line> forks;  // A lineage's parent, and up to where it is visible.
   int64_t lineages = 0;
@@ -125,6 +126,14 @@ class MemoryQuestions : public Interface {
     const auto found = Where(now().commits, [&](const auto& commit) { return commit.id == id; });
     return found.empty() ? std::nullopt : std::optional<CommitInfo>(found[0]);
   }
+  Result<std::vector<CommitInfo>> FindCommits(const std::string& prefix, size_t limit) override {
+    auto found = Where(now().commits, [&](const auto& commit) { return commit.id.starts_with(prefix); });
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    found.resize(std::min(found.size(), limit));
+    return found;
+  }
+  Result<std::optional<TagInfo>> FindTag(const std::string& name) override { return Find(now().tags, name); }
+  Result<std::vector<TagInfo>> ListTags() override { return Where(now().tags, kAny); }
   Result<TreeView> ViewOf(CommitSeq seq) override {
     const auto commit = Find(now().commits, seq);
     if (!commit) return Error(ErrorCode::kNotFound, "no commit number " + std::to_string(seq));
@@ -337,6 +346,8 @@ class MemoryTransaction : public MemoryQuestions<IndexTransaction> {
 
   Status PutBranch(const BranchInfo& branch) override { return Put(mine_->branches, branch.name, branch); }
   Status EraseBranch(const std::string& name) override { return Erased(mine_->branches, name); }
+  Status PutTag(const TagInfo& tag) override { return Put(mine_->tags, tag.name, tag); }
+  Status EraseTag(const std::string& name) override { return Erased(mine_->tags, name); }
   Result<CommitInfo> AddCommit(CommitInfo commit, const std::string& branch) override {
     const auto parent = Find(mine_->commits, commit.parent);
     if (commit.parent != 0 && !parent) return Error(ErrorCode::kNotFound, "the parent commit is gone");

@@ -120,7 +120,7 @@ TEST_CASE("ChangeNotifier: a folder whose last file others removed is empty, tho
 TEST_CASE("ChangeNotifier: whoever lost its row takes everything for changed", "[fs][notifier]") {
   FsScene scene;
   scene.Save("a", "one");
-  Ok(scene.fs().registration()->Erase());
+  Ok(scene.fs().registration().Erase());
   OtherProcess(scene).Stage("a", "two");
   CHECK(scene.Refresh() == Told{"entry a", "attributes", "changed a"});
   CHECK(scene.Refresh().empty());
@@ -130,9 +130,9 @@ TEST_CASE("ChangeNotifier: so does a mount that was taken for dead, and said sin
   FsScene scene;
   scene.Save("a", "one");
   CHECK(scene.Refresh().empty());
-  Ok(scene.fs().registration()->Erase());
+  Ok(scene.fs().registration().Erase());
   OtherProcess(scene).Stage("a", "two");
-  Ok(scene.fs().registration()->NoteAgain());
+  Ok(scene.fs().registration().NoteAgain());
   CHECK(scene.Refresh() == Told{"entry a", "attributes", "changed a"});
   CHECK(scene.Refresh().empty());
 }

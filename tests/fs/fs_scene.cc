@@ -22,13 +22,13 @@ void OtherProcess::Remove(const std::string& path) { Ok(workspace_->RemovePaths(
 FsScene::FsScene(MountOptions options, Notifier notifier) {
   options.mountpoint = "/nowhere";
   fs_ = Value(StageFs::OfWorkspace(repository(), "w", options));
-  Ok(fs_->registration()->Note());
+  Ok(fs_->registration().Note());
   if (notifier == Notifier::kNobodyWaits) fs_->notifier().Stop();
 }
 
 FsScene::~FsScene() {
   fs_->Stop();
-  (void)fs_->registration()->Erase();
+  (void)fs_->registration().Erase();
 }
 
 NodeId FsScene::Find(const std::string& path) {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "stagefs/history.h"
 #include "tests/fs/fs_scene.h"
 
 namespace stagefs::test {
@@ -330,12 +331,12 @@ TEST_CASE("StageFs: what is not closed when the process ends is staged", "[fs][s
   CHECK(scene.Read("a") == "text");
 }
 
-TEST_CASE("StageFs: a tree without a workspace is read, and every change refused", "[fs][stage_fs]") {
+TEST_CASE("StageFs: a commit is read, and every change refused", "[fs][stage_fs]") {
   FsScene scene;
   scene.Save("a", "text");
   scene.Commit();
   scene.Save("b", "staged");
-  const auto fs = Value(StageFs::OfTree(scene.repository(), scene.workspace().base(), {}));
+  const auto fs = Value(StageFs::OfCommit(scene.repository(), Value(History(scene.repository()).Resolve("main")), {}));
   const NodeId a = Value(fs->LookUp(kRootNode, "a")).attributes.id;
   CHECK(Value(fs->LookUp(kRootNode, "b")).attributes.id == 0);
   CHECK(ReadAll(*Value(fs->Open(a, O_RDONLY))) == "text");
@@ -350,16 +351,16 @@ TEST_CASE("StageFs: a tree without a workspace is read, and every change refused
   CHECK(fs->SetAttributesOf(a, {}, nullptr).error().code() == ErrorCode::kReadOnly);
 }
 
-TEST_CASE("StageFs: without a workspace the control folder has versions and stats", "[fs][stage_fs]") {
+TEST_CASE("StageFs: of a commit the control folder has what it is, and what nobody changes", "[fs][stage_fs]") {
   FsScene scene;
-  const auto fs = Value(StageFs::OfTree(scene.repository(), scene.workspace().base(), {}));
+  const auto fs = Value(StageFs::OfCommit(scene.repository(), Value(History(scene.repository()).Resolve("main")), {}));
   const NodeId control = Value(fs->LookUp(kRootNode, ".stagefs")).attributes.id;
   Lines names;
   Ok(Value(fs->OpenFolder(control))->List(2, false, [&](const DirectoryStream::Name& name) {
     names.push_back(name.name);
     return true;
   }));
-  CHECK(names == Lines{"stats", "versions"});
+  CHECK(names == Lines{"commits", "config.json", "stats", "versions"});
 }
 
 TEST_CASE("MountRegistration: a mount is there between its first and its last word", "[fs][stage_fs]") {

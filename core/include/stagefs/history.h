@@ -1,4 +1,4 @@
-// Branches, commits and merges of a repository.
+// Branches, tags, commits and merges of a repository.
 #pragma once
 
 #include <optional>
@@ -49,7 +49,14 @@ class History {
   // Returns the commit that is its head now.
   Result<CommitInfo> MoveBranch(const std::string& name, const std::string& to);
 
-  // A branch name or a commit id. kNotFound.
+  // A tag is a name of a commit that never moves; its commit, message and author, and when it was made. kExists where a
+  // tag or branch is called so; kNotFound; kInvalidArgument.
+  Result<std::vector<TagInfo>> ListTags();
+  Result<TagInfo> CreateTag(const std::string& name, const std::string& revision, const std::string& message,
+                            const Author& author);
+  Status DeleteTag(const std::string& name);
+
+  // As ResolveRevision() of revision.h.
   Result<CommitInfo> Resolve(const std::string& revision);
   // The ids of a commit's parents: none for the first, two for a merge.
   Result<std::vector<std::string>> ParentsOf(const CommitInfo& commit);

@@ -1,4 +1,4 @@
-// History in an index: branches, commits, and the trees that commits show.
+// History in an index: branches, tags, commits, and the trees that commits show.
 #pragma once
 
 #include <string_view>
@@ -18,6 +18,10 @@ class HistoryQuestions {
   virtual Result<std::vector<BranchInfo>> ListBranches() = 0;
   virtual Result<std::optional<CommitInfo>> GetCommit(CommitSeq seq) = 0;
   virtual Result<std::optional<CommitInfo>> FindCommit(const std::string& id) = 0;
+  // Those whose ids begin with `prefix`, in order of their ids.
+  virtual Result<std::vector<CommitInfo>> FindCommits(const std::string& prefix, size_t limit) = 0;
+  virtual Result<std::optional<TagInfo>> FindTag(const std::string& name) = 0;
+  virtual Result<std::vector<TagInfo>> ListTags() = 0;
   virtual Result<TreeView> ViewOf(CommitSeq seq) = 0;
 
   virtual Result<std::optional<Entry>> LookUpBase(const TreeView& view, FolderId folder, std::string_view name) = 0;
@@ -39,6 +43,8 @@ class HistoryChanges {
 
   virtual Status PutBranch(const BranchInfo& branch) = 0;
   virtual Status EraseBranch(const std::string& name) = 0;
+  virtual Status PutTag(const TagInfo& tag) = 0;
+  virtual Status EraseTag(const std::string& name) = 0;
   // Appends a commit of `branch` on `parent` (0: none). It goes on with the parent's lineage, unless another commit
   // does, or the parent is the head of another branch whose line that is: then a new lineage begins.
   virtual Result<CommitInfo> AddCommit(CommitInfo commit, const std::string& branch) = 0;

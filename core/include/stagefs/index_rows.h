@@ -159,6 +159,14 @@ struct BranchInfo {
   int64_t line = 0;
 };
 
+// A name for a commit that never moves.
+struct TagInfo {
+  std::string name;
+  CommitSeq commit = 0;
+  std::string message, author, email;
+  int64_t time_ns = 0;
+};
+
 struct WorkspaceInfo {
   WorkspaceId id = 0;
   std::string uid;

@@ -1,4 +1,14 @@
-// What a client calls a revision: a commit, a branch, or a workspace; and the tree it shows.
+// What a client calls a revision: a branch, a tag, a commit, or a workspace; and the tree it shows.
+//
+// A commit is named by
+//
+//   main, v1.0           a branch or a tag;
+//   4be1, 4be1c0…        its id, or four or more of the digits that begin it and no other; names go before these;
+//   REV~N, REV~          the commit that N steps along first parents lead to;
+//   REV^N, REV^          its parent number N: ^2 is what a merge brought in, ^0 the commit itself;
+//   REV@{WHEN}           the newest of it and its first parents at or before a moment: @{2026-11-20}, in the clock of
+//                        this machine and to its end, @{2026-11-20 15:04}, @{2026-11-20T15:04:05Z}, @{3 days ago};
+//   refs:NAME            the branch or tag of just that name, whatever is in it.
 #pragma once
 
 #include <memory>
@@ -14,7 +24,8 @@ namespace stagefs {
 struct Revision {
   std::string name;                        // As the client wrote it.
   CommitInfo commit;                       // Of a workspace: its base.
-  std::optional<BranchInfo> branch;        // If the name is a branch's.
+  std::optional<BranchInfo> branch;        // If the name is a branch's,
+  std::optional<TagInfo> tag;              // or else a tag's.
   std::optional<WorkspaceInfo> workspace;  // If it is a workspace's id or name.
 };
 
@@ -23,12 +34,15 @@ struct Resource {
   RepoPath path;
 };
 
-// Reads `text` as REVISION[/PATH]. Names may have slashes: a commit's id comes first, then the longest branch
-// name, then the longest workspace.
+// Errors: kNotFound; kInvalidArgument for what is no revision or begins several commits, which it lists.
+Result<Revision> ResolveRevision(IndexReader& index, std::string_view text);
+
+// Reads `text` as REVISION[/PATH]. Names may have slashes: a commit's id comes first, then the longest branch or tag,
+// then the longest workspace, then the digits that begin a commit's id.
 // Errors: kNotFound if no revision begins it; kInvalidArgument for a path that is none.
 Result<Resource> ResolveResource(Repository& repository, std::string_view text);
 
-// The whole tree of a commit, which never changes. For one thread at a time; outlived by the repository.
+// The whole tree of a commit, which never changes. Safe for concurrent use; outlived by the repository.
 Result<std::unique_ptr<Tree>> OpenTree(Repository& repository, const CommitInfo& commit);
 
 // The tree of a revision as clients see it: files and folders, without scratch and symbolic links. A moment of it, for
@@ -36,7 +50,11 @@ Result<std::unique_ptr<Tree>> OpenTree(Repository& repository, const CommitInfo&
 class RevisionTree : public Tree {
  public:
   static Result<std::unique_ptr<RevisionTree>> Open(Repository& repository, const Revision& revision);
+  // Another tree of the same moment, read with the same reader.
+  Result<std::unique_ptr<RevisionTree>> OpenBeside(const Revision& revision);
   ~RevisionTree() override;
+
+  bool is_workspace() const;
 
   using Tree::PathOf;
   Result<std::optional<Entry>> LookUp(const Slot& slot) override;
@@ -56,6 +74,8 @@ class RevisionTree : public Tree {
  private:
   struct Moment;
   explicit RevisionTree(std::unique_ptr<Moment> moment);
+  static Result<std::unique_ptr<RevisionTree>> OpenWith(Repository& repository, std::shared_ptr<IndexReader> reader,
+                                                        const Revision& revision);
   const std::unique_ptr<Moment> moment_;
 };
 

@@ -14,7 +14,7 @@ namespace stagefs {
 constexpr int64_t kMountBeatSeconds = 10;
 constexpr int64_t kMountSilenceSeconds = 60;
 
-// The name of a branch or a workspace.
+// The name of a branch, a tag or a workspace.
 constexpr size_t kRevisionNameBytesMax = 200;
 
 // The workspaces of a repository, which outlives it. Safe for concurrent use.
@@ -45,7 +45,7 @@ class Workspaces {
   Repository& repository_;
 };
 
-// Branches and workspaces share the rules for their names, which appear in paths of URLs and in NS/REPO:WORKSPACE.
+// Branches, tags and workspaces share the rules for their names, which appear in paths of URLs and in NS/REPO:WORKSPACE.
 Status CheckRevisionName(const std::string& what, const std::string& name);
 
 }  // namespace stagefs

@@ -5,8 +5,9 @@
 namespace stagefs {
 
 ControlFolder::ControlFolder(const ControlEnv& env)
-    : ControlPlace(env), versions_(env), inbox_(env), base_(env), recovered_(env), texts_(env), commands_(env) {
+    : ControlPlace(env), versions_(env), inbox_(env), base_(env), commits_(env), recovered_(env), texts_(env), commands_(env) {
   names_.push_back({"versions", NodeKind::kVersionsFolder});
+  names_.push_back({"commits", NodeKind::kCommitsFolder});
   for (std::string& name : texts_.Names()) names_.push_back({std::move(name), NodeKind::kText});
   if (env.workspace != nullptr) {
     names_.push_back({"base", NodeKind::kBaseFolder});
@@ -25,6 +26,10 @@ Place& ControlFolder::PlaceOf(NodeKind kind) {
     case NodeKind::kInboxFile: return inbox_;
     case NodeKind::kBaseFolder:
     case NodeKind::kBaseFile: return base_;
+    case NodeKind::kCommitsFolder:
+    case NodeKind::kCommitLink:
+    case NodeKind::kCommitFolder:
+    case NodeKind::kCommitFile: return commits_;
     case NodeKind::kRecoveredFolder:
     case NodeKind::kRecoveredFile: return recovered_;
     case NodeKind::kText: return texts_;

@@ -6,6 +6,7 @@
 
 #include "mount/control/base_folder.h"
 #include "mount/control/command_file.h"
+#include "mount/control/commits_folder.h"
 #include "mount/control/inbox_folder.h"
 #include "mount/control/recovered_files.h"
 #include "mount/control/text_files.h"
@@ -13,7 +14,7 @@
 
 namespace stagefs {
 
-// Without a workspace it has only what a tree that nobody changes has use for: the versions and the stats.
+// Without a workspace it has only what a tree that nobody changes has use for: versions, commits, and what this mount is.
 class ControlFolder : public ControlPlace {
  public:
   explicit ControlFolder(const ControlEnv& env);
@@ -40,6 +41,7 @@ class ControlFolder : public ControlPlace {
   VersionsFolder versions_;
   InboxFolder inbox_;
   BaseFolder base_;
+  CommitsFolder commits_;
   RecoveredFiles recovered_;
   TextFiles texts_;
   CommandFile commands_;

@@ -29,7 +29,7 @@ class ControlPages : public FolderPages {
 
 Error NoSuchName(const std::string& name) { return Error(ErrorCode::kNotFound, name); }
 
-Error NeverChanges() { return Error(ErrorCode::kPermission, "versions and the base never change"); }
+Error NeverChanges() { return Error(ErrorCode::kPermission, "versions and commits never change"); }
 
 Result<LookedUp> ControlPlace::LookUp(const std::shared_ptr<Node>& folder, const std::string& name) {
   STAGEFS_ASSIGN_OR_RETURN(const auto node, Child(*folder, name));

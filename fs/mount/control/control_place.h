@@ -15,6 +15,7 @@ struct ControlEnv {
   Workspace* workspace = nullptr;  // nullptr where nothing may be staged; then `behind` and `worker` are, too.
   Workspace* behind = nullptr;     // Changes through it the kernel must be told of.
   StagingWorker* worker = nullptr;
+  const CommitInfo* commit = nullptr;  // Where there is no workspace: what is shown.
 };
 
 // A folder lists its names and knows the node of each; a file opens.

@@ -10,7 +10,7 @@
 namespace stagefs {
 
 const std::vector<TextFiles::Kind>& TextFiles::Kinds() {
-  static const std::vector<Kind> kKinds = {{"config.json", true, &TextFiles::Config},
+  static const std::vector<Kind> kKinds = {{"config.json", false, &TextFiles::Config},
                                            {"last.json", true, &TextFiles::NewestReport},
                                            {"stats", false, &TextFiles::Stats},
                                            {"status", true, &TextFiles::StatusText},
@@ -70,14 +70,19 @@ Result<std::string> TextFiles::NewestReport() {
 }
 
 Result<std::string> TextFiles::Config() {
-  STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, env_.workspace->Info());
+  std::string shows;
+  if (env_.workspace != nullptr) {
+    STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, env_.workspace->Info());
+    shows = "\"workspace\":\"" + info.uid + "\",\"branch\":" + JsonString(info.branch);
+  } else {
+    shows = "\"commit\":\"" + env_.commit->id + "\"";
+  }
   const std::string name = env_.repository.name().ToString();
   const std::string& folder = env_.repository.folder();
   const MountOptions& options = env_.options;
   return "{\"version\":\"" STAGEFS_VERSION "\",\"root\":" +
          JsonString(folder.substr(0, folder.size() - name.size() - 1)) + ",\"repository\":\"" + name +
-         "\",\"workspace\":\"" + info.uid + "\",\"branch\":" + JsonString(info.branch) +
-         ",\"read_only\":" + (options.read_only ? "true" : "false") +
+         "\"," + shows + ",\"read_only\":" + (options.read_only ? "true" : "false") +
          ",\"show_control\":" + (options.show_control ? "true" : "false") +
          ",\"uid\":" + std::to_string(options.uid) + ",\"gid\":" + std::to_string(options.gid) +
          ",\"schema\":" + std::to_string(kSchemaVersion) + "}\n";

@@ -1,0 +1,218 @@
+#include "stagefs/restore.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "differ.h"
+#include "staging/workspace_change.h"
+#include "stagefs/working_copy.h"
+
+namespace stagefs {
+namespace {
+
+constexpr size_t kConflictsMax = 10'000;
+constexpr size_t kConflictsShown = 20;
+
+Status CheckNotWritten(Workspace& workspace, const PathCover& paths) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto places, ListWorkingCopyPlaces(workspace.repository()));
+  for (const WorkingCopyPlace& place : places) {
+    if (place.workspace != workspace.id() || place.state == WorkingCopyState::kClosed) continue;
+    if (paths.Has(place.path)) {
+      return Error(ErrorCode::kBusy, "'" + ToDisplayUtf8(place.path) + "' is being written, or was refused: close it, or "
+                                     "stagefs dismiss it, first");
+    }
+  }
+  return {};
+}
+
+// Changes of paths that are staged together: first what goes, then what comes.
+class Staging {
+ public:
+  explicit Staging(Overlay& overlay) : overlay_(overlay) {}
+
+  // Collected, as the trees that tell of them are about to change.
+  void Add(TreeChange change) { changes_.push_back(std::move(change)); }
+  const std::vector<TreeChange>& changes() const { return changes_; }
+
+  // `keeps_folder`: whether an empty folder at this path stays.
+  Result<Restored> Run(const std::function<Result<bool>(const RepoPath&)>& keeps_folder) {
+    Restored restored;
+    std::set<std::string> thinned;
+    for (const TreeChange& change : changes_) {
+      if (change.after) continue;
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(change.path));
+      STAGEFS_ASSIGN_OR_RETURN(const Located at, overlay_.Find(path));
+      STAGEFS_RETURN_IF_ERROR(overlay_.Remove(at.slot));
+      thinned.insert(path.parent().str());
+      ++restored.removed;
+    }
+    // The deepest first.
+    for (auto at = thinned.rbegin(); at != thinned.rend(); ++at) {
+      STAGEFS_RETURN_IF_ERROR(RemoveEmpty(*at, keeps_folder));
+    }
+    for (const TreeChange& change : changes_) {
+      if (!change.after) continue;
+      STAGEFS_RETURN_IF_ERROR(Stage(change.path, *change.after));
+      ++restored.staged;
+    }
+    return restored;
+  }
+
+  Status Stage(const std::string& text, const Entry& entry) {
+    STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(text));
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay_.index().GetVersion(entry.version));
+    if (!version) return Error(ErrorCode::kCorrupt, "the version of " + ToDisplayUtf8(text) + " is gone");
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderAt(path.parent()));
+    StageHow how;
+    how.mtime_ns = entry.mtime_ns;
+    how.mode = entry.mode();
+    how.keep_mtime = true;
+    return overlay_.StageVersion({folder, std::string(path.name())}, *version, how).WithoutValue();
+  }
+
+ private:
+  // Files come folder by folder.
+  Result<FolderId> FolderAt(const RepoPath& directory) {
+    if (last_folder_ && last_folder_->first == directory.str()) return last_folder_->second;
+    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay_.EnsureFolders(directory));
+    last_folder_ = {directory.str(), folder};
+    return folder;
+  }
+
+  Status RemoveEmpty(std::string text, const std::function<Result<bool>(const RepoPath&)>& keeps_folder) {
+    while (!text.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(text));
+      STAGEFS_ASSIGN_OR_RETURN(const bool stays, keeps_folder(path));
+      if (stays) return {};
+      STAGEFS_ASSIGN_OR_RETURN(const Located at, overlay_.Find(path));
+      STAGEFS_ASSIGN_OR_RETURN(const bool empty, overlay_.IsEmpty(at.entry.child));
+      if (!empty) return {};
+      STAGEFS_RETURN_IF_ERROR(overlay_.RemoveFolder(at.slot));
+      text = path.parent().str();
+    }
+    return {};
+  }
+
+  Overlay& overlay_;
+  std::vector<TreeChange> changes_;
+  std::optional<std::pair<std::string, FolderId>> last_folder_;
+};
+
+Result<bool> HasFolder(Tree& tree, const RepoPath& path) {
+  const auto at = tree.Find(path);
+  if (at) return at->entry.kind == EntryKind::kFolder;
+  if (at.error().code() == ErrorCode::kNotFound || at.error().code() == ErrorCode::kNotDirectory) return false;
+  return at.error();
+}
+
+// Scratch, and links that a workspace keeps, are nobody's to restore over.
+Result<bool> IsOrdinary(Overlay& overlay, const Slot& slot, const std::optional<Entry>& entry) {
+  if (!entry) return true;
+  if (entry->kind != EntryKind::kFile) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const bool scratch, overlay.IsScratch(slot, *entry));
+  return !scratch;
+}
+
+Error Conflicts(const CommitInfo& commit, const std::vector<std::string>& paths) {
+  std::string message = "commit " + commit.id + " cannot be reverted: " + std::to_string(paths.size()) +
+                        (paths.size() == kConflictsMax ? " or more" : "") + " paths were changed since:";
+  for (size_t i = 0; i < std::min(paths.size(), kConflictsShown); ++i) message += "\n  " + ToDisplayUtf8(paths[i]);
+  if (paths.size() > kConflictsShown) message += "\n  and others";
+  return Error(ErrorCode::kConflict, message);
+}
+
+}  // namespace
+
+Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::vector<RepoPath>& paths) {
+  const PathCover cover(paths);
+  STAGEFS_RETURN_IF_ERROR(CheckNotWritten(workspace, cover));
+  return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<Restored> {
+    STAGEFS_ASSIGN_OR_RETURN(TreeView view, overlay.index().ViewOf(from.commit.seq));
+    WorkspaceTree old(overlay.index(), from.workspace.value_or(WorkspaceInfo()), std::move(view));
+    Differ differ(overlay.index(), overlay, old);
+    STAGEFS_RETURN_IF_ERROR(differ.NoteCommits(overlay.workspace().base, from.commit.seq));
+    STAGEFS_RETURN_IF_ERROR(differ.NoteStaged(overlay.workspace().id));
+    if (from.workspace) STAGEFS_RETURN_IF_ERROR(differ.NoteStaged(from.workspace->id));
+    Staging staging(overlay);
+    for (const RepoPath& path : cover.tops()) {
+      STAGEFS_RETURN_IF_ERROR(differ.Run(path, [&](const Slot& slot, const TreeChange& change) -> Status {
+        STAGEFS_ASSIGN_OR_RETURN(const bool now, IsOrdinary(overlay, slot, change.before));
+        STAGEFS_ASSIGN_OR_RETURN(const bool then, IsOrdinary(overlay, slot, change.after));
+        if (now && then) staging.Add(change);
+        return {};
+      }));
+    }
+    return staging.Run([&](const RepoPath& folder) -> Result<bool> {
+      if (!cover.Has(folder.str())) return true;
+      return HasFolder(old, folder);
+    });
+  });
+}
+
+Result<Restored> RestoreTo(Workspace& workspace, const Revision& from, const RepoPath& path, const RepoPath& to) {
+  STAGEFS_RETURN_IF_ERROR(CheckNotWritten(workspace, PathCover({to})));
+  return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<Restored> {
+    STAGEFS_ASSIGN_OR_RETURN(const bool there, [&]() -> Result<bool> {
+      const auto at = overlay.Find(to);
+      if (at) return true;
+      return at.error().code() == ErrorCode::kNotFound ? Result<bool>(false) : at.error();
+    }());
+    if (there) return Error(ErrorCode::kExists, "'" + ToDisplayUtf8(to.str()) + "' exists");
+    STAGEFS_ASSIGN_OR_RETURN(TreeView view, overlay.index().ViewOf(from.commit.seq));
+    WorkspaceTree old(overlay.index(), from.workspace.value_or(WorkspaceInfo()), std::move(view));
+    STAGEFS_ASSIGN_OR_RETURN(const Located top, old.Find(path));
+    Staging staging(overlay);
+    const auto add = [&](const std::string& at, const Slot& slot, const Entry& entry) -> Status {
+      STAGEFS_ASSIGN_OR_RETURN(const bool scratch, old.IsScratch(slot, entry));
+      if (entry.kind == EntryKind::kFile && !scratch) {
+        staging.Add({TreeChange::Kind::kAdded, at, "", std::nullopt, entry});
+      }
+      return {};
+    };
+    if (top.entry.kind == EntryKind::kFolder) {
+      STAGEFS_RETURN_IF_ERROR(old.Walk(top.entry.child, to.str(), [&](const Tree::Walked& walked) {
+        return add(walked.path, walked.slot, walked.entry);
+      }));
+    } else {
+      STAGEFS_RETURN_IF_ERROR(add(to.str(), top.slot, top.entry));
+    }
+    return staging.Run([](const RepoPath&) -> Result<bool> { return true; });
+  });
+}
+
+Result<Restored> Revert(Workspace& workspace, const CommitInfo& commit) {
+  if (commit.parent == 0) {
+    return Error(ErrorCode::kInvalidArgument, "commit " + commit.id + " is the first one: there is nothing before it");
+  }
+  return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<Restored> {
+    IndexReader& index = overlay.index();
+    STAGEFS_ASSIGN_OR_RETURN(CommitTree then, CommitTree::Of(index, commit.seq));
+    STAGEFS_ASSIGN_OR_RETURN(CommitTree before, CommitTree::Of(index, commit.parent));
+    Differ differ(index, then, before);
+    STAGEFS_RETURN_IF_ERROR(differ.NoteCommits(commit.seq, commit.parent));
+    Staging staging(overlay);
+    std::vector<std::string> conflicts;
+    std::vector<RepoPath> paths;
+    STAGEFS_RETURN_IF_ERROR(differ.Run(RepoPath(), [&](const Slot&, const TreeChange& change) -> Status {
+      STAGEFS_ASSIGN_OR_RETURN(RepoPath path, RepoPath::Parse(change.path));
+      const auto now = overlay.Find(path);
+      const bool gone = !now && (now.error().code() == ErrorCode::kNotFound ||
+                                 now.error().code() == ErrorCode::kNotDirectory);
+      if (!now && !gone) return now.error();
+      const bool as_then = change.before ? now && now->entry.kind == EntryKind::kFile &&
+                                               now->entry.version == change.before->version &&
+                                               now->entry.executable == change.before->executable
+                                         : gone;
+      if (!as_then && conflicts.size() < kConflictsMax) conflicts.push_back(change.path);
+      staging.Add(change);
+      paths.push_back(std::move(path));
+      return {};
+    }));
+    if (!conflicts.empty()) return Conflicts(commit, conflicts);
+    STAGEFS_RETURN_IF_ERROR(CheckNotWritten(workspace, PathCover(std::move(paths))));
+    return staging.Run([&](const RepoPath& folder) { return HasFolder(before, folder); });
+  });
+}
+
+}  // namespace stagefs

@@ -1,0 +1,40 @@
+// A tree as a manifest: what comes out can be staged again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "stagefs/manifest.h"
+#include "stagefs/revision.h"
+
+namespace stagefs {
+
+// How each file is written, one a line:
+//
+//   sum      HEX  PATH; with `bsd_tag` SHA256 (PATH) = HEX or XXH128 (PATH) = HEX. With `zero` lines end in NUL and paths
+//            are as they are; else a line whose path has a newline or a backslash begins with '\', as sha256sum has it
+//   ndjson   {"hash": HEX, "path": PATH, "size": BYTES, "mtime": "2026-11-20T15:04:05.123456789Z"}; also
+//            "path_base64" where a path is not UTF-8, "executable": true
+//   json     the same in an array
+//   csv, tsv path and hash, under a header; quotes where a cell needs them
+struct ManifestStyle {
+  ManifestFormat format = ManifestFormat::kSum;
+  bool bsd_tag = false, zero = false;
+  bool xxh3 = false;  // Which hash; else SHA-256.
+};
+
+// What was written, and of how many files the format left something out.
+struct WrittenManifest {
+  int64_t files = 0;
+  int64_t executables = 0;  // Said by JSON alone.
+};
+
+// Writes every file at or below `path` of the tree, folder by folder in byte order of the names, by calls of `emit` of
+// some thousand bytes; its error ends the writing and is returned. Memory does not grow with the tree.
+// Errors: kNotFound; kInvalidArgument for a style that is none.
+Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& revision, const RepoPath& path,
+                                      const ManifestStyle& style,
+                                      const std::function<Status(std::string_view)>& emit);
+
+}  // namespace stagefs

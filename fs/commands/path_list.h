@@ -1,0 +1,34 @@
+// Paths that a command is given: as arguments, or as a list in a file.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "options.h"
+#include "stagefs/repo_path.h"
+
+namespace stagefs {
+
+class PathList {
+ public:
+  // Adds the arguments, --from and -z.
+  void Declare(CommandOptions& options, Completes completes, const std::string& help);
+
+  bool empty() const { return paths_.empty() && from_.empty(); }
+  // kInvalidArgument for what is no path, naming it, and where there are both arguments and a list.
+  Result<std::vector<RepoPath>> Read() const;
+  // The same where "" and "." are the root.
+  Result<std::vector<RepoPath>> ReadFolders() const;
+
+ private:
+  template <class Parse>
+  Result<std::vector<RepoPath>> ReadAs(Parse parse) const;
+  // As they were given.
+  Result<std::vector<std::string>> ReadTexts() const;
+
+  std::vector<std::string> paths_;
+  std::string from_;
+  bool zero_ = false;
+};
+
+}  // namespace stagefs
