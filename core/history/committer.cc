@@ -88,12 +88,17 @@ Status Committer::DropIfEmpty(FolderId folder) {
   return {};
 }
 
-Result<CommitInfo> NewCommit(CommitSeq parent, const std::string& message, const Author& author) {
-  // What every database and every client can show again.
+// What every database and every client can show again.
+Status CheckIsText(const std::string& message, const Author& author) {
   for (const std::string* text : {&message, &author.name, &author.email}) {
     if (IsValidUtf8(*text) && text->find('\0') == std::string::npos) continue;
-    return Error(ErrorCode::kInvalidArgument, "a commit's message and author are UTF-8 text without NUL");
+    return Error(ErrorCode::kInvalidArgument, "a message and its author are UTF-8 text without NUL");
   }
+  return {};
+}
+
+Result<CommitInfo> NewCommit(CommitSeq parent, const std::string& message, const Author& author) {
+  STAGEFS_RETURN_IF_ERROR(CheckIsText(message, author));
   CommitInfo commit;
   commit.id = RandomHex();
   commit.parent = parent;

@@ -33,6 +33,9 @@ class Committer {
   TreeView view_;
 };
 
+// kInvalidArgument for what is not text.
+Status CheckIsText(const std::string& message, const Author& author);
+
 // Not added yet, and of this moment. kInvalidArgument for what is not text.
 Result<CommitInfo> NewCommit(CommitSeq parent, const std::string& message, const Author& author);
 

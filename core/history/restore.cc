@@ -64,14 +64,24 @@ class Staging {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay_.index().GetVersion(entry.version));
     if (!version) return Error(ErrorCode::kCorrupt, "the version of " + ToDisplayUtf8(text) + " is gone");
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderAt(path.parent()));
+    const Slot slot{folder, std::string(path.name())};
+    STAGEFS_RETURN_IF_ERROR(ClearFolders(slot));
     StageHow how;
     how.mtime_ns = entry.mtime_ns;
     how.mode = entry.mode();
     how.keep_mtime = true;
-    return overlay_.StageVersion({folder, std::string(path.name())}, *version, how).WithoutValue();
+    return overlay_.StageVersion(slot, *version, how).WithoutValue();
   }
 
  private:
+  // A folder in which no file is left goes where a file comes.
+  Status ClearFolders(const Slot& slot) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> there, overlay_.LookUp(slot));
+    if (!there || there->kind != EntryKind::kFolder) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const bool only_folders, overlay_.HasFoldersOnly(there->child));
+    return only_folders ? overlay_.RemoveRecursively(slot, *there) : Status();
+  }
+
   // Files come folder by folder.
   Result<FolderId> FolderAt(const RepoPath& directory) {
     if (last_folder_ && last_folder_->first == directory.str()) return last_folder_->second;
@@ -85,10 +95,12 @@ class Staging {
       STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(text));
       STAGEFS_ASSIGN_OR_RETURN(const bool stays, keeps_folder(path));
       if (stays) return {};
-      STAGEFS_ASSIGN_OR_RETURN(const Located at, overlay_.Find(path));
-      STAGEFS_ASSIGN_OR_RETURN(const bool empty, overlay_.IsEmpty(at.entry.child));
+      const auto at = overlay_.Find(path);
+      if (!at && at.error().code() == ErrorCode::kNotFound) return {};  // It went with another one below it.
+      STAGEFS_RETURN_IF_ERROR(at.WithoutValue());
+      STAGEFS_ASSIGN_OR_RETURN(const bool empty, overlay_.IsEmpty(at->entry.child));
       if (!empty) return {};
-      STAGEFS_RETURN_IF_ERROR(overlay_.RemoveFolder(at.slot));
+      STAGEFS_RETURN_IF_ERROR(overlay_.RemoveFolder(at->slot));
       text = path.parent().str();
     }
     return {};
@@ -200,10 +212,13 @@ Result<Restored> Revert(Workspace& workspace, const CommitInfo& commit) {
       const bool gone = !now && (now.error().code() == ErrorCode::kNotFound ||
                                  now.error().code() == ErrorCode::kNotDirectory);
       if (!now && !gone) return now.error();
-      const bool as_then = change.before ? now && now->entry.kind == EntryKind::kFile &&
-                                               now->entry.version == change.before->version &&
-                                               now->entry.executable == change.before->executable
-                                         : gone;
+      bool as_then = gone;
+      if (change.before) {
+        as_then = now && now->entry.kind == EntryKind::kFile && now->entry.version == change.before->version &&
+                  now->entry.executable == change.before->executable;
+      } else if (now && now->entry.kind == EntryKind::kFolder) {
+        STAGEFS_ASSIGN_OR_RETURN(as_then, HasFolder(then, path));
+      }
       if (!as_then && conflicts.size() < kConflictsMax) conflicts.push_back(change.path);
       staging.Add(change);
       paths.push_back(std::move(path));

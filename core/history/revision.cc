@@ -204,7 +204,10 @@ Result<Resource> ResolveResource(Repository& repository, std::string_view text) 
     const std::string_view name = text.substr(0, end);
     if (Steps::BeginIn(name) > kRevisionNameBytesMax + kNamesOnly.size() || end > kRevisionBytesMax) continue;
     const bool is_name = Steps::BeginIn(name) == end && !name.starts_with(kNamesOnly);
-    STAGEFS_ASSIGN_OR_RETURN(auto found, is_name ? FindNamed(*reader, name) : Find(*reader, name));
+    auto asked = is_name ? FindNamed(*reader, name) : Find(*reader, name);
+    // A path may follow that looks like more of it.
+    if (!asked && asked.error().code() == ErrorCode::kInvalidArgument && end != first_end) continue;
+    STAGEFS_ASSIGN_OR_RETURN(auto found, std::move(asked));
     if (found) return with_path(std::move(*found), end);
     if (of_workspace) continue;
     STAGEFS_ASSIGN_OR_RETURN(auto workspace, FindWorkspaceNamed(*reader, name));

@@ -1,3 +1,4 @@
+#include "committer.h"
 #include "durable/durable_change.h"
 #include "stagefs/history.h"
 #include "stagefs/posix_env.h"
@@ -13,6 +14,7 @@ Result<std::vector<TagInfo>> History::ListTags() {
 Result<TagInfo> History::CreateTag(const std::string& name, const std::string& revision, const std::string& message,
                                    const Author& author) {
   STAGEFS_RETURN_IF_ERROR(CheckRevisionName("tag", name));
+  STAGEFS_RETURN_IF_ERROR(CheckIsText(message, author));
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, Resolve(revision));
   STAGEFS_ASSIGN_OR_RETURN(const auto change,
                            DurableChange::Begin(repository_, Durability::kPowerLoss, Turn::History()));

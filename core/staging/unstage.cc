@@ -10,16 +10,6 @@ namespace {
 
 constexpr size_t kWithdrawTogether = 4096;
 
-Result<bool> HasFoldersOnly(Tree& tree, FolderId folder) {
-  bool only = true;
-  const Status walked = tree.Walk(folder, "", [&](const Tree::Walked& at) -> Status {
-    only = at.entry.kind == EntryKind::kFolder;
-    return only ? Status() : Error(ErrorCode::kNotEmpty, "");  // Ends the walk.
-  });
-  if (!walked && only) return walked.error();
-  return only;
-}
-
 // Takes back what is staged at and below paths, none of which lies below another.
 class Unstaging {
  public:
@@ -187,7 +177,7 @@ class Unstaging {
 
   // A folder where something of the base was.
   Status Uncover(const StagedAt& at) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool empty, HasFoldersOnly(overlay_, at.staged.entry.child));
+    STAGEFS_ASSIGN_OR_RETURN(const bool empty, overlay_.HasFoldersOnly(at.staged.entry.child));
     if (!empty) {
       return Error(ErrorCode::kConflict, "unstage what was at " + ToDisplayUtf8(at.path) +
                                              ": there is a folder with something in it, move it away first");

@@ -169,6 +169,16 @@ Status Overlay::Remove(const Slot& slot) {
   return Vacate(slot);
 }
 
+Result<bool> Overlay::HasFoldersOnly(FolderId folder) {
+  bool only = true;
+  const Status walked = Walk(folder, "", [&](const Tree::Walked& at) -> Status {
+    only = at.entry.kind == EntryKind::kFolder;
+    return only ? Status() : Error(ErrorCode::kNotEmpty, "");  // Ends the walk.
+  });
+  if (!walked && only) return walked.error();
+  return only;
+}
+
 Status Overlay::RemoveRecursively(const Slot& slot, const Entry& entry) {
   if (entry.kind != EntryKind::kFolder) return Remove(slot);
   struct Folder {

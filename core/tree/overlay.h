@@ -23,6 +23,8 @@ class Overlay : public WorkspaceTree {
 
   Result<StagedFile> StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how);
   Status Remove(const Slot& slot);
+  // Nothing but folders is below it.
+  Result<bool> HasFoldersOnly(FolderId folder);
   Status RemoveRecursively(const Slot& slot, const Entry& entry);
   // kNameTooLong if the path of `slot` would be: for who makes or moves things name by name. A RepoPath fits.
   Status CheckPathFits(const Slot& slot);
