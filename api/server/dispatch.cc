@@ -72,6 +72,7 @@ OrRefusal<> OpenNamed(const Route& route, Call& call) {
   STAGEFS_ASSIGN_OR_RETURN(call.repository, Try(call.root.Open(name)).On(missing, not_found));
   if (!route.NamesWorkspace()) return {};
   STAGEFS_ASSIGN_OR_RETURN(call.workspace, Workspace::Open(*call.repository, call.names[2]));
+  call.workspace->SetActor("", "HTTP");
   if (call.request.method == "GET" || call.request.method == "HEAD") call.workspace->AwaitClosed();
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include "differ.h"
 #include "staging/workspace_change.h"
+#include "stagefs/taken_back.h"
 #include "stagefs/working_copy.h"
 
 namespace stagefs {
@@ -190,6 +191,29 @@ Result<Restored> RestoreTo(Workspace& workspace, const Revision& from, const Rep
       STAGEFS_RETURN_IF_ERROR(add(to.str(), top.slot, top.entry));
     }
     return staging.Run([](const RepoPath&) -> Result<bool> { return true; });
+  });
+}
+
+Result<Restored> RestoreTakenBack(Workspace& workspace, int64_t number, const std::vector<RepoPath>& paths) {
+  const PathCover cover(paths);
+  STAGEFS_RETURN_IF_ERROR(CheckNotWritten(workspace, cover));
+  STAGEFS_ASSIGN_OR_RETURN(const auto tree, OpenTakenBack(workspace, number));
+  std::vector<std::pair<std::string, Entry>> files;
+  for (const RepoPath& path : cover.tops()) {
+    STAGEFS_ASSIGN_OR_RETURN(const Located top, tree->Find(path));
+    if (top.entry.kind != EntryKind::kFolder) {
+      files.emplace_back(path.str(), top.entry);
+      continue;
+    }
+    STAGEFS_RETURN_IF_ERROR(tree->Walk(top.entry.child, path.str(), [&](const Tree::Walked& at) -> Status {
+      if (at.entry.kind == EntryKind::kFile) files.emplace_back(at.path, at.entry);
+      return {};
+    }));
+  }
+  return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<Restored> {
+    Staging staging(overlay);
+    for (const auto& [path, entry] : files) STAGEFS_RETURN_IF_ERROR(staging.Stage(path, entry));
+    return Restored{static_cast<int64_t>(files.size()), 0};
   });
 }
 

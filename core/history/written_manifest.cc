@@ -1,8 +1,9 @@
 #include "stagefs/written_manifest.h"
 
 #include <algorithm>
+#include <future>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "stagefs/text.h"
@@ -11,7 +12,7 @@
 namespace stagefs {
 namespace {
 
-constexpr size_t kTogether = 1024;
+constexpr size_t kTogether = 4096;
 constexpr size_t kEmitBytes = 64 << 10;
 // Versions are read in one go where at most so many times as many lie between them.
 constexpr int64_t kSparseMax = 4;
@@ -45,9 +46,10 @@ std::string Quoted(const std::string& cell) {
   return quoted + '"';
 }
 
+// Files are found by the caller's thread while those before them are written by another one.
 class Writer {
  public:
-  Writer(IndexReader& index, const ManifestStyle& style, const std::function<Status(std::string_view)>& emit)
+  Writer(StagingIndex& index, const ManifestStyle& style, const std::function<Status(std::string_view)>& emit)
       : index_(index), style_(style), emit_(emit) {}
 
   void Begin() {
@@ -57,12 +59,13 @@ class Writer {
   }
 
   Status Add(const std::string& path, const Entry& entry) {
-    files_.push_back({path, entry});
-    return files_.size() < kTogether ? Status() : WriteFiles();
+    found_.push_back({path, entry.version, entry.size_bytes, entry.mtime_ns, entry.executable});
+    return found_.size() < kTogether ? Status() : WriteFound();
   }
 
   Result<WrittenManifest> End() {
-    STAGEFS_RETURN_IF_ERROR(WriteFiles());
+    STAGEFS_RETURN_IF_ERROR(WriteFound());
+    STAGEFS_RETURN_IF_ERROR(AwaitWritten());
     if (style_.format == ManifestFormat::kJson) text_ += written_.files == 0 ? "]\n" : "\n]\n";
     STAGEFS_RETURN_IF_ERROR(emit_(text_));
     return written_;
@@ -71,41 +74,61 @@ class Writer {
  private:
   struct File {
     std::string path;
-    Entry entry;
+    VersionId version = 0;
+    uint64_t size_bytes = 0;
+    int64_t mtime_ns = 0;
+    bool executable = false;
   };
+
+  Status AwaitWritten() { return writing_.valid() ? writing_.get() : Status(); }
+
+  Status WriteFound() {
+    STAGEFS_RETURN_IF_ERROR(AwaitWritten());
+    NoteSteps(static_cast<int64_t>(found_.size()));
+    files_.swap(found_);
+    found_.clear();
+    writing_ = std::async(std::launch::async, [this] { return WriteFiles(); });
+    return {};
+  }
 
   Status WriteFiles() {
     STAGEFS_RETURN_IF_ERROR(FindHashes());
     for (const File& file : files_) {
-      WriteLine(file, hashes_.at(file.entry.version));
+      const auto at = std::lower_bound(hashes_.begin(), hashes_.end(), file.version,
+                                       [](const auto& known, VersionId version) { return known.first < version; });
+      WriteLine(file, at->second);
       ++written_.files;
     }
-    NoteSteps(static_cast<int64_t>(files_.size()));
-    files_.clear();
     if (text_.size() < kEmitBytes) return {};
     STAGEFS_RETURN_IF_ERROR(emit_(text_));
     text_.clear();
     return {};
   }
 
-  // Of all versions of `files_`.
+  // Of all versions of `files_`, in their order.
   Status FindHashes() {
     std::vector<VersionId> ids;
-    for (const File& file : files_) ids.push_back(file.entry.version);
+    for (const File& file : files_) ids.push_back(file.version);
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     hashes_.clear();
     if (ids.empty()) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_.Read());
     const int64_t span = ids.back() - ids.front() + 1;
+    std::vector<VersionInfo> versions;
     if (span <= kSparseMax * static_cast<int64_t>(ids.size())) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto versions, index_.ListVersionsFrom(ids.front(), static_cast<size_t>(span)));
-      for (const VersionInfo& version : versions) hashes_[version.id] = HexOf(version);
+      STAGEFS_ASSIGN_OR_RETURN(versions, reader->ListVersionsFrom(ids.front(), static_cast<size_t>(span)));
     }
+    auto listed = versions.begin();
     for (const VersionId id : ids) {
-      if (hashes_.contains(id)) continue;
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index_.GetVersion(id));
+      while (listed != versions.end() && listed->id < id) ++listed;
+      std::optional<VersionInfo> version;
+      if (listed != versions.end() && listed->id == id) version = *listed;
+      if (!version && versions.empty()) {
+        STAGEFS_ASSIGN_OR_RETURN(version, reader->GetVersion(id));
+      }
       if (!version) return Error(ErrorCode::kCorrupt, "a tree names a version that is gone: run stagefs fsck");
-      hashes_[id] = HexOf(*version);
+      hashes_.emplace_back(id, HexOf(*version));
     }
     return {};
   }
@@ -117,7 +140,7 @@ class Writer {
   }
 
   void WriteLine(const File& file, const std::string& hash) {
-    if (file.entry.executable && !IsJson()) ++written_.executables;
+    if (file.executable && !IsJson()) ++written_.executables;
     switch (style_.format) {
       case ManifestFormat::kJson:
         text_ += written_.files == 0 ? "\n" : ",\n";
@@ -149,8 +172,8 @@ class Writer {
 
   void WriteObject(const File& file, const std::string& hash) {
     text_ += "{\"hash\":\"" + hash + "\"," + JsonPath("path", file.path) +
-             ",\"size\":" + std::to_string(file.entry.size_bytes) + ",\"mtime\":\"" + ExactTime(file.entry.mtime_ns) +
-             (file.entry.executable ? "\",\"executable\":true}" : "\"}");
+             ",\"size\":" + std::to_string(file.size_bytes) + ",\"mtime\":\"" + ExactTime(file.mtime_ns) +
+             (file.executable ? "\",\"executable\":true}" : "\"}");
   }
 
   void WriteCells(const std::string& path, const std::string& hash, char between) {
@@ -159,13 +182,16 @@ class Writer {
     text_ += (plain ? path : Quoted(path)) + between + hash + '\n';
   }
 
-  IndexReader& index_;
+  StagingIndex& index_;
   const ManifestStyle style_;
   const std::function<Status(std::string_view)>& emit_;
+  std::vector<File> found_;
+  // Of whoever writes.
   std::vector<File> files_;
-  std::unordered_map<VersionId, std::string> hashes_;
+  std::vector<std::pair<VersionId, std::string>> hashes_;
   std::string text_;
   WrittenManifest written_;
+  std::future<Status> writing_;  // Waits when it goes.
 };
 
 }  // namespace
@@ -179,7 +205,7 @@ Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& re
   }
   STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(repository, revision));
   STAGEFS_ASSIGN_OR_RETURN(const Located top, tree->Find(path));
-  Writer writer(tree->index(), style, emit);
+  Writer writer(repository.index(), style, emit);
   writer.Begin();
   if (top.entry.kind == EntryKind::kFile) {
     STAGEFS_RETURN_IF_ERROR(writer.Add(path.str(), top.entry));

@@ -166,6 +166,20 @@ inline constexpr IndexColumn kFolderChange[] = {
     Number("workspace"), Number("folder"), Number("writer", "a mount's own number; 0: anybody else"), Number("seq")};
 inline constexpr IndexTable::Ordered kFolderChangeOrders[] = {{"folder_change_by_seq", "workspace, seq"}};
 
+inline constexpr IndexColumn kTakenBack[] = {
+    Number("workspace"),
+    Number("number", "of the change, counted for each workspace"),
+    Number("item"),
+    Bytes("path"),
+    Number("version"),
+    Number("size"),
+    Number("executable"),
+    Number("mtime_ns"),
+    Number("taken_ns"),
+    Text("actor"),
+    Text("door")};
+inline constexpr IndexTable::Ordered kTakenBackOrders[] = {{"taken_back_by_time", "taken_ns", "", 5}};
+
 inline constexpr IndexColumn kInboxFile[] = {
     Number("workspace"),
     Bytes("directory", "the folder entries are staged into"),
@@ -234,6 +248,9 @@ inline constexpr IndexTable kFolderChangeTable = {
     3, columns::kFolderChange, Numbering::kNone, columns::kFolderChangeOrders, /*moves=*/false};
 inline constexpr IndexTable kInboxFileTable = {
     "inbox_file", "Manifests and reports in .stagefs/inbox.", 3, columns::kInboxFile};
+inline constexpr IndexTable kTakenBackTable = {
+    .name = "taken_back", .about = "What was staged, and removed, unstaged or replaced before it was committed.",
+    .keys = 3, .columns = columns::kTakenBack, .indexes = columns::kTakenBackOrders, .since = 5};
 inline constexpr IndexTable kWorkingCopyTable = {
     .name = "working_copy",
     .about = "Working copies that fsync() made durable: after a crash they are staged if their path did not change.",
@@ -249,7 +266,8 @@ inline constexpr IndexTable kMetaTable = {
 inline constexpr const IndexTable* kIndexTables[] = {
     &kVersionTable,       &kLineageTable,      &kCommitTable,      &kBranchTable,       &kFolderTable,
     &kTreeEntryTable,     &kWorkspaceTable,    &kStagedEntryTable, &kUnsyncedEntryTable, &kFolderChangeTable,
-    &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable,         &kSparseVersionTable, &kTagTable};
+    &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable,         &kSparseVersionTable, &kTagTable,
+    &kTakenBackTable};
 
 // Every column that names a version. What gc must not remove is in one of them.
 struct NamingColumn {

@@ -56,6 +56,8 @@ class SqlWorkspaceChanges : public SqlHistoryChanges<Connection> {
   Result<int64_t> EraseEntriesOf(VersionId version) override;
   Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) override;
 
+  Status PutTakenBack(const TakenBack& taken) override;
+  Result<int64_t> EraseTakenBack(int64_t before_ns, size_t limit) override;
   Status PutInbox(WorkspaceId workspace, const InboxFile& file) override;
   Status EraseInbox(WorkspaceId workspace, std::string_view directory, std::string_view name) override;
 

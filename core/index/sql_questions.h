@@ -74,6 +74,9 @@ class SqlWorkspaceQuestions : public SqlHistoryQuestions<Interface, Connection> 
   Result<std::vector<UnsyncedEntry>> UnsyncedEntriesOf(VersionId version) override;
   Result<std::vector<FolderId>> ChangedFolders(WorkspaceId workspace, int64_t after_seq, WriterId except) override;
 
+  Result<std::vector<TakenBack>> ListTakenBack(WorkspaceId workspace, const TakenBackPlace& after,
+                                               size_t limit) override;
+
   Result<std::optional<InboxFile>> LookUpInbox(WorkspaceId workspace, std::string_view directory,
                                                std::string_view name) override;
   Result<std::vector<InboxFile>> ListInbox(WorkspaceId workspace, std::string_view directory) override;

@@ -174,6 +174,23 @@ constexpr auto ReadUnsynced = [](auto in) -> UnsyncedEntry {
   return entry;
 };
 
+constexpr auto ReadTakenBack = [](auto in) -> TakenBack {
+  TakenBack taken;
+  taken.workspace = in.Number();
+  taken.number = in.Number();
+  taken.item = in.Number();
+  taken.path = in.Bytes();
+  taken.entry.kind = EntryKind::kFile;
+  taken.entry.version = in.Number();
+  taken.entry.size_bytes = static_cast<uint64_t>(in.Number());
+  taken.entry.executable = in.Number() != 0;
+  taken.entry.mtime_ns = in.Number();
+  taken.taken_ns = in.Number();
+  taken.actor = in.Text();
+  taken.door = in.Text();
+  return taken;
+};
+
 // Without its workspace.
 constexpr auto ReadInbox = [](auto in) -> InboxFile {
   InboxFile file;
@@ -323,6 +340,20 @@ void Add(Out& out, const StagedEntry& staged) {
   AddWhatItIs(out, staged.entry);
   staged.entry.target.empty() ? out.AddNull() : out.AddBlob(staged.entry.target);
   staged.entry.permissions ? out.AddInt(*staged.entry.permissions) : out.AddNull();
+}
+template <class Out>
+void Add(Out& out, const TakenBack& taken) {
+  out.AddInt(taken.workspace);
+  out.AddInt(taken.number);
+  out.AddInt(taken.item);
+  out.AddBlob(taken.path);
+  out.AddInt(taken.entry.version);
+  Add(out, taken.entry.size_bytes);
+  Add(out, taken.entry.executable);
+  out.AddInt(taken.entry.mtime_ns);
+  out.AddInt(taken.taken_ns);
+  out.AddText(taken.actor);
+  out.AddText(taken.door);
 }
 // Without its workspace.
 template <class Out>

@@ -28,6 +28,13 @@ const std::string kListUnsynced = Select(kUnsyncedEntryTable) + " WHERE version 
 const std::string kPutUnsynced = Insert(kUnsyncedEntryTable) + OnConflict(kUnsyncedEntryTable) +
                                  "UPDATE SET version = excluded.version";
 
+const std::string kListTakenBack = Select(kTakenBackTable) +
+                                   " WHERE workspace = ?1 AND (number, item) > (?2, ?3) ORDER BY number, item LIMIT ?4";
+const std::string kPutTakenBack = Insert(kTakenBackTable);
+constexpr const char* kEraseTakenBack =
+    "DELETE FROM taken_back WHERE (workspace, number, item) IN"
+    " (SELECT workspace, number, item FROM taken_back WHERE taken_ns < ?1 ORDER BY taken_ns LIMIT ?2)";
+
 const std::string kInbox = Select(kInboxFileTable, /*from=*/1) + " WHERE workspace = ?1 AND directory = ?2";
 const std::string kLookUpInbox = kInbox + " AND name = ?3";
 const std::string kListInbox = kInbox + " ORDER BY name";
@@ -101,6 +108,12 @@ Result<std::vector<FolderId>> SqlWorkspaceQuestions<I, C>::ChangedFolders(Worksp
 }
 
 template <class I, class C>
+Result<std::vector<TakenBack>> SqlWorkspaceQuestions<I, C>::ListTakenBack(WorkspaceId workspace,
+                                                                          const TakenBackPlace& after, size_t limit) {
+  return AskAll(connection(), ReadTakenBack, kListTakenBack.c_str(), workspace, after.number, after.item, limit);
+}
+
+template <class I, class C>
 Result<std::optional<InboxFile>> SqlWorkspaceQuestions<I, C>::LookUpInbox(WorkspaceId workspace,
                                                                           std::string_view directory,
                                                                           std::string_view name) {
@@ -134,7 +147,8 @@ Status SqlWorkspaceChanges<C>::EraseWorkspace(WorkspaceId id) {
   for (const char* sql :
        {"DELETE FROM staged_entry WHERE workspace = ?1", "DELETE FROM unsynced_entry WHERE workspace = ?1",
         "DELETE FROM folder_change WHERE workspace = ?1", "DELETE FROM inbox_file WHERE workspace = ?1",
-        "DELETE FROM working_copy WHERE workspace = ?1", "DELETE FROM workspace WHERE id = ?1"}) {
+        "DELETE FROM working_copy WHERE workspace = ?1", "DELETE FROM taken_back WHERE workspace = ?1",
+        "DELETE FROM workspace WHERE id = ?1"}) {
     STAGEFS_RETURN_IF_ERROR(Run(connection(), sql, id));
   }
   return {};
@@ -212,6 +226,16 @@ Status SqlWorkspaceChanges<C>::NoteChange(WorkspaceId workspace, FolderId folder
              " SELECT id, CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), change_seq FROM workspace WHERE id = ?1"
              " ON CONFLICT (workspace, folder, writer) DO UPDATE SET seq = excluded.seq",
              workspace, folder, writer);
+}
+
+template <class C>
+Status SqlWorkspaceChanges<C>::PutTakenBack(const TakenBack& taken) {
+  return Run(connection(), kPutTakenBack.c_str(), taken);
+}
+
+template <class C>
+Result<int64_t> SqlWorkspaceChanges<C>::EraseTakenBack(int64_t before_ns, size_t limit) {
+  return RunAndCount(connection(), kEraseTakenBack, before_ns, limit);
 }
 
 template <class C>

@@ -25,6 +25,7 @@ auto Workspace::Mutate(Durability durability, Turn turn, Change change) -> declt
   if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, ViewOf(durable->index(), info->base));
   Overlay overlay(*durable, *info, std::move(view), writer_);
+  overlay.NoteTakenBack(actor_, door_);
   auto result = change(overlay);
   if (!result) return result;
   STAGEFS_RETURN_IF_ERROR(overlay.Finish());

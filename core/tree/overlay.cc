@@ -10,6 +10,8 @@ namespace stagefs {
 namespace {
 
 constexpr size_t kListPage = 512;
+// In the index, before a workspace's number: the newest number of what was taken back there.
+constexpr char kTakenBackKey[] = "taken back ";
 
 Error NotFound(const Slot& slot) {
   return Error(ErrorCode::kNotFound, "'" + ToDisplayUtf8(slot.name) + "': no such file or folder");
@@ -48,6 +50,37 @@ StagedState StateOver(const std::optional<Entry>& base, const Entry& entry) {
 
 }  // namespace
 
+void Overlay::NoteTakenBack(std::string actor, std::string door) {
+  taking_.emplace();
+  taking_->next.workspace = workspace().id;
+  taking_->next.actor = std::move(actor);
+  taking_->next.door = std::move(door);
+}
+
+Status Overlay::TakeBack(const Slot& slot, const Entry* entry) {
+  if (!taking_ || taking_->is_paused) return {};
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
+  if (!staged || staged->entry.kind != EntryKind::kFile || staged->state == StagedState::kKept) return {};
+  const VersionId version = staged->entry.version;
+  if ((entry != nullptr && entry->kind == EntryKind::kFile && entry->version == version) ||
+      version == taking_->grown_from) {
+    return {};
+  }
+  TakenBack& taken = taking_->next;
+  if (taken.number == 0) {
+    const std::string key = kTakenBackKey + std::to_string(workspace().id);
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<std::string> last, index().GetMeta(key));
+    taken.number = (last ? std::stoll(*last) : 0) + 1;
+    STAGEFS_RETURN_IF_ERROR(transaction().PutMeta(key, std::to_string(taken.number)));
+    taken.taken_ns = change().ClockNs();
+  }
+  ++taken.item;
+  STAGEFS_ASSIGN_OR_RETURN(taken.path, PathOf(slot));
+  taken.entry = staged->entry;
+  STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(version, taken.taken_ns));
+  return transaction().PutTakenBack(taken);
+}
+
 // What is durable now is fallen back to, and nothing that was there before it.
 Status Overlay::ForgetOlderThan(const Slot& slot, const StagedEntry& previous) {
   const VersionId id = previous.entry.kind == EntryKind::kFile ? previous.entry.version : 0;
@@ -60,6 +93,7 @@ Status Overlay::ForgetOlderThan(const Slot& slot, const StagedEntry& previous) {
 
 Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
   NoteChange(slot.folder);
+  STAGEFS_RETURN_IF_ERROR(TakeBack(slot, &staged.entry));
   const Entry& entry = staged.entry;
   if (entry.kind == EntryKind::kFile && entry.version != known_synced_) {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index().GetVersion(entry.version));
@@ -111,10 +145,18 @@ Status Overlay::Vacate(const Slot& slot) {
   return PutStaged(slot, removed);
 }
 
+Status Overlay::VacateToMove(const Slot& slot) {
+  if (taking_) taking_->is_paused = true;
+  const Status vacated = Vacate(slot);
+  if (taking_) taking_->is_paused = false;
+  return vacated;
+}
+
 Result<bool> Overlay::Withdraw(const Slot& slot) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
   if (!staged) return false;
   NoteChange(slot.folder);
+  STAGEFS_RETURN_IF_ERROR(TakeBack(slot, nullptr));
   // Whoever takes something back may want it again: gc leaves it alone for a while.
   if (staged->entry.version != 0) {
     STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(staged->entry.version, change().ClockNs()));
@@ -125,6 +167,7 @@ Result<bool> Overlay::Withdraw(const Slot& slot) {
 
 Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& version, const StageHow& how) {
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
+  if (taking_) taking_->grown_from = how.grown_from;
   if (version.synced) known_synced_ = version.id;
   if (!how.brings && !version.IsWanted()) {
     STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(version.id, change().ClockNs()));
@@ -297,8 +340,8 @@ Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
     if (target->kind == EntryKind::kFolder) {
       STAGEFS_RETURN_IF_ERROR(CheckNotBelow(from.folder, target->child));
     }
-    STAGEFS_RETURN_IF_ERROR(Vacate(from));
-    STAGEFS_RETURN_IF_ERROR(Vacate(to));
+    STAGEFS_RETURN_IF_ERROR(VacateToMove(from));
+    STAGEFS_RETURN_IF_ERROR(VacateToMove(to));
     STAGEFS_RETURN_IF_ERROR(arrive(from, *target));
     return arrive(to, *source);
   }
@@ -311,7 +354,7 @@ Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
       return Refuse(ErrorCode::kNotDirectory, to, "is not a folder");
     }
   }
-  STAGEFS_RETURN_IF_ERROR(Vacate(from));
+  STAGEFS_RETURN_IF_ERROR(VacateToMove(from));
   return arrive(to, *source);
 }
 

@@ -1,7 +1,9 @@
 // Changes of a workspace inside one transaction: what a row means is decided here.
 #pragma once
 
+#include <optional>
 #include <set>
+#include <string>
 
 #include "durable/durable_change.h"
 #include "stagefs/changes.h"
@@ -14,6 +16,9 @@ class Overlay : public WorkspaceTree {
  public:
   Overlay(DurableChange& change, WorkspaceInfo workspace, TreeView base, WriterId writer)
       : WorkspaceTree(change.index(), std::move(workspace), std::move(base)), change_(change), writer_(writer) {}
+
+  // From now on what was staged and goes is noted as taken back, by this actor and door.
+  void NoteTakenBack(std::string actor, std::string door);
 
   DurableChange& change() { return change_; }
   IndexTransaction& transaction() { return change_.index(); }
@@ -49,12 +54,22 @@ class Overlay : public WorkspaceTree {
 
  private:
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
+  // What was there will be elsewhere.
+  Status VacateToMove(const Slot& slot);
+  // `slot` is about to hold `entry` (nothing: no row of its own), which is no move.
+  Status TakeBack(const Slot& slot, const Entry* entry);
   Status ForgetOlderThan(const Slot& slot, const StagedEntry& previous);
   Status CheckNotBelow(FolderId folder, FolderId moving);
 
   DurableChange& change_;
   const WriterId writer_;
   std::set<FolderId> changed_;
+  struct Taking {
+    TakenBack next;  // Its number is 0 until there is one.
+    bool is_paused = false;
+    VersionId grown_from = 0;
+  };
+  std::optional<Taking> taking_;
   VersionId known_synced_ = 0;  // Saves asking again for the version just found.
 };
 

@@ -25,6 +25,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kTogether = 16;
+constexpr size_t kTakenBackTogether = 256;
 constexpr int64_t kHourNs = 3'600LL * 1'000'000'000LL;
 constexpr int64_t kDayNs = 24 * kHourNs;
 // So long a turn lasts, and so many times longer nobody has it afterwards: who polls for SQLite's lock, as other
@@ -132,6 +133,15 @@ Result<std::set<Sha256>> SweepRows(Repository& repository, int64_t before_ns, co
   return erased;
 }
 
+Status ForgetTakenBack(Repository& repository, int64_t before_ns) {
+  return InTurns([&](const IsOver&) -> Result<bool> {
+    STAGEFS_ASSIGN_OR_RETURN(const auto turn, repository.BeginRemoval());
+    STAGEFS_ASSIGN_OR_RETURN(const int64_t erased, turn->EraseTakenBack(before_ns, kTakenBackTogether));
+    STAGEFS_RETURN_IF_ERROR(turn->Commit());
+    return erased < static_cast<int64_t>(kTakenBackTogether);
+  });
+}
+
 // Bytes without a row are kept as long as others: whoever has a backup of the index may want them.
 Status RemoveOrphans(Repository& repository, const std::set<Sha256>& erased, int64_t before_ns, GcReport* report) {
   STAGEFS_ASSIGN_OR_RETURN(const auto all, ListOrphans(repository));
@@ -195,6 +205,7 @@ Result<GcReport> Collect(Repository& repository, int64_t keep_days) {
   // Who keeps nothing asks for no time: a clock that is behind spares nothing either.
   const int64_t before_ns = keep_days == 0 ? INT64_MAX : time.now_ns - keep_days * kDayNs;
   STAGEFS_ASSIGN_OR_RETURN(const std::set<Sha256> erased, SweepRows(repository, before_ns, time.record, &report));
+  STAGEFS_RETURN_IF_ERROR(ForgetTakenBack(repository, before_ns));
   // Bytes go only now that no durable row names them. Each removal holds a turn, in which every put moves its bytes and
   // adds its row: nobody gets a row for bytes that are about to go.
   STAGEFS_RETURN_IF_ERROR(repository.index().Sync());

@@ -25,7 +25,7 @@ namespace {
 constexpr size_t kPage = 1000;
 constexpr char kTableNames[kMovedTables][16] = {"versions", "lineages",       "commits", "branches",  "tree entries",
                                                 "workspaces", "staged entries", "inbox",   "meta entries",
-                                                "sparse versions", "tags"};
+                                                "sparse versions", "tags", "taken back"};
 constexpr size_t kVersionRows = 0, kCommitRows = 2;
 
 using Lines = std::vector<std::string>;
@@ -125,7 +125,7 @@ class Salvage {
 
   static constexpr size_t kColumnsMax = 12;
   static constexpr int kDepthMax = 4;
-  static constexpr size_t kKeys[kMovedTables] = {1, 1, 1, 1, 3, 1, 3, 3, 1, 1, 1};
+  static constexpr size_t kKeys[kMovedTables] = {1, 1, 1, 1, 3, 1, 3, 3, 1, 1, 1, 3};
   IndexRows& old_;
   const size_t table_;
   std::optional<IndexRow> after_;

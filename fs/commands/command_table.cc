@@ -13,7 +13,7 @@ Make NewStage, NewRemove, NewUnstage;                                 // stage.c
 Make NewStatus;                                                       // status.cc
 Make NewDiff;                                                         // diff.cc
 Make NewManifest;                                                     // manifest.cc
-Make NewRestore, NewRevert, NewMove;                                  // restore.cc
+Make NewRestore, NewTakenBack, NewRevert, NewMove;                    // restore.cc
 Make NewCommit, NewRebase, NewLog;                                    // commit.cc
 Make NewLs, NewPrefetch;                                              // tree.cc
 Make NewRetry, NewDismiss, NewSync;                                   // recovery.cc
@@ -68,6 +68,8 @@ constexpr CommandRow kTable[] = {
     {"unstage", NewUnstage, "Take back what is staged", "stagefs unstage team/images:relabel train/"},
     {"restore", NewRestore, "Stage files and folders as a commit has them",
      "stagefs restore team/images:relabel '@main@{yesterday}' train/night"},
+    {"taken-back", NewTakenBack, "List what was staged, and then removed, unstaged or replaced",
+     "stagefs taken-back team/images:relabel"},
     {"revert", NewRevert, "Stage the inverse of what a commit changed", "stagefs revert team/images:relabel @main~3"},
     {"mv", NewMove, "Stage a rename", "stagefs mv team/images:relabel train/a.jpg test/a.jpg"},
     {"commit", NewCommit, "Commit what is staged", "stagefs commit team/images:relabel -m 'Relabel night scenes'"},

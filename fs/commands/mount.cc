@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "author.h"
 #include "mount/fuse_mount.h"
 #include "mount/mountpoint.h"
 #include "mount_options.h"
@@ -76,6 +77,7 @@ class MountCommand : public Command {
     request.options = options.mount;
     request.options.read_only |= request.commit.has_value();
     request.options.mountpoint = path;
+    request.options.actor = DefaultAuthor().name;
     request.allow_other = options.allow_other;
     request.kernel_options = options.kernel_options;
     request.debug = debug_.find("fuse") != std::string::npos;

@@ -1,8 +1,11 @@
-// restore, revert, mv: paths of a workspace as they were, and elsewhere.
+// restore, taken-back, revert, mv: paths of a workspace as they were, and elsewhere.
 #include "stagefs/restore.h"
 
 #include "path_list.h"
 #include "progress.h"
+#include "stagefs/status_text.h"
+#include "stagefs/taken_back.h"
+#include "stagefs/text.h"
 #include "target.h"
 
 namespace stagefs {
@@ -16,22 +19,35 @@ ExitStatus AnswerRestored(bool json, const Restored& restored) {
 class RestoreCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("revision", &revision_, "as @REV: the state to take from").Required().Completing(Completes::kRevision);
+    options.Add("revision", &revision_, "as @REV: the state to take from; with --taken-back the first path")
+        .Completing(Completes::kRevision);
     paths_.Declare(options, Completes::kPath, "files and folders; . is everything");
+    options.Add("--taken-back", &taken_back_, "take from what change number N took back");
     options.Add("--to", &to_, "put the one path there, where nothing is").Completing(Completes::kPath);
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     const auto target = OpenTarget(globals, target_, TargetNeeds::kWorkspace);
     if (!target) return Report(target.error());
-    const auto from = OpenBeside(*target, revision_);
-    if (!from) return Report(from.error());
     const Waiting waiting("restore", "steps");
-    const auto restored = RunFrom(*target->workspace, *from);
+    const auto restored = taken_back_ > 0 ? RunTakenBack(*target->workspace) : Run(*target);
     return restored ? AnswerRestored(globals.json, *restored) : Report(restored.error());
   }
 
-  Result<Restored> RunFrom(Workspace& workspace, const Revision& from) const {
+  Result<Restored> RunTakenBack(Workspace& workspace) const {
+    if (!to_.empty()) return Error(ErrorCode::kInvalidArgument, "--to goes with a revision");
+    STAGEFS_ASSIGN_OR_RETURN(std::vector<RepoPath> paths, paths_.ReadFolders());
+    if (!revision_.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(RepoPath path, RepoPath::ParseDirectory(revision_));
+      paths.push_back(std::move(path));
+    }
+    return RestoreTakenBack(workspace, taken_back_, paths);
+  }
+
+  Result<Restored> Run(const Target& target) const {
+    if (revision_.empty()) return Error(ErrorCode::kInvalidArgument, "name the revision to restore from, as @REV");
+    STAGEFS_ASSIGN_OR_RETURN(const Revision from, OpenBeside(target, revision_));
+    Workspace& workspace = *target.workspace;
     if (paths_.empty()) return Error(ErrorCode::kInvalidArgument, "name the paths to restore; . is everything");
     STAGEFS_ASSIGN_OR_RETURN(const std::vector<RepoPath> paths, paths_.ReadFolders());
     if (to_.empty()) return Restore(workspace, from, paths);
@@ -42,6 +58,42 @@ class RestoreCommand : public Command {
 
   std::string target_, revision_, to_;
   PathList paths_;
+  int64_t taken_back_ = 0;
+};
+
+class TakenBackCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddWorkspace(&target_);
+    options.Add("--after", &after_, "only changes after this number");
+    options.Add("-z,--zero", &zero_, "end lines with NUL and print paths as they are");
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithWorkspace(globals, target_, [&](Workspace& workspace) {
+      return Done(ForEachTakenBack(workspace, after_, [&](const TakenBack& taken, IndexReader& index) {
+        return Print(taken, index, globals.json);
+      }));
+    });
+  }
+
+  Status Print(const TakenBack& taken, IndexReader& index, bool json) const {
+    STAGEFS_ASSIGN_OR_RETURN(const auto version, index.GetVersion(taken.entry.version));
+    if (!version) return {};  // gc took its bytes.
+    const std::string hash = ToHex(version->content.sha256), time = FormatTime(taken.taken_ns);
+    if (json) {
+      return PrintOut("{\"number\":" + std::to_string(taken.number) + "," + JsonPath("path", taken.path) +
+                      ",\"sha256\":\"" + hash + "\",\"size\":" + std::to_string(taken.entry.size_bytes) +
+                      ",\"time\":\"" + time + "\",\"actor\":" + JsonString(taken.actor) +
+                      ",\"door\":" + JsonString(taken.door) + "}\n");
+    }
+    return PrintOut(std::to_string(taken.number) + "  " + hash + "  " + time + "  " +
+                    (taken.actor.empty() ? "-" : ShowText(taken.actor)) + " (" + taken.door + ")  " +
+                    (zero_ ? taken.path + '\0' : ShowText(taken.path) + '\n'));
+  }
+
+  std::string target_;
+  int64_t after_ = 0;
+  bool zero_ = false;
 };
 
 class RevertCommand : public Command {
@@ -92,6 +144,7 @@ class MoveCommand : public Command {
 }  // namespace
 
 std::unique_ptr<Command> NewRestore() { return std::make_unique<RestoreCommand>(); }
+std::unique_ptr<Command> NewTakenBack() { return std::make_unique<TakenBackCommand>(); }
 std::unique_ptr<Command> NewRevert() { return std::make_unique<RevertCommand>(); }
 std::unique_ptr<Command> NewMove() { return std::make_unique<MoveCommand>(); }
 

@@ -1,5 +1,6 @@
 #include "target.h"
 
+#include "author.h"
 #include "stagefs/history.h"
 #include "stagefs/repositories.h"
 
@@ -44,7 +45,10 @@ Result<std::unique_ptr<Workspace>> OpenWorkspace(Repository& repository, const s
     return Error(ErrorCode::kNotFound, workspace.error().message() + ": stagefs workspace create " + of + ':' + name +
                                            " makes it; stagefs workspace list " + of + " shows those there are");
   }
-  if (workspace) (*workspace)->AwaitClosed();
+  if (workspace) {
+    (*workspace)->SetActor(DefaultAuthor().name, "command line");
+    (*workspace)->AwaitClosed();
+  }
   return workspace;
 }
 

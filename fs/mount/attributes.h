@@ -18,6 +18,7 @@ struct MountOptions {
   uid_t uid = 0;
   gid_t gid = 0;
   mode_t umask = 022;  // Of 0666 for files, 0777 for folders.
+  std::string actor;   // Who mounted it.
   std::optional<int64_t> commit_ns;  // Of a commit that is shown: the time of folders that have none.
 };
 

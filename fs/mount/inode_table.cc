@@ -46,6 +46,8 @@ bool IsFolder(NodeKind kind) {
     case NodeKind::kBaseFolder:
     case NodeKind::kCommitsFolder:
     case NodeKind::kCommitFolder:
+    case NodeKind::kTakenBackFolder:
+    case NodeKind::kTakenBackTree:
     case NodeKind::kRecoveredFolder: return true;
     case NodeKind::kFile:
     case NodeKind::kSymlink:
@@ -54,6 +56,7 @@ bool IsFolder(NodeKind kind) {
     case NodeKind::kBaseFile:
     case NodeKind::kCommitLink:
     case NodeKind::kCommitFile:
+    case NodeKind::kTakenBackFile:
     case NodeKind::kRecoveredFile:
     case NodeKind::kText:
     case NodeKind::kCommand: break;
@@ -80,7 +83,7 @@ void Node::NoteDetached() {
 void Node::TrimExtra() {
   if (!extra_) return;
   const Extra& e = *extra_;
-  if (e.path.empty() && e.target.empty() && !e.open && !e.commit && e.touched_ns == 0 && e.absent.empty()) extra_.reset();
+  if (e.path.empty() && e.target.empty() && !e.open && !e.tree && e.touched_ns == 0 && e.absent.empty()) extra_.reset();
 }
 
 Entry Node::entry() const {

@@ -17,7 +17,7 @@
 namespace stagefs {
 
 class OpenFile;
-struct ShownCommit;
+struct ShownTree;
 
 using NodeId = uint64_t;
 
@@ -39,6 +39,9 @@ enum class NodeKind : uint8_t {
   kCommitLink,  // A name of a commit.
   kCommitFolder,
   kCommitFile,
+  kTakenBackFolder,
+  kTakenBackTree,
+  kTakenBackFile,
   kRecoveredFolder,
   kRecoveredFile,
   kText,     // Made when it is opened: status, stats, …
@@ -78,7 +81,7 @@ struct Node {
     // While it has handles, or waits to be staged. Set by InodeTable::SetOpen(). Nodes only know that there is one:
     // what it is, OpenFiles knows.
     std::shared_ptr<OpenFile> open;
-    std::shared_ptr<const ShownCommit> commit;  // Folders of .stagefs/commits: whose they are. Constant.
+    std::shared_ptr<const ShownTree> tree;  // Folders of .stagefs/commits and taken-back: whose they are. Constant.
     int64_t touched_ns = 0;          // Folders: the newest change made through the mount.
     std::set<std::string> absent;    // Folders: names the kernel was told to remember as missing.
     // Folders: what the index's ChangeMark() was when a listing found each name here; -1: never, or one is gone since.

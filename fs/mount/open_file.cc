@@ -372,6 +372,7 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   how.mtime_ns = mtime_ns_;
   how.mode = *mode_.Lock();
   how.keep_mtime = true;
+  how.grown_from = grown_from_;
   how.wait_max = wait_max;
   if (closed_) how.only_over = copy_.closed.over;
   Result<Entry> staged = Error(ErrorCode::kIo, "not staged");

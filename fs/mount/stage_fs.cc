@@ -54,6 +54,7 @@ Result<std::unique_ptr<StageFs>> StageFs::OfCommit(Repository& repository, const
 Status StageFs::OpenWorkspace(const std::string& workspace, WriterId writer) {
   STAGEFS_ASSIGN_OR_RETURN(workspace_, Workspace::Open(repository_, workspace, writer));
   STAGEFS_ASSIGN_OR_RETURN(behind_, Workspace::Open(repository_, workspace));
+  for (Workspace* door : {workspace_.get(), behind_.get()}) door->SetActor(options_.actor, "mount");
   STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, workspace_->Info());
   tree_ = &workspace_->tree();
   registration_ = std::make_unique<MountRegistration>(repository_, options_.mountpoint, workspace_->id(), writer);

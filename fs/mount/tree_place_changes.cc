@@ -109,7 +109,7 @@ Result<LookedUp> TreePlace::Link(const std::shared_ptr<Node>& source, const std:
   STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
   STAGEFS_RETURN_IF_ERROR(StageBeforeLink(source));
   if (source->kind != NodeKind::kFile && source->kind != NodeKind::kVersion && source->kind != NodeKind::kBaseFile &&
-      source->kind != NodeKind::kCommitFile) {
+      source->kind != NodeKind::kCommitFile && source->kind != NodeKind::kTakenBackFile) {
     return Error(ErrorCode::kPermission, "only files can be linked");
   }
   Entry linked;

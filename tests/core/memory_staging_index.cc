@@ -32,6 +32,7 @@ struct Rows {
   std::map<std::pair<WorkspaceId, Slot>, UnsyncedEntry> unsynced;
   std::map<std::tuple<WorkspaceId, FolderId, WriterId>, int64_t> changes;
   std::map<std::tuple<WorkspaceId, std::string, std::string>, InboxFile> inbox;
+  std::map<std::tuple<WorkspaceId, int64_t, int64_t>, TakenBack> taken_back;
   std::map<std::string, WorkingCopyRow> working_copies;
   std::map<std::pair<std::string, std::string>, MountRow> mounts;
   std::map<std::string, std::string> meta;
@@ -222,6 +223,13 @@ class MemoryQuestions : public Interface {
     }
     return std::vector<FolderId>(changed.begin(), changed.end());
   }
+  Result<std::vector<TakenBack>> ListTakenBack(WorkspaceId workspace, const TakenBackPlace& after,
+                                               size_t limit) override {
+    const auto& all = now().taken_back;
+    return Some(all, all.upper_bound({workspace, after.number, after.item}), limit,
+                [&](const auto& row) { return std::get<0>(row.first) == workspace; },
+                [](const auto& row) { return row.second; });
+  }
   Result<std::optional<InboxFile>> LookUpInbox(WorkspaceId workspace, std::string_view directory,
                                                std::string_view name) override {
     return Find(now().inbox, std::tuple(workspace, std::string(directory), std::string(name)));
@@ -406,7 +414,18 @@ class MemoryTransaction : public MemoryQuestions<IndexTransaction> {
     std::erase_if(mine_->changes, [&](const auto& row) { return std::get<0>(row.first) == id; });
     std::erase_if(mine_->inbox, [&](const auto& row) { return std::get<0>(row.first) == id; });
     std::erase_if(mine_->working_copies, [&](const auto& row) { return row.second.workspace == id; });
+    std::erase_if(mine_->taken_back, [&](const auto& row) { return row.second.workspace == id; });
     return Erased(mine_->workspaces, id);
+  }
+  Status PutTakenBack(const TakenBack& taken) override {
+    return Put(mine_->taken_back, std::tuple(taken.workspace, taken.number, taken.item), taken);
+  }
+  Result<int64_t> EraseTakenBack(int64_t before_ns, size_t limit) override {
+    int64_t erased = 0;
+    std::erase_if(mine_->taken_back, [&](const auto& row) {
+      return row.second.taken_ns < before_ns && erased < static_cast<int64_t>(limit) && ++erased > 0;
+    });
+    return erased;
   }
   Status PutStaged(WorkspaceId workspace, const Slot& slot, const StagedEntry& staged) override {
     return Put(mine_->staged[workspace], slot, staged);

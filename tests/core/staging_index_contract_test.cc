@@ -880,7 +880,8 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
                         " WHERE name = 'version'; PRAGMA writable_schema = OFF;"
                         "ALTER TABLE branch DROP COLUMN line;"
                         "ALTER TABLE staged_entry DROP COLUMN permissions;"
-                        "ALTER TABLE unsynced_entry DROP COLUMN permissions; DROP TABLE sparse_version; DROP TABLE tag;";
+                        "ALTER TABLE unsynced_entry DROP COLUMN permissions; DROP TABLE sparse_version; DROP TABLE tag;"
+                        "DROP TABLE taken_back;";
   if (version < 4) {
     command += "DROP TABLE mount; CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL,"
                " pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT ROWID;"

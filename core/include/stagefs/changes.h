@@ -22,6 +22,7 @@ struct StageHow {
   bool exclusive = false;           // kExists if there is something at the path already.
   bool keep_mtime = false;          // Content unchanged: keep `mtime_ns` in the workspace all the same.
   bool brings = false;              // The version comes with this change; else who stages it wants it (IsWanted()).
+  VersionId grown_from = 0;  // What the file grew out of by writes in place or appends, which is not taken back.
   // Staging a file: kExists unless the path holds this version; 0: nothing.
   std::optional<VersionId> only_over;
   std::chrono::milliseconds wait_max = Turn::kWaitMax;  // For a turn; then kBusy.

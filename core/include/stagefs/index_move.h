@@ -19,7 +19,7 @@ using IndexValue = std::variant<std::monostate, int64_t, std::string>;
 using IndexRow = std::vector<IndexValue>;
 
 // Tables that move count from 0. Live mounts, working copies and other machines' marks do not move.
-constexpr size_t kMovedTables = 11;
+constexpr size_t kMovedTables = 12;
 
 // Lives as long as the reader it came from.
 class IndexRows {

@@ -200,6 +200,22 @@ struct UnsyncedEntry {
   std::optional<StagedEntry> previous;
 };
 
+// A file that was staged, and was removed, unstaged or replaced before it was committed: one item of what one change
+// took back.
+struct TakenBack {
+  WorkspaceId workspace = 0;
+  int64_t number = 0;  // Of the change, counted for each workspace; none is given twice.
+  int64_t item = 0;
+  std::string path;
+  Entry entry;
+  int64_t taken_ns = 0;
+  std::string actor, door;
+};
+// Where a listing of them goes on.
+struct TakenBackPlace {
+  int64_t number = 0, item = 0;
+};
+
 // Who made a change: a mount by its own number, so that it need not look at its own changes again;
 // everybody else is kNoMount.
 using WriterId = int64_t;

@@ -32,6 +32,10 @@ class WorkspaceQuestions {
   // Folders that somebody other than `except` changed after `after_seq`.
   virtual Result<std::vector<FolderId>> ChangedFolders(WorkspaceId workspace, int64_t after_seq, WriterId except) = 0;
 
+  // In order of their numbers and items.
+  virtual Result<std::vector<TakenBack>> ListTakenBack(WorkspaceId workspace, const TakenBackPlace& after,
+                                                       size_t limit) = 0;
+
   virtual Result<std::optional<InboxFile>> LookUpInbox(WorkspaceId workspace, std::string_view directory,
                                                        std::string_view name) = 0;
   virtual Result<std::vector<InboxFile>> ListInbox(WorkspaceId workspace, std::string_view directory) = 0;
@@ -67,6 +71,10 @@ class WorkspaceChanges {
   virtual Result<int64_t> EraseEntriesOf(VersionId version) = 0;
   // Notes that something in `folder` changed, for mounts other than `writer`.
   virtual Status NoteChange(WorkspaceId workspace, FolderId folder, WriterId writer) = 0;
+
+  virtual Status PutTakenBack(const TakenBack& taken) = 0;
+  // Of any workspace, those taken before `before_ns`, at most `limit`: how many there were.
+  virtual Result<int64_t> EraseTakenBack(int64_t before_ns, size_t limit) = 0;
 
   virtual Status PutInbox(WorkspaceId workspace, const InboxFile& file) = 0;
   virtual Status EraseInbox(WorkspaceId workspace, std::string_view directory, std::string_view name) = 0;

@@ -30,6 +30,9 @@ class Workspace {
   static Result<std::unique_ptr<Workspace>> Open(Repository& repository, const std::string& id_or_name,
                                                  WriterId writer = kNoMount);
 
+  // Who changes it, and by which door, as it is noted of what is taken back. Before anybody uses it.
+  void SetActor(std::string actor, std::string door) { actor_ = std::move(actor), door_ = std::move(door); }
+
   Repository& repository() { return repository_; }
   WorkspaceId id() const { return id_; }
   Result<WorkspaceInfo> Info();
@@ -124,6 +127,7 @@ class Workspace {
   const WorkspaceId id_;
   const WriterId writer_;
   const std::unique_ptr<Tree> tree_, base_;
+  std::string actor_, door_ = "command line";
   // Synchronizes itself: the view of the newest base asked for.
   struct CachedView {
     CommitSeq seq = 0;

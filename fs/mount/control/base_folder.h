@@ -1,9 +1,20 @@
 // Trees in the control folder; .stagefs/base, the tree of the base commit.
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "mount/control/control_place.h"
+#include "stagefs/tree.h"
 
 namespace stagefs {
+
+// A tree that never changes, how it is told from others, and the time of folders in it that have none.
+struct ShownTree {
+  std::unique_ptr<Tree> tree;
+  std::string key;
+  int64_t folders_ns = 0;
+};
 
 // Folders of trees that nobody changes through them, their files, and the links in them, which show as files.
 class TreeFolders : public ControlPlace {
@@ -17,16 +28,16 @@ class TreeFolders : public ControlPlace {
   Result<std::unique_ptr<FileHandle>> Open(const std::shared_ptr<Node>& node, int flags) override;
 
  protected:
-  // The tree that a folder is of, how it is told from others, and the time of folders in it that have none.
-  struct Shown {
+  // The tree that a folder is of.
+  struct In {
     Tree& tree;
-    std::string key;
+    const std::string& key;
     int64_t folders_ns = 0;
   };
-  virtual Shown ShownIn(const Node& folder) = 0;
-  // Before anybody knows it.
-  virtual void Adopt(const Node& folder, Node* child) { (void)folder, (void)child; }
+  virtual In TreeOf(const Node& folder);
   Result<std::shared_ptr<Node>> Child(const Node& folder, const std::string& name) override;
+  // The folder `name`, which is the root of `tree`.
+  std::shared_ptr<Node> RootOf(const Node& folder, const std::string& name, ShownTree tree);
 
  private:
   const Kinds kinds_;
@@ -37,7 +48,10 @@ class BaseFolder : public TreeFolders {
   explicit BaseFolder(const ControlEnv& env) : TreeFolders(env, {NodeKind::kBaseFolder, NodeKind::kBaseFile}) {}
 
  protected:
-  Shown ShownIn(const Node&) override { return {env_.workspace->base(), "b"}; }
+  In TreeOf(const Node&) override { return {env_.workspace->base(), key_}; }
+
+ private:
+  const std::string key_ = "b";
 };
 
 }  // namespace stagefs

@@ -29,29 +29,6 @@ Status AddNewest(IndexReader& index, CommitSeq newest, std::vector<Listed>* name
 
 }  // namespace
 
-TreeFolders::Shown CommitsFolder::ShownIn(const Node& folder) {
-  const ShownCommit& shown = *folder.extra().commit;
-  return {*shown.tree, "t" + std::to_string(shown.commit.seq), shown.commit.time_ns};
-}
-
-void CommitsFolder::Adopt(const Node& folder, Node* child) {
-  if (!child->extra().commit) child->MakeExtra().commit = folder.extra().commit;
-}
-
-Result<std::shared_ptr<Node>> CommitsFolder::FolderOf(const Node& commits, const CommitInfo& commit) {
-  auto shown = std::make_shared<ShownCommit>();
-  shown->commit = commit;
-  STAGEFS_ASSIGN_OR_RETURN(shown->tree, OpenTree(env_.repository, commit));
-  auto table = env_.nodes.Lock();
-  auto node = table->FindOrAddControl("t" + std::to_string(commit.seq) + ":1", NodeKind::kCommitFolder,
-                                      table->NumberAt(commits, commit.id));
-  Entry root = Entry::OfFolder(kRootFolder);
-  root.mtime_ns = commit.time_ns;
-  node->SetEntry(root);
-  if (!node->extra().commit) node->MakeExtra().commit = std::move(shown);
-  return node;
-}
-
 Result<std::shared_ptr<Node>> CommitsFolder::Child(const Node& folder, const std::string& name) {
   if (folder.kind != NodeKind::kCommitsFolder) return TreeFolders::Child(folder, name);
   const auto commit = History(env_.repository).Resolve(Replaced(name, "%2F", "/"));
@@ -59,7 +36,10 @@ Result<std::shared_ptr<Node>> CommitsFolder::Child(const Node& folder, const std
     return NoSuchName(name);
   }
   if (!commit) return commit.error();
-  if (commit->id == name) return FolderOf(folder, *commit);
+  if (commit->id == name) {
+    STAGEFS_ASSIGN_OR_RETURN(auto tree, OpenTree(env_.repository, *commit));
+    return RootOf(folder, name, {std::move(tree), "t" + std::to_string(commit->seq), commit->time_ns});
+  }
   Entry link;
   link.kind = EntryKind::kSymlink;
   link.target = commit->id;

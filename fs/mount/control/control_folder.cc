@@ -5,7 +5,7 @@
 namespace stagefs {
 
 ControlFolder::ControlFolder(const ControlEnv& env)
-    : ControlPlace(env), versions_(env), inbox_(env), base_(env), commits_(env), recovered_(env), texts_(env), commands_(env) {
+    : ControlPlace(env), versions_(env), inbox_(env), base_(env), commits_(env), recovered_(env), taken_back_(env), texts_(env), commands_(env) {
   names_.push_back({"versions", NodeKind::kVersionsFolder});
   names_.push_back({"commits", NodeKind::kCommitsFolder});
   for (std::string& name : texts_.Names()) names_.push_back({std::move(name), NodeKind::kText});
@@ -14,6 +14,7 @@ ControlFolder::ControlFolder(const ControlEnv& env)
     names_.push_back({"control", NodeKind::kCommand});
     names_.push_back({"inbox", NodeKind::kInboxFolder});
     names_.push_back({"recovered", NodeKind::kRecoveredFolder});
+    names_.push_back({"taken-back", NodeKind::kTakenBackFolder});
   }
   std::sort(names_.begin(), names_.end(), [](const Name& a, const Name& b) { return a.name < b.name; });
 }
@@ -32,6 +33,9 @@ Place& ControlFolder::PlaceOf(NodeKind kind) {
     case NodeKind::kCommitFile: return commits_;
     case NodeKind::kRecoveredFolder:
     case NodeKind::kRecoveredFile: return recovered_;
+    case NodeKind::kTakenBackFolder:
+    case NodeKind::kTakenBackTree:
+    case NodeKind::kTakenBackFile: return taken_back_;
     case NodeKind::kText: return texts_;
     case NodeKind::kCommand: return commands_;
     case NodeKind::kControlFolder:

@@ -9,6 +9,7 @@
 #include "mount/control/commits_folder.h"
 #include "mount/control/inbox_folder.h"
 #include "mount/control/recovered_files.h"
+#include "mount/control/taken_back_folder.h"
 #include "mount/control/text_files.h"
 #include "mount/control/versions_folder.h"
 
@@ -43,6 +44,7 @@ class ControlFolder : public ControlPlace {
   BaseFolder base_;
   CommitsFolder commits_;
   RecoveredFiles recovered_;
+  TakenBackFolder taken_back_;
   TextFiles texts_;
   CommandFile commands_;
 };
