@@ -287,7 +287,7 @@ Status OpenFile::Sync(const Placer& placer) {
 
 // Other bytes than those that were synced with it, which the copy has nevertheless.
 Status OpenFile::NoteClosed(const WorkingCopyPlace& place) {
-  STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place, /*durably=*/copy_.was_closed() && closed_synced_));
+  STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place));
   copy_ = place;
   closed_synced_ = false;
   return {};
@@ -441,12 +441,8 @@ Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
     if (fd >= 0) copy_fd_ = std::make_shared<SharedFd>(fd);
     return staged;
   }
-  if (!durable || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
-    (void)env_.copies.Forget(copy_, kept_);
-    if (copy_.was_closed()) (void)env_.copies.SyncNames();
-  } else {
-    env_.copies.Leave(copy_, kept_);
-  }
+  if (durable) env_.copies.RemoveStaged(copy_, kept_);
+  else (void)env_.copies.Forget(copy_, kept_);
   copy_.state = WorkingCopyState::kWriting;
   kept_ = closed_ = until_last_ = false;
   hashed_.reset();
