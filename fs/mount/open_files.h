@@ -56,8 +56,12 @@ class OpenFiles {
                std::chrono::milliseconds wait_max = Turn::kWaitMax);
   // Before anything changes a file that was closed and is not staged yet: from `offset` on.
   Status BeforeWriting(const std::shared_ptr<Node>& node, OpenFile& file, uint64_t offset);
-  // Before anything else than writing does.
-  Status StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file);
+  // Before anything else than writing does, and for whoever looks at what is staged: what a close() promised is. Not
+  // what is not hashed yet.
+  Status StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file,
+                       std::chrono::milliseconds wait_max = Turn::kWaitMax);
+  // The same for all files, for so long at most.
+  void StageAllClosed();
   // Before that, without the mutex, where hashing takes long. kInterrupted.
   Status AwaitHashed(OpenFile* file);
   // Renames and links move staged content: what is not staged yet is staged first.
@@ -91,9 +95,11 @@ class OpenFiles {
   NodePlace PlaceOf(const Node& node);
   Status StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on = false);
   Status Empty(const std::shared_ptr<Node>& node, OpenFile& file);
-  bool CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, bool until_last = false);
+  Status StageClosedPart(const std::shared_ptr<Node>& node, OpenFile& file, std::chrono::milliseconds wait_max);
+  bool CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, const OpenFile::Until& until = {});
+  OpenFile::Until UntilWhen(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on);
   void AddClosed(const std::shared_ptr<Node>& node);
-  bool IsToBeStaged(OpenFile& file);
+  bool IsToBeStaged(const Node& node, OpenFile& file);
   bool StageClosed();
   bool StageClosed(const std::shared_ptr<Node>& node);
   bool HashClosed();

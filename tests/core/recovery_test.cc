@@ -319,9 +319,16 @@ TEST_CASE("Changes by path wait for what was closed before them", "[core][recove
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
   WorkingCopyPlace place = PlaceAtRoot(scene.workspace(), "a");
   Ok(copies->Create(&place).WithoutValue());
-  place.state = WorkingCopyState::kClosed;
-  Ok(copies->Note(place));
-  CHECK(scene.StatusLines() == Lines{"A  b", "W  a (closed, being staged)"});
+  if (GENERATE(false, true)) {
+    place.state = WorkingCopyState::kRewritten;
+    place.closed.content = HashOf("a").sha256;
+    Ok(copies->Note(place));
+    CHECK(scene.StatusLines() == Lines{"A  b", "W  a (being written)"});
+  } else {
+    place.state = WorkingCopyState::kClosed;
+    Ok(copies->Note(place));
+    CHECK(scene.StatusLines() == Lines{"A  b", "W  a (closed, being staged)"});
+  }
   const RepoPath a = Value(RepoPath::Parse("a")), c = Value(RepoPath::Parse("c"));
   std::function<void()> change;
   Lines after;

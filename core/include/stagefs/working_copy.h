@@ -69,6 +69,11 @@ struct WorkingCopyPlace {
   bool is_written() const { return state == WorkingCopyState::kWriting || state == WorkingCopyState::kRewritten; }
   // A close() promised what it holds, or held.
   bool was_closed() const { return state == WorkingCopyState::kClosed || state == WorkingCopyState::kRewritten; }
+  // And that is to be staged yet.
+  bool waits() const {
+    const bool closed_part = state == WorkingCopyState::kRewritten && closed.content && !closed.staged;
+    return state == WorkingCopyState::kClosed || closed_part;
+  }
 };
 
 // This process's working copies. Safe for concurrent use. Outlived by the repository.
