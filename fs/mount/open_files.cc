@@ -20,6 +20,7 @@ constexpr auto kSyncedAgainAfter = std::chrono::milliseconds(500);
 // What may be gone by then, or closed once more.
 constexpr auto kSyncedAfter = std::chrono::milliseconds(300);
 constexpr auto kTurnWait = std::chrono::milliseconds(200);
+constexpr size_t kManifestsMax = 16;
 // An unmount so long for all that were closed; then the next start stages them.
 constexpr auto kStopWaitMax = std::chrono::seconds(30);
 
@@ -371,27 +372,39 @@ bool OpenFiles::IsManifest(const Node& node) {
 }
 
 // A manifest that was just written: staged without its file's lock, so that others can look at it meanwhile.
-Status OpenFiles::StageManifest(const Node& node) {
+Status OpenFiles::StageManifest(const Node& node, bool appended) {
   NodePlace place;
   {
     auto table = nodes_.Lock();
     if (!node.attached) return {};
     place = {node.slot, node.extra().path};
   }
-  return HomeOf(node).StageManifest(place);
+  return HomeOf(node).StageManifest(place, SoFarOf(place, appended).get());
+}
+
+// What is known of it is nothing, unless it was only appended to.
+std::shared_ptr<ManifestSoFar> OpenFiles::SoFarOf(const NodePlace& place, bool appended) {
+  const std::pair key(place.inbox_directory, place.slot);
+  auto manifests = manifests_.Lock();
+  const auto known = manifests->find(key);
+  if (known != manifests->end() && appended) return known->second;
+  if (known == manifests->end() && manifests->size() >= kManifestsMax) manifests->erase(manifests->begin());
+  return (*manifests)[key] = std::make_shared<ManifestSoFar>();
 }
 
 Status OpenFiles::Flush(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on) {
   std::lock_guard flushing(file.flushing());
+  bool appended = false;
   {
     STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file.mutex()));
+    appended = file.only_appended();
     // Created or emptied and not written yet: the last close decides.
     const bool closed = file.closed() && (goes_on || !file.waits_for_last());
     const bool nothing_new = (!file.dirty() && !file.refused()) || closed;
     if (nothing_new && !WasInterrupted(file.manifest_outcome)) return file.manifest_outcome;
     if (!nothing_new) STAGEFS_RETURN_IF_ERROR(StageOrClose(node, file, goes_on));
   }
-  file.manifest_outcome = IsManifest(*node) ? StageManifest(*node) : Status();
+  file.manifest_outcome = IsManifest(*node) ? StageManifest(*node, appended) : Status();
   return file.manifest_outcome;
 }
 

@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "change_notifier.h"
@@ -106,7 +108,8 @@ class OpenFiles {
   void Hash(const Node& node, OpenFile& file);
   void SyncClosed(const Node& node, OpenFile& file);
   bool IsManifest(const Node& node);
-  Status StageManifest(const Node& node);
+  Status StageManifest(const Node& node, bool appended = false);
+  std::shared_ptr<ManifestSoFar> SoFarOf(const NodePlace& place, bool appended);
   std::vector<std::shared_ptr<Node>> AllOpen();
   Result<std::shared_ptr<OpenFile>> OpenToRead(FileLock lock, const std::shared_ptr<Node>& node,
                                                const std::shared_ptr<OpenFile>& file, bool writes);
@@ -125,6 +128,8 @@ class OpenFiles {
   SparseVersions sparse_;
   GrowingFiles growing_;
   Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Files that were closed and are not staged yet.
+  // Of manifests that were closed lately, by their places. Each is used by who holds its file's flushing().
+  Guarded<std::map<std::pair<std::string, Slot>, std::shared_ptr<ManifestSoFar>>> manifests_;
   std::atomic<bool> stopping_ = false;
   bool stage_now_ = false;  // The closer's alone: somebody waits for what is closed.
   StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(20)};
