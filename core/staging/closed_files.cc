@@ -32,8 +32,7 @@ struct ClosedIn {
   std::optional<WorkspaceId> workspace;  // Without one: in all.
   bool also_unhashed = true;
   bool Means(const WorkingCopyPlace& place) const {
-    return place.state == WorkingCopyState::kClosed && (!workspace || place.workspace == *workspace) &&
-           (also_unhashed || place.closed.content);
+    return place.waits() && (!workspace || place.workspace == *workspace) && (also_unhashed || place.closed.content);
   }
 };
 

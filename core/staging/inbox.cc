@@ -1,8 +1,11 @@
 // Manifests as files: those of .stagefs/inbox and those dropped into the tree.
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "stagefs/byte_source.h"
+#include "stagefs/compression.h"
 #include "stagefs/posix_env.h"
 #include "inbox_queue.h"
 #include "stagefs/inbox.h"
@@ -34,6 +37,100 @@ InboxFile FileOf(const RepoPath& directory, const std::string& name, const Entry
   return {directory.str(), name, entry.version, entry.size_bytes, entry.mtime_ns};
 }
 
+// What is appended at once, and is no more than this, is staged alone.
+constexpr uint64_t kAppendedBytesMax = 4 << 20;
+constexpr size_t kPathsMax = 4 << 20;
+
+// Whole lines that mean the same wherever the file begins: with one end, and not compressed.
+bool ArePlainLines(std::string_view text) {
+  return !text.empty() && text.back() == '\n' && text.find('\r') == std::string_view::npos &&
+         text.find('\0') == std::string_view::npos && CompressionOf(text) == Compression::kNone &&
+         !text.starts_with("\xef\xbb\xbf");
+}
+
+// Hashes of the paths of such lines, sorted. An error: of a line that is none, or names no path.
+Result<std::vector<uint64_t>> PathsOf(RewindableSource& lines) {
+  std::vector<uint64_t> paths;
+  STAGEFS_RETURN_IF_ERROR(ReadManifest(lines, ManifestFormat::kSum, {},
+                                       [&](const ManifestOptions&, const ManifestEntry& entry) -> Status {
+                                         STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(entry.path));
+                                         paths.push_back(std::hash<std::string>()(path.str()));
+                                         return {};
+                                       })
+                              .WithoutValue());
+  std::sort(paths.begin(), paths.end());
+  STAGEFS_RETURN_IF_ERROR(lines.Rewind());
+  return paths;
+}
+
+bool StagedEachOnce(const StageReport& report) { return report.refused.size() == 0 && report.replaced.size() == 0; }
+
+Result<Sha256> HashOfFirst(const VersionReader& bytes, uint64_t size_bytes) {
+  ContentHasher hasher;
+  std::string piece(std::min<uint64_t>(size_bytes, 1 << 20), '\0');
+  for (uint64_t at = 0; at < size_bytes;) {
+    const size_t wanted = std::min<uint64_t>(piece.size(), size_bytes - at);
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, bytes.ReadAt(piece.data(), wanted, at));
+    if (got == 0) return Error(ErrorCode::kCorrupt, "the manifest is cut short");
+    hasher.Update(piece.data(), got);
+    at += got;
+  }
+  return hasher.Finish().sha256;
+}
+
+Result<std::string> ReadRest(const VersionReader& bytes, uint64_t from) {
+  std::string rest(bytes.size_bytes() - from, '\0');
+  for (size_t at = 0; at < rest.size();) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, bytes.ReadAt(rest.data() + at, rest.size() - at, from + at));
+    if (got == 0) return Error(ErrorCode::kCorrupt, "the manifest is cut short");
+    at += got;
+  }
+  return rest;
+}
+
+// Takes down what a manifest came to that was just staged.
+void Remember(const StageReport& report, const VersionReader& bytes, const Sha256& hash, ManifestSoFar* so_far) {
+  if (!StagedEachOnce(report) || bytes.size_bytes() > kAppendedBytesMax) return;
+  const auto lines = ReadRest(bytes, 0);
+  if (!lines || !ArePlainLines(*lines)) return;
+  auto paths = PathsOf(*NewStringSource(*lines));
+  if (!paths) return;
+  *so_far = {true, bytes.size_bytes(), hash, report.entries, report.added, report.modified, report.unchanged,
+             std::move(*paths)};
+}
+
+// Stages what came since. std::nullopt: all of it is to be staged, as for lines that are none it has to say which.
+Result<std::optional<StageReport>> StageRest(Workspace& workspace, Workspace::ManifestRequest request,
+                                             const VersionReader& bytes, const Sha256& hash,
+                                             ManifestSoFar* so_far) {
+  const uint64_t before = so_far->size_bytes;
+  if (bytes.size_bytes() <= before || bytes.size_bytes() - before > kAppendedBytesMax) return std::nullopt;
+  STAGEFS_ASSIGN_OR_RETURN(const Sha256 first, HashOfFirst(bytes, before));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string rest, ReadRest(bytes, before));
+  if (first != so_far->sha256 || !ArePlainLines(rest)) return std::nullopt;
+  const auto source = NewStringSource(rest);
+  const auto paths = PathsOf(*source);
+  if (!paths || std::adjacent_find(paths->begin(), paths->end()) != paths->end()) return std::nullopt;
+  const bool known = std::any_of(paths->begin(), paths->end(), [&](uint64_t path) {
+    return std::binary_search(so_far->paths.begin(), so_far->paths.end(), path);
+  });
+  if (known || so_far->paths.size() + paths->size() > kPathsMax) return std::nullopt;
+  request.source = source.get();
+  auto report = workspace.StageManifest(request);
+  if (!report && report.error().code() == ErrorCode::kInterrupted) return report.error();
+  if (!report || !StagedEachOnce(*report)) return std::nullopt;
+  so_far->size_bytes = bytes.size_bytes();
+  so_far->sha256 = hash;
+  report->entries = so_far->entries += report->entries;
+  report->added = so_far->added += report->added;
+  report->modified = so_far->modified += report->modified;
+  report->unchanged = so_far->unchanged += report->unchanged;
+  const auto middle = static_cast<ptrdiff_t>(so_far->paths.size());
+  so_far->paths.insert(so_far->paths.end(), paths->begin(), paths->end());
+  std::inplace_merge(so_far->paths.begin(), so_far->paths.begin() + middle, so_far->paths.end());
+  return std::optional(std::move(*report));
+}
+
 }  // namespace
 
 std::string QueueKey(WorkspaceId workspace, const Slot& slot) {
@@ -57,9 +154,9 @@ Status Inbox::StageQueued() {
     const std::string name = Unhex(rest.substr(second + 1));
     Status staged;
     if (rest.starts_with("tree/")) {
-      staged = StageDropped({std::strtoll(where.c_str(), nullptr, 10), name}, Trouble::kWaitedFor);
+      staged = StageDropped({std::strtoll(where.c_str(), nullptr, 10), name}, Trouble::kWaitedFor, nullptr);
     } else if (const auto directory = RepoPath::ParseDirectory(Unhex(where))) {
-      staged = Stage(*directory, name, Trouble::kWaitedFor);
+      staged = Stage(*directory, name, Trouble::kWaitedFor, nullptr);
     }
     // What is wrong with a manifest is in the report beside it; nobody waits for this one. Trouble of the moment, of
     // the manifest or of its report, is no outcome.
@@ -73,7 +170,7 @@ Status Inbox::StageQueued() {
 }
 
 Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std::string& name, VersionId manifest,
-                                            Trouble trouble) {
+                                            Trouble trouble, ManifestSoFar* so_far) {
   VersionInfo content;
   {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace_.repository().index().Read());
@@ -88,9 +185,21 @@ Result<Inbox::Processed> Inbox::StageStored(const RepoPath& directory, const std
   request.format = ManifestFormatOf(name);
   request.directory = directory;
   request.options.atomic = IsAtomicName(name);
-  const Result<StageReport> report = workspace_.StageManifest(request);
   Processed processed;
+  const bool grows = so_far != nullptr && request.format == ManifestFormat::kSum && !request.options.atomic;
+  if (grows && so_far->size_bytes > 0) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto report,
+                             StageRest(workspace_, request, *bytes, content.content.sha256, so_far));
+    if (report) {
+      STAGEFS_ASSIGN_OR_RETURN(processed.report, workspace_.KeepReport(*report));
+      return processed;
+    }
+  }
+  const bool seen = so_far != nullptr && std::exchange(*so_far, {}).seen;
+  const Result<StageReport> report = workspace_.StageManifest(request);
   if (report) {
+    if (grows && seen) Remember(*report, *bytes, content.content.sha256, so_far);
+    if (grows) so_far->seen = true;
     STAGEFS_ASSIGN_OR_RETURN(processed.report, workspace_.KeepReport(*report));
     return processed;
   }
@@ -131,22 +240,23 @@ Result<Entry> Inbox::Store(const RepoPath& directory, const std::string& name, V
   });
 }
 
-Status Inbox::Stage(const RepoPath& directory, const std::string& name, Trouble trouble) {
+Status Inbox::Stage(const RepoPath& directory, const std::string& name, Trouble trouble, ManifestSoFar* so_far) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<InboxFile> file, LookUp(directory, name));
   if (!file) return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(name));
-  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, name, file->version, trouble));
+  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, name, file->version, trouble, so_far));
   STAGEFS_RETURN_IF_ERROR(Store(directory, ResultNameOf(name), processed.report.id).WithoutValue());
   return processed.outcome;
 }
 
-Status Inbox::StageDropped(const Slot& slot, Trouble trouble) {
+Status Inbox::StageDropped(const Slot& slot, Trouble trouble, ManifestSoFar* so_far) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> entry, workspace_.tree().LookUp(slot));
   if (!entry || entry->kind != EntryKind::kFile) {
     return Error(ErrorCode::kNotFound, "no manifest " + ToDisplayUtf8(slot.name));
   }
   STAGEFS_ASSIGN_OR_RETURN(const std::string path, workspace_.tree().PathOf(slot.folder));
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(path));
-  STAGEFS_ASSIGN_OR_RETURN(const Processed processed, StageStored(directory, slot.name, entry->version, trouble));
+  STAGEFS_ASSIGN_OR_RETURN(const Processed processed,
+                           StageStored(directory, slot.name, entry->version, trouble, so_far));
   StageHow how;
   how.origin = Origin::kWritten;  // The report is scratch by its name.
   how.mtime_ns = NowNs();

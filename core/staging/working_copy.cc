@@ -71,8 +71,10 @@ ParsedState ParseState(std::string_view word) {
     word.remove_prefix(comma + 1);
   }
   const auto content = HashRef::ParseFull(word);
-  if ((fields[0] != "c" && fields[0] != "x") || (word != "-" && (!content || !content->sha256()))) return {};
+  const bool known = fields[0] == "c" || fields[0] == "x" || fields[0] == "s";
+  if (!known || (word != "-" && (!content || !content->sha256()))) return {};
   ParsedState parsed{fields[0] == "c" ? WorkingCopyState::kClosed : WorkingCopyState::kRewritten, {}};
+  parsed.closed.staged = fields[0] == "s";
   parsed.closed.mode = ParseMode(fields[1]);
   parsed.closed.mtime_ns = ParseInt(fields[2]);
   parsed.closed.over = ParseInt(fields[3]);
@@ -85,7 +87,8 @@ ParsedState ParseState(std::string_view word) {
 std::string TextOf(const WorkingCopyPlace& place) {
   if (!place.was_closed()) return place.state == WorkingCopyState::kRefused ? "r" : "w";
   const ClosedCopy& closed = place.closed;
-  return std::string(place.state == WorkingCopyState::kClosed ? "c," : "x,") + TextOf(closed.mode) + ',' +
+  return std::string(closed.staged ? "s," : place.state == WorkingCopyState::kClosed ? "c," : "x,") +
+         TextOf(closed.mode) + ',' +
          std::to_string(closed.mtime_ns) + ',' + std::to_string(closed.over) + ',' +
          std::to_string(closed.size_bytes) + ',' + (closed.synced ? "-" : ThisBoot()) + ',' +
          (closed.content ? ToHex(*closed.content) : "-");
@@ -216,19 +219,33 @@ Status WorkingCopies::Write(int64_t place, const std::string& text, How how) {
   return WriteAllAt(fd.get(), text.data(), 1, 0);
 }
 
-void WorkingCopies::Leave(const WorkingCopyPlace& place, bool kept) {
+// Its name goes first: a place that is written over for another copy must not be missed by this one.
+Status WorkingCopies::RemoveNow(const WorkingCopyPlace& place, bool kept) {
+  const bool outlives_power = kept || MayBeDurable(place);
+  if (outlives_power) STAGEFS_RETURN_IF_ERROR(repository_.SyncAll());
+  STAGEFS_RETURN_IF_ERROR(RemoveFile(place.file));
+  if (outlives_power && place.was_closed()) (void)SyncNames();
+  (void)Forget(place, kept);
+  return {};
+}
+
+void WorkingCopies::RemoveStaged(const WorkingCopyPlace& place, bool kept) {
+  if (RemoveNow(place, kept)) return;
   Left left{place, kept};
-  if (place.was_closed()) left.place.state = WorkingCopyState::kRewritten;
+  if (place.was_closed()) {
+    left.place.state = WorkingCopyState::kRewritten;
+    left.place.closed.staged = true;
+  }
   (void)Note(left.place);
   left_.Lock()->push_back(std::move(left));
 }
 
 void WorkingCopies::RemoveLeft() {
   if (left_.Lock()->empty() || !repository_.SyncAll()) return;
-  const std::vector<Left> left = std::exchange(*left_.Lock(), {});
-  for (const Left& copy : left) {
-    if (RemoveFile(copy.place.file)) (void)Forget(copy.place, copy.kept);
-  }
+  std::vector<Left> left = std::exchange(*left_.Lock(), {});
+  std::erase_if(left, [&](const Left& copy) { return RemoveNow(copy.place, copy.kept).has_value(); });
+  auto waiting = left_.Lock();
+  waiting->insert(waiting->end(), left.begin(), left.end());
 }
 
 Result<UniqueFd> WorkingCopies::Create(WorkingCopyPlace* place) {
@@ -237,7 +254,7 @@ Result<UniqueFd> WorkingCopies::Create(WorkingCopyPlace* place) {
   const int64_t at = AnyPlace();
   const Status written = Write(at, TextOf(*place, 0), How::kWritten);  // Nobody looks for this copy yet.
   auto copy = written ? OpenFd(place->file, O_RDWR | O_CREAT | O_EXCL) : Result<UniqueFd>(written.error());
-  if (copy) places_.Lock()->uses[NameOf(place->file)] = {at, 0, CountSyncs()};
+  if (copy) places_.Lock()->uses[NameOf(place->file)] = {at, 0, CountSyncs(), false, {}};
   else Free(at);
   return copy;
 }
@@ -247,7 +264,17 @@ uint64_t WorkingCopies::CountSyncs() const {
   return stat(SyncsOf(repository_.incoming()).c_str(), &mark) == 0 ? static_cast<uint64_t>(mark.st_size) : 0;
 }
 
-Status WorkingCopies::Note(const WorkingCopyPlace& place, bool durably) {
+bool WorkingCopies::MayBeDurable(const WorkingCopyPlace& place) {
+  const uint64_t syncs = CountSyncs();
+  auto places = places_.Lock();
+  const auto known = places->uses.find(NameOf(place.file));
+  if (known == places->uses.end()) return true;
+  return known->second.durable || !known->second.held.empty() || known->second.syncs != syncs;
+}
+
+// What was synced, by this process or another one, may not be lost with what is not: it is neither written over nor
+// given to another copy.
+Status WorkingCopies::Note(const WorkingCopyPlace& place) {
   Places::Use use;
   {
     auto places = places_.Lock();
@@ -262,13 +289,12 @@ Status WorkingCopies::Note(const WorkingCopyPlace& place, bool durably) {
   const Status noted = elsewhere ? elsewhere : Write(use.place, text, How::kWritten);
   // Who syncs from now on sees this one.
   const uint64_t syncs = CountSyncs();
-  places_.Lock()->uses[NameOf(place.file)] = {elsewhere ? at : use.place, use.changes + 1, syncs};
-  if ((durably || syncs != use.syncs) && noted && !SyncPlace(place)) {
-    // Once a sync failed the disk may lack what memory has.
-    STAGEFS_RETURN_IF_ERROR(Write(elsewhere ? at : use.place, text, How::kWritten));
-    STAGEFS_RETURN_IF_ERROR(SyncPlace(place));
-  }
-  Free(elsewhere ? use.place : at);
+  Places::Use now{elsewhere ? at : use.place, use.changes + 1, syncs, false, use.held};
+  const bool was_durable = elsewhere && (use.durable || syncs != use.syncs);
+  if (was_durable) now.held.push_back(use.place);
+  places_.Lock()->uses[NameOf(place.file)] = std::move(now);
+  if (!elsewhere) Free(at);
+  else if (!was_durable) Free(use.place);
   return noted;
 }
 
@@ -281,16 +307,30 @@ Status WorkingCopies::SyncNames() {
 }
 
 Status WorkingCopies::SyncPlace(const WorkingCopyPlace& place) {
-  std::string path;
+  Places::Use use;
   {
     auto places = places_.Lock();
     const auto known = places->uses.find(NameOf(place.file));
     if (known == places->uses.end()) return Error(ErrorCode::kNotFound, "no working copy " + place.file);
-    path = PathOf(known->second.place);
+    use = known->second;
   }
+  const std::string path = PathOf(use.place);
   STAGEFS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFd(path, O_WRONLY));
-  STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), path));
-  return SyncNames();
+  if (!SyncFd(fd.get(), path)) {
+    // The disk may lack what memory has, and the kernel takes it for written.
+    STAGEFS_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
+    STAGEFS_RETURN_IF_ERROR(WriteAllAt(fd.get(), text.data(), text.size(), 0));
+    STAGEFS_RETURN_IF_ERROR(SyncFd(fd.get(), path));
+  }
+  STAGEFS_RETURN_IF_ERROR(SyncNames());
+  {
+    auto places = places_.Lock();
+    Places::Use& now = places->uses[NameOf(place.file)];
+    now.durable = true;
+    now.held.clear();
+  }
+  for (const int64_t older : use.held) Free(older);
+  return {};
 }
 
 Status WorkingCopies::Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version) {
@@ -319,6 +359,7 @@ Status WorkingCopies::Forget(const WorkingCopyPlace& place, bool kept) {
     places->uses.erase(known);
   }
   Free(use.place);
+  for (const int64_t older : use.held) Free(older);
   return {};
 }
 
@@ -336,7 +377,7 @@ Result<std::vector<std::string>> ListInstances(const Repository& repository) {
 
 Result<KnownPlaces> ReadPlaces(const std::string& instance) {
   KnownPlaces known;
-  std::map<std::string, int64_t> changes;
+  std::map<std::string, std::vector<ParsedPlace>> all;
   STAGEFS_ASSIGN_OR_RETURN(const auto names, ListNames(instance));
   for (const std::string& name : names) {
     const bool of_010 = name == kPlacesOf010;
@@ -345,13 +386,15 @@ Result<KnownPlaces> ReadPlaces(const std::string& instance) {
     if (!text && text.error().code() != ErrorCode::kNotFound) known.trouble = text.error();
     if (!text) continue;
     if (of_010) ReadPlacesOf010(instance, *text, &known.of);
-    const auto parsed = of_010 ? std::nullopt : ParsePlace(*text, instance);
+    auto parsed = of_010 ? std::nullopt : ParsePlace(*text, instance);
     if (!parsed) continue;
-    const auto [newest, first] = changes.try_emplace(parsed->place.file, parsed->changes);
-    if (!first && newest->second > parsed->changes) continue;
-    newest->second = parsed->changes;
-    known.of[parsed->place.file] = parsed->place;
-    known.of[parsed->place.file].noted_in = instance + '/' + name;
+    parsed->place.noted_in = instance + '/' + name;
+    all[parsed->place.file].push_back(std::move(*parsed));
+  }
+  for (auto& [file, places] : all) {
+    std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) { return a.changes > b.changes; });
+    known.of[file] = places.front().place;
+    for (size_t i = 1; i < places.size(); ++i) known.earlier[file].push_back(places[i].place);
   }
   std::erase_if(known.of, [&](const auto& place) {
     return !std::binary_search(names.begin(), names.end(), NameOf(place.first));

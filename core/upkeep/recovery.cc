@@ -265,6 +265,26 @@ Status ForgetCopies(Repository& repository, const std::vector<std::string>& keys
   return change->Commit();
 }
 
+// What is known of a copy. Where the newest place came to the disk before the bytes that it tells of, an earlier one
+// has what was promised.
+std::optional<WorkingCopyPlace> PlaceOf(const KnownPlaces& places, const std::string& file) {
+  const auto newest = places.of.find(file);
+  if (newest == places.of.end()) return std::nullopt;
+  const auto earlier = places.earlier.find(file);
+  if (!newest->second.was_closed() || earlier == places.earlier.end()) return newest->second;
+  const auto fd = OpenFd(file, O_RDONLY);
+  const auto hashed = fd ? HashFile(fd->get()) : Result<HashedFile>(fd.error());
+  const auto is_so = [&](const WorkingCopyPlace& place) {
+    const auto as_closed = hashed ? IsAsClosed(place, *hashed) : Result<bool>(hashed.error());
+    return !as_closed || *as_closed;  // What cannot be read now is looked at again.
+  };
+  if (is_so(newest->second)) return newest->second;
+  for (const WorkingCopyPlace& place : earlier->second) {
+    if (place.was_closed() && place.closed.content && is_so(place)) return place;
+  }
+  return newest->second;
+}
+
 // REQUIRES: we hold the lock of `instance`. An error says that some of it is left.
 Status RecoverInstance(Repository& repository, const std::string& instance, RecoveryReport* report) {
   // Asked only now that its process can add no more.
@@ -285,8 +305,7 @@ Status RecoverInstance(Repository& repository, const std::string& instance, Reco
     const std::string file = instance + '/' + name;
     const auto row = rows.find(WorkingCopyKey(file));
     const WorkingCopyRow* const known = row == rows.end() ? nullptr : &row->second;
-    const auto at = places.of.find(file);
-    const auto place = at == places.of.end() ? std::nullopt : std::optional(at->second);
+    const auto place = PlaceOf(places, file);
     const Status recovered = known || place || places.trouble
                                  ? RecoverCopy(repository, known, place, file, report)
                                  : places.trouble;

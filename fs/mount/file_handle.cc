@@ -57,9 +57,11 @@ Result<size_t> OpenFileHandle::Write(const char* data, size_t size_bytes, off_t 
   if (flushed_) goes_on_ = true;
   STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
   STAGEFS_RETURN_IF_ERROR(files_.BeforeWriting(node(), *file_, static_cast<uint64_t>(offset)));
-  STAGEFS_RETURN_IF_ERROR(
-      file_->Write(data, size_bytes, static_cast<uint64_t>(offset), files_.PlacerOf(node())));
-  return size_bytes;
+  const Status written = file_->Write(data, size_bytes, static_cast<uint64_t>(offset), files_.PlacerOf(node()));
+  if (written) return size_bytes;
+  // What others closed does not share the fate of this.
+  if (file_->refused()) (void)files_.StageIfClosed(node(), *file_);
+  return written.error();
 }
 
 Status OpenFileHandle::Flush(bool inherited) {
@@ -92,6 +94,7 @@ Result<uint64_t> OpenFileHandle::CopyFrom(FileHandle& in, off_t offset_in, off_t
 
 Result<CopySource> OpenFileHandle::ForCopying() {
   STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file_->mutex()));
+  if (!file_->waits_for_last()) STAGEFS_RETURN_IF_ERROR(files_.StageIfClosed(node(), *file_));
   CopySource source;
   STAGEFS_ASSIGN_OR_RETURN(source.file, file_->ForReading());
   source.size_bytes = file_->shown().size_bytes;

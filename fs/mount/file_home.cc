@@ -49,7 +49,9 @@ bool TreeHome::IsManifest(const std::string& name) const {
   return IsInboxManifestName(name) && IsStageManifestName(name);
 }
 
-Status TreeHome::StageManifest(const NodePlace& place) { return Inbox(behind_).StageDropped(place.slot); }
+Status TreeHome::StageManifest(const NodePlace& place, ManifestSoFar* so_far) {
+  return Inbox(behind_).StageDropped(place.slot, so_far);
+}
 
 Result<WorkingCopyPlace> InboxHome::PlaceOf(const NodePlace& place) {
   WorkingCopyPlace copy;
@@ -74,9 +76,9 @@ Result<Entry> InboxHome::StageVersion(const NodePlace& place, VersionId version,
 
 bool InboxHome::IsManifest(const std::string& name) const { return IsInboxManifestName(name); }
 
-Status InboxHome::StageManifest(const NodePlace& place) {
+Status InboxHome::StageManifest(const NodePlace& place, ManifestSoFar* so_far) {
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath directory, RepoPath::ParseDirectory(place.inbox_directory));
-  return Inbox(behind_).Stage(directory, place.slot.name);
+  return Inbox(behind_).Stage(directory, place.slot.name, so_far);
 }
 
 }  // namespace stagefs

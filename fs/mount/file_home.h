@@ -5,6 +5,7 @@
 
 #include "mount_counters.h"
 #include "nodes.h"
+#include "stagefs/inbox.h"
 #include "stagefs/working_copy.h"
 #include "stagefs/workspace.h"
 
@@ -32,7 +33,8 @@ class FileHome {
   virtual bool IsFollowed() { return true; }
   // Whether a file of this name is staged as a manifest once it is written, and doing so.
   virtual bool IsManifest(const std::string& name) const = 0;
-  virtual Status StageManifest(const NodePlace& place) = 0;
+  // `so_far`: of that file; nullptr for one that was not only appended to.
+  virtual Status StageManifest(const NodePlace& place, ManifestSoFar* so_far) = 0;
 };
 
 // `behind`: what is staged through it the kernel must be told of, as of anybody else's.
@@ -47,7 +49,7 @@ class TreeHome : public FileHome {
   Result<std::optional<VersionId>> HeldAt(const NodePlace& place) override;
   bool IsFollowed() override;
   bool IsManifest(const std::string& name) const override;
-  Status StageManifest(const NodePlace& place) override;
+  Status StageManifest(const NodePlace& place, ManifestSoFar* so_far) override;
 
  private:
   Workspace& workspace_;
@@ -63,7 +65,7 @@ class InboxHome : public FileHome {
                                uint64_t size_bytes, const StageHow& how) override;
   Result<Entry> StageVersion(const NodePlace& place, VersionId version, const StageHow& how) override;
   bool IsManifest(const std::string& name) const override;
-  Status StageManifest(const NodePlace& place) override;
+  Status StageManifest(const NodePlace& place, ManifestSoFar* so_far) override;
 
  private:
   Workspace& behind_;

@@ -114,6 +114,7 @@ Status ServeMount(Repository& repository, const MountRequest& request) {
     context.session = session.get();
     STAGEFS_RETURN_IF_ERROR(session.Mount(request.options.mountpoint));
     STAGEFS_RETURN_IF_ERROR(fs->registration().Note());
+    fs->AwaitClosed();
     // The only thread that tells the kernel anything: a request that did so could wait for itself.
     std::thread notifier([&] {
       while (fs->notifier().WaitForChange()) {

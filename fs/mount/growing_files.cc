@@ -14,6 +14,9 @@ constexpr auto kRemovedAfter = std::chrono::seconds(2);
 // What something else names by then stays.
 constexpr int kTriesMax = 10;
 constexpr size_t kLatelyMax = 4096;
+// A file is staged so often at most, and a twentieth of the time goes into that.
+constexpr auto kStagedAgainAfter = std::chrono::seconds(1);
+constexpr int kShareOfStaging = 20;
 
 }  // namespace
 
@@ -37,17 +40,24 @@ void GrowingFiles::Note(const Staged& staged, FileHome& home) {
   {
     auto known = known_.Lock();
     if (staged.brought) {
-      known->lately[staged.version] = known->newest_commit;
+      const auto wait = std::max<Clock::duration>(kStagedAgainAfter, kShareOfStaging * staged.took);
+      known->lately[staged.version] = {known->newest_commit, Clock::now() + wait};
       if (known->lately.size() > kLatelyMax) known->lately.erase(known->lately.begin());
     }
     const auto before = known->lately.find(staged.from);
     if (staged.from == staged.version || before == known->lately.end()) return;
-    outgrown = {staged.from, before->second};
+    outgrown = {staged.from, before->second.newest_commit};
     known->lately.erase(before);
   }
   const auto now = Clock::now();
   known_.Lock()->outgrown.push_back({*outgrown, home.IsFollowed() ? now + kRemovedAfter : now});
   remover_.Wake();
+}
+
+GrowingFiles::Clock::time_point GrowingFiles::DueAfter(VersionId version) {
+  auto known = known_.Lock();
+  const auto came = known->lately.find(version);
+  return came == known->lately.end() ? Clock::time_point() : came->second.due;
 }
 
 bool GrowingFiles::RemoveOutgrown() {

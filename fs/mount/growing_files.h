@@ -26,8 +26,11 @@ class GrowingFiles {
     VersionId from = 0;  // It went on from this one; 0: from none.
     VersionId version = 0;
     bool brought = false;  // See StagedFile.
+    Clock::duration took{};
   };
   void Note(const Staged& staged, FileHome& home);
+  // What goes on from this version need not be staged before that: it came a moment ago, for what it took.
+  Clock::time_point DueAfter(VersionId version);
 
   // Removes what files grew out of as far as it can go. False: some is left for another time.
   bool RemoveOutgrown();
@@ -41,8 +44,13 @@ class GrowingFiles {
     Clock::time_point not_before;
     int tries = 0;
   };
+  // A version that came with a close of this mount.
+  struct Came {
+    CommitSeq newest_commit = 0;  // At that time.
+    Clock::time_point due{};
+  };
   struct Known {
-    std::map<VersionId, CommitSeq> lately;  // Versions that came with closes of this mount, after which commit.
+    std::map<VersionId, Came> lately;
     std::vector<Waiting> outgrown;
     CommitSeq newest_commit = 0;  // As it was at some time.
   };

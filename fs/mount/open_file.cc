@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "stagefs/byte_source.h"
+#include "stagefs/incoming_file.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/recovered.h"
 
@@ -17,6 +18,21 @@ namespace {
 
 // More than this is hashed behind the back of whoever closes, or cuts, a file: a second's work at most.
 constexpr uint64_t kHashedAtOnceMax = 256 << 20;
+
+// A file from its start, so far.
+class FirstBytes : public ByteSource {
+ public:
+  FirstBytes(int fd, uint64_t size_bytes) : all_(NewFileSource(fd)), left_(size_bytes) {}
+  Result<size_t> Read(void* data, size_t size_bytes) override {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, all_->Read(data, std::min<uint64_t>(size_bytes, left_)));
+    left_ -= got;
+    return got;
+  }
+
+ private:
+  const std::unique_ptr<ByteSource> all_;
+  uint64_t left_;
+};
 
 }  // namespace
 
@@ -34,7 +50,10 @@ OpenFile::OpenFile(OpenFileEnv env, std::optional<Entry> entry) : env_(env) {
   }
 }
 
-OpenFile::~OpenFile() { DropCopy(); }
+// What was promised is for the next start.
+OpenFile::~OpenFile() {
+  if (detached_ || !promised()) DropCopy();
+}
 
 void OpenFile::DropCopy() {
   if (!copy_fd_) return;
@@ -45,11 +64,11 @@ void OpenFile::DropCopy() {
 void OpenFile::RemoveCopyName() {
   if (copy_.file.empty()) return;
   unlink(copy_.file.c_str());
+  if (env_.copies.MayBeDurable(copy_)) (void)env_.copies.SyncNames();  // It must not come back when the power goes.
   (void)env_.copies.Forget(copy_, kept_);
   copy_.file.clear();
-  if (copy_.was_closed()) (void)env_.copies.SyncNames();  // It must not come back when the power goes.
   copy_.state = WorkingCopyState::kWriting;
-  kept_ = closed_ = until_last_ = false;
+  kept_ = closed_ = until_last_ = part_waits_ = false;
 }
 
 void OpenFile::Detach() {
@@ -112,7 +131,11 @@ Status OpenFile::MakeWritable(const Placer& placer) {
       return copied.error();
     }
     if (hashed_bytes_ != bytes) hasher_.reset();  // Else it has seen these.
-    if (clone_version_ == 0) grown_from_ = entry_.version;
+    if (clone_version_ == 0) {
+      grown_from_ = entry_.version;
+      grown_bytes_ = bytes;
+      only_appended_ = true;
+    }
   } else if (!hasher_) {
     hasher_.emplace();
     hashed_bytes_ = 0;
@@ -125,6 +148,7 @@ Status OpenFile::MakeWritable(const Placer& placer) {
 }
 
 void OpenFile::Touched(uint64_t offset, uint64_t size_bytes) {
+  if (offset < grown_bytes_) only_appended_ = false;
   size_bytes_ = std::max<uint64_t>(size_bytes_, offset + size_bytes);
   mtime_ns_ = NowNs();
   dirty_ = true;
@@ -287,15 +311,17 @@ Status OpenFile::Sync(const Placer& placer) {
 
 // Other bytes than those that were synced with it, which the copy has nevertheless.
 Status OpenFile::NoteClosed(const WorkingCopyPlace& place) {
-  STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place, /*durably=*/copy_.was_closed() && closed_synced_));
+  STAGEFS_RETURN_IF_ERROR(env_.copies.Note(place));
+  if (!copy_.was_closed() || closed_synced_) unsynced_since_ = Clock::now();
   copy_ = place;
   closed_synced_ = false;
   return {};
 }
 
-Status OpenFile::CloseUnstaged(VersionId over, const Placer& placer, bool until_last) {
+Status OpenFile::CloseUnstaged(VersionId over, const Placer& placer, const Until& until) {
   if (closed_) {
-    until_last_ = until_last;
+    until_last_ = until.last_writer;
+    due_ = until.due;
     return {};
   }
   STAGEFS_RETURN_IF_ERROR(MakeWritable(placer));  // A clone becomes a file of its own.
@@ -305,8 +331,10 @@ Status OpenFile::CloseUnstaged(VersionId over, const Placer& placer, bool until_
   place.closed = {*mode_.Lock(), mtime_ns_, over, size_bytes_, /*synced=*/false, std::nullopt};
   if (hashed_) place.closed.content = hashed_->id.sha256;
   STAGEFS_RETURN_IF_ERROR(NoteClosed(place));
-  until_last_ = until_last;
+  until_last_ = until.last_writer;
+  due_ = until.due;
   closed_ = true;
+  part_waits_ = false;
   return {};
 }
 
@@ -332,6 +360,8 @@ Status OpenFile::Rewrite() {
   STAGEFS_RETURN_IF_ERROR(NoteClosed(place));
   closed_ = false;
   until_last_ = true;
+  part_waits_ = copy_.closed.content.has_value();
+  part_is_staged_ = false;
   ++changes_;
   return {};
 }
@@ -346,7 +376,7 @@ Status OpenFile::SyncClosed() {
   }
   STAGEFS_RETURN_IF_ERROR(env_.copies.SyncPlace(copy_));
   closed_synced_ = true;
-  closed_synced_at_ = std::chrono::steady_clock::now();
+  closed_synced_at_ = Clock::now();
   return {};
 }
 
@@ -409,8 +439,53 @@ Status OpenFile::Stage(const Sink& sink, const VersionSink& version_sink, const 
   clone_fd_.reset();
   version_fd_.reset();
   dirty_ = fresh_ = false;
-  grown_from_ = 0;
+  grown_from_ = grown_bytes_ = 0;
   if (hashed_bytes_ != size_bytes_) hasher_.reset();
+  return {};
+}
+
+Result<Entry> OpenFile::StageFirstBytes(const Sink& sink, std::chrono::milliseconds wait_max) {
+  const ClosedCopy& closed = copy_.closed;
+  STAGEFS_ASSIGN_OR_RETURN(IncomingFile file, env_.repository.NewIncoming());
+  FirstBytes bytes(copy_fd_->get(), closed.size_bytes);
+  STAGEFS_RETURN_IF_ERROR(file.WriteFrom(bytes));
+  const ContentId content = file.Finish();
+  if (content.sha256 != *closed.content) return Error(ErrorCode::kCorrupt, copy_.file + " is not what was closed");
+  file.Close();
+  StageHow how;
+  how.origin = Origin::kWritten;
+  how.mtime_ns = closed.mtime_ns;
+  how.mode = closed.mode;
+  how.keep_mtime = true;
+  how.only_over = closed.over;
+  how.wait_max = wait_max;
+  auto staged = sink(file.path(), content, closed.size_bytes, how);
+  if (staged) {
+    file.Release();
+  } else if (IsTakenByOthers(staged.error().code())) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, env_.repository.index().Read());
+    STAGEFS_ASSIGN_OR_RETURN(const auto info, reader->GetWorkspace(copy_.workspace));
+    if (!info) return Error(ErrorCode::kStale, "the workspace was deleted");
+    STAGEFS_RETURN_IF_ERROR(AddRecovered(env_.repository, info->uid, copy_.path, file.path()));
+    file.Release();
+    return entry_;
+  }
+  return staged;
+}
+
+// The copy goes on as one that nobody closed, once its place promises nothing that is not staged as durably.
+Status OpenFile::StageClosedPart(const Sink& sink, std::chrono::milliseconds wait_max) {
+  if (detached_ || !part_waits_ || !copy_fd_) return {};
+  if (!part_is_staged_) {
+    STAGEFS_ASSIGN_OR_RETURN(const Entry staged, StageFirstBytes(sink, wait_max));
+    entry_ = staged;
+    grown_from_ = staged.version;
+    part_is_staged_ = true;
+  }
+  if (kept_) STAGEFS_RETURN_IF_ERROR(env_.copies.Keep(copy_, entry_.version));
+  else if (env_.copies.MayBeDurable(copy_)) STAGEFS_RETURN_IF_ERROR(env_.repository.SyncAll());
+  part_waits_ = part_is_staged_ = false;
+  if (writes_on()) NoteCopy(WorkingCopyState::kWriting);
   return {};
 }
 
@@ -442,14 +517,14 @@ Result<Entry> OpenFile::StageCopy(const Sink& sink, const StageHow& how) {
     if (fd >= 0) copy_fd_ = std::make_shared<SharedFd>(fd);
     return staged;
   }
-  if (!durable || (env_.repository.SyncAll() && RemoveFile(copy_.file))) {
-    (void)env_.copies.Forget(copy_, kept_);
-    if (copy_.was_closed()) (void)env_.copies.SyncNames();
+  if (durable) {
+    env_.copies.RemoveStaged(copy_, kept_);
   } else {
-    env_.copies.Leave(copy_, kept_);
+    if (env_.copies.MayBeDurable(copy_)) (void)env_.copies.SyncNames();  // A part of it was closed once.
+    (void)env_.copies.Forget(copy_, kept_);
   }
   copy_.state = WorkingCopyState::kWriting;
-  kept_ = closed_ = until_last_ = false;
+  kept_ = closed_ = until_last_ = part_waits_ = false;
   hashed_.reset();
   return staged;
 }

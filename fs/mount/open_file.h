@@ -92,16 +92,27 @@ class OpenFile {
   // The bytes survive power loss; nothing is hashed.
   Status Sync(const Placer& placer);
 
-  // What close() promised is kept by the copy and its place: it waits until it is hashed, and for the turn that stages
-  // it. See WorkingCopyState::kClosed.
+  using Clock = std::chrono::steady_clock;
+
+  // What close() promised is kept by the copy and its place: it waits until it is hashed, until it is due, and for the
+  // turn that stages it. See WorkingCopyState::kClosed.
   bool closed() const { return closed_; }
+  // Until when it waits if nobody asks for it.
+  struct Until {
+    bool last_writer = false;  // The close() of a descriptor that a child inherited; whoever opened it goes on.
+    Clock::time_point due{};   // It is written on again and again.
+  };
   // Makes that so, for a path that holds `over` now; hashed, unless that TakesLong(). An error changes nothing.
-  // `until_last`: only the close() of a descriptor that a child inherited; whoever opened it goes on.
-  Status CloseUnstaged(VersionId over, const Placer& placer, bool until_last = false);
+  Status CloseUnstaged(VersionId over, const Placer& placer, const Until& until);
+  Status CloseUnstaged(VersionId over, const Placer& placer) { return CloseUnstaged(over, placer, Until{}); }
   // It is staged once its last writer is gone, or somebody waits for it; or it is written again. Without the mutex.
   bool waits_for_last() const { return until_last_; }
+  // The same for one that is due at some time.
+  Clock::time_point due() const { return due_; }
   // The version whose bytes it went on from; 0: none.
   VersionId grown_from() const { return grown_from_; }
+  // And nothing of them changed.
+  bool only_appended() const { return grown_from_ != 0 && only_appended_; }
   // What is staged of it is half of it at least, so that the rest may wait.
   bool mostly_staged() const { return size_bytes_ < 2 * entry_.size_bytes; }
   // Whether so many bytes are to be hashed that nobody waits for it.
@@ -117,9 +128,12 @@ class OpenFile {
   bool MayBeRewritten(uint64_t offset) const;
   Status Rewrite();
   bool closed_unsynced() const { return copy_.was_closed() && !closed_synced_; }
-  std::chrono::steady_clock::time_point closed_synced_at() const { return closed_synced_at_; }
+  Clock::time_point closed_synced_at() const { return closed_synced_at_; }
+  Clock::time_point unsynced_since() const { return unsynced_since_; }
   // It was closed, and is written again.
   bool writes_on() const { return copy_.state == WorkingCopyState::kRewritten; }
+  // What was closed first is not staged yet, and others may ask for it; also of one that is refused since.
+  bool part_waits() const { return part_waits_; }
   // What it promised survives power loss. On an error it is refused.
   Status SyncClosed();
   // Somebody staged something else at the path since: what was closed is recovered, and no path leads here any more.
@@ -138,6 +152,9 @@ class OpenFile {
   // IsTakenByOthers().
   Status Stage(const Sink& sink, const VersionSink& version_sink, const Placer& placer,
                std::chrono::milliseconds wait_max = Turn::kWaitMax);
+  // REQUIRES: part_waits(). Stages a copy of what was closed, at the cost of all of it; the file is written on. An
+  // error changes nothing.
+  Status StageClosedPart(const Sink& sink, std::chrono::milliseconds wait_max);
   void ForgetRefusal() {
     refused_.reset();
     write_failed_ = false;
@@ -178,6 +195,7 @@ class OpenFile {
   void RemoveCopyName();
   void NoteCopy(WorkingCopyState state);
   Status NoteClosed(const WorkingCopyPlace& place);
+  Result<Entry> StageFirstBytes(const Sink& sink, std::chrono::milliseconds wait_max);
   Status SyncCopy();
   void Touched(uint64_t offset, uint64_t size_bytes);
   void DropCopy();
@@ -195,9 +213,14 @@ class OpenFile {
   WorkingCopyPlace copy_;
   bool kept_ = false;  // The index remembers the copy.
   std::atomic<bool> closed_ = false, until_last_ = false;
+  std::atomic<Clock::time_point> due_{};
   VersionId grown_from_ = 0;
+  uint64_t grown_bytes_ = 0;  // The size it had.
+  bool only_appended_ = false;
+  bool part_waits_ = false;
+  bool part_is_staged_ = false;  // And not durably.
   bool closed_synced_ = false;  // And the place that says so.
-  std::chrono::steady_clock::time_point closed_synced_at_{};
+  Clock::time_point closed_synced_at_{}, unsynced_since_{};
   VersionId clone_version_ = 0;
   std::shared_ptr<SharedFd> clone_fd_;
   uint64_t clone_version_bytes_ = 0;

@@ -17,7 +17,10 @@ constexpr auto kCloseWaitMax = std::chrono::milliseconds(50);
 constexpr auto kLookAgainAfter = std::chrono::milliseconds(10);
 // What is closed again and again is synced so often.
 constexpr auto kSyncedAgainAfter = std::chrono::milliseconds(500);
+// What may be gone by then, or closed once more.
+constexpr auto kSyncedAfter = std::chrono::milliseconds(300);
 constexpr auto kTurnWait = std::chrono::milliseconds(200);
+constexpr size_t kManifestsMax = 16;
 // An unmount so long for all that were closed; then the next start stages them.
 constexpr auto kStopWaitMax = std::chrono::seconds(30);
 
@@ -149,6 +152,7 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file, std::
   const NodePlace place = PlaceOf(*node);
   const VersionId from = file.grown_from();
   bool brought = false;
+  const auto begun = GrowingFiles::Clock::now();
   const Status staged = file.Stage(
       [&](const std::string& path, const ContentId& content, uint64_t size_bytes,
           const StageHow& how) -> Result<Entry> {
@@ -163,9 +167,35 @@ Status OpenFiles::Stage(const std::shared_ptr<Node>& node, OpenFile& file, std::
     notifier_.ShowStagedAgain(node);
     return Error(ErrorCode::kStale, "others staged something here since it was closed: it was recovered");
   }
-  if (!staged) return staged;
+  if (!staged) {
+    if (file.refused() && file.part_waits()) (void)StageClosedPart(node, file, kCloseWaitMax);
+    return staged;
+  }
   MountCounters::Add(counters_.staged);
-  growing_.Note({from, file.version(), brought}, home);
+  growing_.Note({from, file.version(), brought, GrowingFiles::Clock::now() - begun}, home);
+  auto table = nodes_.Lock();
+  node->SetEntry(file.entry());
+  return {};
+}
+
+// Others go on to write to the file.
+Status OpenFiles::StageClosedPart(const std::shared_ptr<Node>& node, OpenFile& file,
+                                  std::chrono::milliseconds wait_max) {
+  FileHome& home = HomeOf(*node);
+  const NodePlace place = PlaceOf(*node);
+  const VersionId from = file.grown_from();
+  bool brought = false;
+  const auto begun = GrowingFiles::Clock::now();
+  STAGEFS_RETURN_IF_ERROR(file.StageClosedPart(
+      [&](const std::string& path, const ContentId& content, uint64_t size_bytes,
+          const StageHow& how) -> Result<Entry> {
+        STAGEFS_ASSIGN_OR_RETURN(const StagedFile done, home.StageFile(place, path, content, size_bytes, how));
+        brought = done.brought;
+        return done.entry;
+      },
+      wait_max));
+  if (file.version() != from) MountCounters::Add(counters_.staged);
+  growing_.Note({from, file.version(), brought, GrowingFiles::Clock::now() - begun}, home);
   auto table = nodes_.Lock();
   node->SetEntry(file.entry());
   return {};
@@ -188,8 +218,20 @@ Status OpenFiles::AwaitHashed(OpenFile* file) {
   return {};
 }
 
-Status OpenFiles::StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file) {
-  return file.closed() ? Stage(node, file) : Status();
+Status OpenFiles::StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file,
+                                std::chrono::milliseconds wait_max) {
+  if (file.part_waits()) return StageClosedPart(node, file, wait_max);
+  return file.closed() && !file.unhashed() ? Stage(node, file, wait_max) : Status();
+}
+
+void OpenFiles::StageAllClosed() {
+  const std::vector<std::shared_ptr<Node>> nodes = *closed_.Lock();
+  for (const auto& node : nodes) {
+    const auto file = FileOf(node);
+    if (!file) continue;
+    const auto lock = LockInterruptibly(file->mutex());
+    if (!lock || !StageIfClosed(node, *file, kTurnWait)) return;
+  }
 }
 
 Status OpenFiles::BeforeWriting(const std::shared_ptr<Node>& node, OpenFile& file, uint64_t offset) {
@@ -201,16 +243,28 @@ Status OpenFiles::BeforeWriting(const std::shared_ptr<Node>& node, OpenFile& fil
 // So does what a child wrote that ended: else a file that many of them write would be stored once for each.
 Status OpenFiles::StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on) {
   const bool here = !env_.repository.versions().IsElsewhere();
-  const bool until_last = goes_on && file.mostly_staged() && !file.refused();
-  if (here && (until_last || file.TakesLong()) && CloseUnstaged(node, file, until_last)) return {};
+  const OpenFile::Until until = UntilWhen(node, file, goes_on);
+  const bool waits = until.last_writer || until.due != OpenFile::Clock::time_point();
+  if (here && (waits || file.TakesLong()) && CloseUnstaged(node, file, until)) return {};
   const Status staged = Stage(node, file, kCloseWaitMax);
   if (staged || staged.error().code() != ErrorCode::kBusy || file.refused()) return staged;
   return CloseUnstaged(node, file) ? Status() : Stage(node, file);
 }
 
-bool OpenFiles::CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, bool until_last) {
+// A file that is appended to by one program after the other is staged now and then: each time stores all of it.
+OpenFile::Until OpenFiles::UntilWhen(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on) {
+  OpenFile::Until until;
+  if (file.refused()) return until;
+  until.last_writer = goes_on && file.mostly_staged();
+  if (until.last_writer || !file.only_appended()) return until;
+  const auto due = growing_.DueAfter(file.grown_from());
+  if (due > OpenFile::Clock::now() && !HomeOf(*node).IsFollowed()) until.due = due;
+  return until;
+}
+
+bool OpenFiles::CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, const OpenFile::Until& until) {
   const auto held = HomeOf(*node).HeldAt(PlaceOf(*node));
-  if (!held || !*held || !file.CloseUnstaged(**held, PlacerOf(node), until_last)) return false;
+  if (!held || !*held || !file.CloseUnstaged(**held, PlacerOf(node), until)) return false;
   AddClosed(node);
   if (file.unhashed()) hasher_.Wake();
   closer_.Wake();
@@ -248,10 +302,11 @@ void OpenFiles::Hash(const Node& node, OpenFile& file) {
   if (!noted) Complain(node, noted.error());
 }
 
-bool OpenFiles::IsToBeStaged(OpenFile& file) {
-  if (!file.waits_for_last() || stage_now_) return true;
+bool OpenFiles::IsToBeStaged(const Node& node, OpenFile& file) {
+  if (stage_now_) return true;
   auto table = nodes_.Lock();
-  return file.writers == 0;
+  if (file.waits_for_last()) return file.writers == 0;
+  return node.passed_over || file.due() <= OpenFile::Clock::now();  // Others may have staged something there.
 }
 
 // One round of the thread that does. False: some are left.
@@ -264,7 +319,7 @@ bool OpenFiles::StageClosed() {
   }
   std::erase_if(nodes, [&](const std::shared_ptr<Node>& node) {
     const auto file = FileOf(node);
-    return file && !IsToBeStaged(*file);
+    return file && !IsToBeStaged(*node, *file);
   });
   if (nodes.empty()) return false;
   // Waited for without the lock of any file.
@@ -283,9 +338,10 @@ bool OpenFiles::StageClosed(const std::shared_ptr<Node>& node) {
   const auto file = FileOf(node);
   if (!file) return true;
   std::lock_guard lock(file->mutex());
-  const bool can_be_staged = !file->unhashed() && !file->writes_on();
-  const Status staged = file->closed() && can_be_staged ? Stage(node, *file, kCloseWaitMax) : Status();
-  if (!can_be_staged || (!staged && file->closed())) {
+  const bool part = stage_now_ && file->part_waits();
+  const bool can_be_staged = part || (!file->unhashed() && !file->writes_on());
+  const Status staged = can_be_staged ? StageIfClosed(node, *file, kCloseWaitMax) : Status();
+  if (!can_be_staged || (!staged && (file->closed() || file->part_waits()))) {
     AddClosed(node);
     return staged || staged.error().code() != ErrorCode::kBusy;  // It holds up no other.
   }
@@ -299,8 +355,10 @@ bool OpenFiles::StageClosed(const std::shared_ptr<Node>& node) {
 
 void OpenFiles::SyncClosed(const Node& node, OpenFile& file) {
   FileLock lock(file.mutex());
-  const bool just_synced = std::chrono::steady_clock::now() < file.closed_synced_at() + kSyncedAgainAfter;
-  if (!file.closed_unsynced() || just_synced) return;
+  const auto now = OpenFile::Clock::now();
+  const bool just_synced = now < file.closed_synced_at() + kSyncedAgainAfter;
+  const bool just_closed = now < file.due() && now < file.unsynced_since() + kSyncedAfter;
+  if (!file.closed_unsynced() || just_synced || just_closed) return;
   const auto bytes = file.ForReading();
   lock.unlock();
   if (bytes && *bytes) (void)SyncFile((*bytes)->get(), "a closed file");  // Most of it while others can read it.
@@ -314,27 +372,39 @@ bool OpenFiles::IsManifest(const Node& node) {
 }
 
 // A manifest that was just written: staged without its file's lock, so that others can look at it meanwhile.
-Status OpenFiles::StageManifest(const Node& node) {
+Status OpenFiles::StageManifest(const Node& node, bool appended) {
   NodePlace place;
   {
     auto table = nodes_.Lock();
     if (!node.attached) return {};
     place = {node.slot, node.extra().path};
   }
-  return HomeOf(node).StageManifest(place);
+  return HomeOf(node).StageManifest(place, SoFarOf(place, appended).get());
+}
+
+// What is known of it is nothing, unless it was only appended to.
+std::shared_ptr<ManifestSoFar> OpenFiles::SoFarOf(const NodePlace& place, bool appended) {
+  const std::pair key(place.inbox_directory, place.slot);
+  auto manifests = manifests_.Lock();
+  const auto known = manifests->find(key);
+  if (known != manifests->end() && appended) return known->second;
+  if (known == manifests->end() && manifests->size() >= kManifestsMax) manifests->erase(manifests->begin());
+  return (*manifests)[key] = std::make_shared<ManifestSoFar>();
 }
 
 Status OpenFiles::Flush(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on) {
   std::lock_guard flushing(file.flushing());
+  bool appended = false;
   {
     STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file.mutex()));
+    appended = file.only_appended();
     // Created or emptied and not written yet: the last close decides.
     const bool closed = file.closed() && (goes_on || !file.waits_for_last());
     const bool nothing_new = (!file.dirty() && !file.refused()) || closed;
     if (nothing_new && !WasInterrupted(file.manifest_outcome)) return file.manifest_outcome;
     if (!nothing_new) STAGEFS_RETURN_IF_ERROR(StageOrClose(node, file, goes_on));
   }
-  file.manifest_outcome = IsManifest(*node) ? StageManifest(*node) : Status();
+  file.manifest_outcome = IsManifest(*node) ? StageManifest(*node, appended) : Status();
   return file.manifest_outcome;
 }
 
@@ -394,6 +464,10 @@ Status OpenFiles::Remove(const std::shared_ptr<Node>& node, const std::function<
   FileLock lock;
   if (file) {
     STAGEFS_ASSIGN_OR_RETURN(lock, LockInterruptibly(file->mutex()));
+  }
+  // So that its bytes stay as long as those of any file that was staged.
+  if (file) {
+    if (const Status staged = StageIfClosed(node, *file); WasInterrupted(staged)) return staged;
   }
   const Status removed = remove();
   // A file that was never staged exists here alone.

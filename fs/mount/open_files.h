@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "change_notifier.h"
@@ -56,8 +58,12 @@ class OpenFiles {
                std::chrono::milliseconds wait_max = Turn::kWaitMax);
   // Before anything changes a file that was closed and is not staged yet: from `offset` on.
   Status BeforeWriting(const std::shared_ptr<Node>& node, OpenFile& file, uint64_t offset);
-  // Before anything else than writing does.
-  Status StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file);
+  // Before anything else than writing does, and for whoever looks at what is staged: what a close() promised is. Not
+  // what is not hashed yet.
+  Status StageIfClosed(const std::shared_ptr<Node>& node, OpenFile& file,
+                       std::chrono::milliseconds wait_max = Turn::kWaitMax);
+  // The same for all files, for so long at most.
+  void StageAllClosed();
   // Before that, without the mutex, where hashing takes long. kInterrupted.
   Status AwaitHashed(OpenFile* file);
   // Renames and links move staged content: what is not staged yet is staged first.
@@ -91,16 +97,19 @@ class OpenFiles {
   NodePlace PlaceOf(const Node& node);
   Status StageOrClose(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on = false);
   Status Empty(const std::shared_ptr<Node>& node, OpenFile& file);
-  bool CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, bool until_last = false);
+  Status StageClosedPart(const std::shared_ptr<Node>& node, OpenFile& file, std::chrono::milliseconds wait_max);
+  bool CloseUnstaged(const std::shared_ptr<Node>& node, OpenFile& file, const OpenFile::Until& until = {});
+  OpenFile::Until UntilWhen(const std::shared_ptr<Node>& node, OpenFile& file, bool goes_on);
   void AddClosed(const std::shared_ptr<Node>& node);
-  bool IsToBeStaged(OpenFile& file);
+  bool IsToBeStaged(const Node& node, OpenFile& file);
   bool StageClosed();
   bool StageClosed(const std::shared_ptr<Node>& node);
   bool HashClosed();
   void Hash(const Node& node, OpenFile& file);
   void SyncClosed(const Node& node, OpenFile& file);
   bool IsManifest(const Node& node);
-  Status StageManifest(const Node& node);
+  Status StageManifest(const Node& node, bool appended = false);
+  std::shared_ptr<ManifestSoFar> SoFarOf(const NodePlace& place, bool appended);
   std::vector<std::shared_ptr<Node>> AllOpen();
   Result<std::shared_ptr<OpenFile>> OpenToRead(FileLock lock, const std::shared_ptr<Node>& node,
                                                const std::shared_ptr<OpenFile>& file, bool writes);
@@ -119,6 +128,8 @@ class OpenFiles {
   SparseVersions sparse_;
   GrowingFiles growing_;
   Guarded<std::vector<std::shared_ptr<Node>>> closed_;  // Files that were closed and are not staged yet.
+  // Of manifests that were closed lately, by their places. Each is used by who holds its file's flushing().
+  Guarded<std::map<std::pair<std::string, Slot>, std::shared_ptr<ManifestSoFar>>> manifests_;
   std::atomic<bool> stopping_ = false;
   bool stage_now_ = false;  // The closer's alone: somebody waits for what is closed.
   StagingWorker closer_{[this] { return StageClosed(); }, std::chrono::milliseconds(20)};

@@ -61,6 +61,10 @@ class StageFs {
   void Stop();
   // Before the process ends: what is not staged is kept for the next start.
   void KeepUnstaged() { files_->KeepUnstaged(); }
+  // Once it is registered as a mount: what others closed and keep back, as nobody followed them, is there soon.
+  void AwaitClosed() {
+    if (workspace_) workspace_->AwaitClosed();
+  }
 
  private:
   StageFs(Repository& repository, MountOptions options);
@@ -74,13 +78,13 @@ class StageFs {
   Repository& repository_;
   const MountOptions options_;
   MountCounters counters_;  // Synchronizes itself, as all that follows.
+  std::unique_ptr<WorkingCopies> copies_;  // Outlives the files of the nodes.
   Nodes nodes_;
   std::unique_ptr<Workspace> workspace_;  // Changes through it are known to the kernel.
   std::unique_ptr<Workspace> behind_;     // Changes through it are not: manifests.
   std::optional<CommitInfo> commit_;      // Where there is no workspace.
   std::unique_ptr<Tree> commit_tree_;
   Tree* tree_ = nullptr;
-  std::unique_ptr<WorkingCopies> copies_;
   std::unique_ptr<MountRegistration> registration_;
   std::unique_ptr<ChangeNotifier> notifier_;
   std::unique_ptr<FileHome> tree_home_, inbox_home_;

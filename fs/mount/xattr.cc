@@ -38,7 +38,7 @@ Result<std::string> GetXattrOf(OpenFiles& files, Nodes& nodes, Workspace* worksp
   bool waiting = false, refused = false;
   if (const auto file = files.FileOf(node)) {
     STAGEFS_ASSIGN_OR_RETURN(const FileLock lock, LockInterruptibly(file->mutex()));
-    if (file->closed() && !file->unhashed()) (void)files.Stage(node, *file, kTurnWait);
+    (void)files.StageIfClosed(node, *file, kTurnWait);
     waiting = file->dirty() || file->fresh();
     refused = file->refused();
     version = file->version();

@@ -402,6 +402,74 @@ TEST_CASE("Inbox: one renamed into place waits to be staged, also across a crash
   CHECK_FALSE(scene.Exists("y"));
 }
 
+TEST_CASE("Inbox: of a manifest that commands append to the new lines are staged, and all are reported",
+          "[core][batch]") {
+  Scene scene;
+  const std::string a = scene.Put("a"), b = scene.Put("b");
+  const std::string absent(64, '0');
+  const Slot slot = scene.SlotOf("m.stage.sum");
+  ManifestSoFar so_far;
+  std::string lines;
+  // Appends `line`; what the report says then.
+  const auto grows = [&](const std::string& line) {
+    lines += line;
+    scene.Write("m.stage.sum", lines);
+    (void)Inbox(scene.workspace()).StageDropped(slot, &so_far);
+    return scene.Read("m.stage.sum.result.json");
+  };
+  const auto says = [](const std::string& report, const std::string& what) {
+    return report.find('"' + what + ',') != std::string::npos;
+  };
+  CHECK(says(grows(a + "  x\n"), "entries\":1"));
+  CHECK(says(grows(a + "  y\n"), "entries\":2"));
+  scene.Remove("x");  // Whether a line is staged once more.
+  REQUIRE_FALSE(scene.Exists("x"));
+  SECTION("whole lines for other paths") {
+    const std::string report = grows(b + "  z\n" + b + "  folder/z\n");
+    CHECK(says(report, "entries\":4"));
+    CHECK(says(report, "added\":4"));
+    CHECK(says(grows("# nothing\n" + b + "  w\n"), "added\":5"));
+    CHECK(scene.Read("folder/z") == "b");
+    CHECK(scene.Read("w") == "b");
+    CHECK_FALSE(scene.Exists("x"));
+  }
+  SECTION("a path that was there") {
+    const std::string report = grows(b + "  ./y\n");
+    CHECK(says(report, "entries\":3"));
+    CHECK(says(report, "replaced\":1"));
+    CHECK(scene.Read("y") == "b");
+    CHECK(scene.Exists("x"));
+  }
+  SECTION("a line that is refused") {
+    CHECK(says(grows(absent + "  z\n"), "refused\":1"));
+    CHECK(says(grows(b + "  w\n"), "entries\":4"));
+    CHECK(scene.Exists("x"));
+  }
+  SECTION("a line without its end") {
+    CHECK(grows(b + "  z").find("line 3 has no end") != std::string::npos);
+    CHECK(says(grows("\n"), "entries\":3"));
+    CHECK(scene.Exists("x"));
+  }
+  SECTION("a line that is none") {
+    CHECK(grows("nonsense\n").find("line 3 is not") != std::string::npos);
+    CHECK_FALSE(scene.Exists("x"));
+  }
+  SECTION("lines with other ends") {
+    CHECK(says(grows(b + "  z\r\n"), "entries\":3"));
+    CHECK(scene.Exists("z\r"));
+    CHECK(scene.Exists("x"));
+  }
+  SECTION("another beginning") {
+    lines = b + "  y\n" + b + "  x\n" + b + "  v\n";
+    CHECK(says(grows(""), "entries\":3"));
+    CHECK(scene.Read("x") == "b");
+  }
+  SECTION("the same again") {
+    CHECK(says(grows(""), "entries\":2"));
+    CHECK(scene.Exists("x"));
+  }
+}
+
 TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][batch]") {
   Scene scene;
   const std::string a = scene.Put("a");

@@ -249,15 +249,86 @@ TEST_CASE("Recovery: of a closed copy whose content nobody knows, and of one tha
   CHECK(RecoveredPaths(scene) == (staged ? Lines{} : Lines{"a"}));
 }
 
+TEST_CASE("Recovery: where the newest place came without its bytes, an earlier one says what was closed",
+          "[core][recovery]") {
+  Scene scene;
+  std::string bytes;
+  bool staged = true;
+  SECTION("the copy is what was closed first") { bytes = "closed"; }
+  SECTION("and a part of what was closed next") { bytes = "closed and"; }
+  SECTION("not even that") {
+    bytes = "clos";
+    staged = false;
+  }
+  LeaveWorkingCopy(scene.root(), "a", bytes, /*kept=*/false, "closed");
+  const WorkingCopyPlace first = Value(ListWorkingCopyPlaces(scene.repository())).at(0);
+  const std::string state = "c,0,1,0,15,-," + ToHex(HashOf("closed and more").sha256);
+  std::ofstream(first.file.substr(0, first.file.rfind('/')) + "/place-99")
+      << "wc-1\t7\t" << state << "\t" << first.workspace << "\t" << first.slot.folder << "\t1\na";
+  CHECK(Value(ListWorkingCopyPlaces(scene.repository())).at(0).closed.size_bytes == 15);
+  scene.Reopen();
+  if (staged) CHECK(scene.Read("a") == bytes);
+  CHECK(RecoveredPaths(scene) == (staged ? Lines{} : Lines{"a"}));
+}
+
+TEST_CASE("WorkingCopies: a place that was synced is not written over before a later one is", "[core][recovery]") {
+  Scene scene;
+  const auto copies = Value(WorkingCopies::Open(scene.repository()));
+  WorkingCopyPlace log = PlaceAtRoot(scene.workspace(), "log"), other = PlaceAtRoot(scene.workspace(), "other");
+  Ok(copies->Create(&log).WithoutValue());
+  Ok(copies->Create(&other).WithoutValue());
+  const auto is_there = [&](const std::string& file, const std::string& what) {
+    const auto text = ReadWholeFile(file);
+    return text && text->starts_with("wc-1\t") && text->find(what) != std::string::npos;
+  };
+  const auto note = [&](WorkingCopyState state, const std::string& text) {
+    log.state = state;
+    log.closed = {{}, 1, 0, text.size(), false, HashOf(text).sha256};
+    Ok(copies->Note(log));
+    return Value(ListWorkingCopyPlaces(scene.repository()));
+  };
+  const auto place_of_log = [](const std::vector<WorkingCopyPlace>& places) {
+    for (const WorkingCopyPlace& place : places) {
+      if (place.path == "log") return place.noted_in;
+    }
+    return std::string();
+  };
+  const std::string synced = place_of_log(note(WorkingCopyState::kClosed, "one"));
+  CHECK_FALSE(copies->MayBeDurable(log));
+  SECTION("by this process") { Ok(copies->SyncPlace(log)); }
+  SECTION("by another one, maybe") { Ok(SyncClosedCopies(scene.repository())); }
+  CHECK(copies->MayBeDurable(log));
+  note(WorkingCopyState::kRewritten, "one");
+  const std::string newest = place_of_log(note(WorkingCopyState::kClosed, "one and two"));
+  for (int i = 0; i < 100; ++i) Ok(copies->Note(other));
+  CHECK(is_there(synced, ToHex(HashOf("one").sha256)));
+  CHECK(is_there(newest, ToHex(HashOf("one and two").sha256)));
+  Ok(copies->SyncPlace(log));
+  for (int i = 0; i < 100; ++i) Ok(copies->Note(other));
+  CHECK(is_there(newest, ToHex(HashOf("one and two").sha256)));
+  CHECK_FALSE(is_there(synced, ""));
+  for (const WorkingCopyPlace& place : {log, other}) {
+    std::filesystem::remove(place.file);
+    Ok(copies->Forget(place, false));
+  }
+}
+
 TEST_CASE("Changes by path wait for what was closed before them", "[core][recovery]") {
   Scene scene;
   scene.Stage("b", "b");
   const auto copies = Value(WorkingCopies::Open(scene.repository()));
   WorkingCopyPlace place = PlaceAtRoot(scene.workspace(), "a");
   Ok(copies->Create(&place).WithoutValue());
-  place.state = WorkingCopyState::kClosed;
-  Ok(copies->Note(place));
-  CHECK(scene.StatusLines() == Lines{"A  b", "W  a (closed, being staged)"});
+  if (GENERATE(false, true)) {
+    place.state = WorkingCopyState::kRewritten;
+    place.closed.content = HashOf("a").sha256;
+    Ok(copies->Note(place));
+    CHECK(scene.StatusLines() == Lines{"A  b", "W  a (being written)"});
+  } else {
+    place.state = WorkingCopyState::kClosed;
+    Ok(copies->Note(place));
+    CHECK(scene.StatusLines() == Lines{"A  b", "W  a (closed, being staged)"});
+  }
   const RepoPath a = Value(RepoPath::Parse("a")), c = Value(RepoPath::Parse("c"));
   std::function<void()> change;
   Lines after;

@@ -56,6 +56,16 @@ class OpenFileScene : public Scene {
     const VersionId version = VersionOf(text);
     return {version, Value(OpenSharedVersion(repository(), version)), text.size()};
   }
+  Status StageFirst(OpenFile& file) {
+    return file.StageClosedPart(
+        [&](const std::string& path, const ContentId& content, uint64_t size_bytes, const StageHow& how)
+            -> Result<Entry> {
+          STAGEFS_ASSIGN_OR_RETURN(const auto staged,
+                                   workspace().StageFile({kRootFolder, "f"}, path, content, size_bytes, how));
+          return staged.entry;
+        },
+        Turn::kWaitMax);
+  }
   size_t Copies() { return Value(ListWorkingCopyPlaces(repository())).size(); }
   void Break(bool broken) { broken_ = broken; }
   int moved() const { return moved_; }
@@ -193,6 +203,73 @@ TEST_CASE("OpenFile: what waits to be staged is appended to without a wait, and 
   CHECK(scene.Read("f") == "hello world");
   CHECK(!file->promised());
   CHECK(scene.Copies() == 0);
+}
+
+TEST_CASE("OpenFile: what was closed first is staged while the file is written on", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.New();
+  Ok(scene.Write(*file, "hello"));
+  CHECK(!file->part_waits());
+  Ok(file->CloseUnstaged(0, scene.placer()));
+  if (GENERATE(false, true)) Ok(file->SyncClosed());
+  Ok(file->Rewrite());
+  REQUIRE(file->part_waits());
+  Ok(scene.Write(*file, " world", 5));
+  SECTION("and the rest by its own close") {
+    if (GENERATE(false, true)) Ok(file->Sync(scene.placer()));
+    Ok(scene.StageFirst(*file));
+    CHECK(scene.Read("f") == "hello");
+    CHECK(!file->part_waits());
+    CHECK(BytesOf(*file) == "hello world");
+    CHECK(Value(ListWorkingCopyPlaces(scene.repository())).at(0).state == WorkingCopyState::kWriting);
+    CHECK(file->grown_from() == scene.VersionOf("hello"));
+    Ok(scene.StageIt(*file));
+    CHECK(scene.Read("f") == "hello world");
+  }
+  SECTION("others staged something there: it is recovered") {
+    Ok(scene.workspace().StageVersion({kRootFolder, "f"}, scene.VersionOf("newer"), {}).WithoutValue());
+    Ok(scene.StageFirst(*file));
+    CHECK(scene.Read("f") == "newer");
+    CHECK(scene.StatusLines() ==
+          Lines{"A  f", "W  f (being written)", "!  f (recovered after a crash: retry or dismiss)"});
+    Ok(scene.StageIt(*file));
+    CHECK(scene.Read("f") == "hello world");
+  }
+  SECTION("what came then is refused") {
+    CHECK(scene.StageBusy(*file, ErrorCode::kNoSpace).error().code() == ErrorCode::kNoSpace);
+    CHECK(file->refused());
+    Ok(scene.StageFirst(*file));
+    CHECK(scene.Read("f") == "hello");
+    CHECK(file->refused());
+    CHECK(BytesOf(*file) == "hello world");
+    file->ForgetRefusal();
+    Ok(scene.StageIt(*file));
+    CHECK(scene.Read("f") == "hello world");
+  }
+  CHECK(scene.Copies() == 0);
+}
+
+TEST_CASE("OpenFile: what is closed stays for the next start without its owner", "[fs][open_file]") {
+  OpenFileScene scene;
+  auto file = scene.New();
+  Ok(scene.Write(*file, "hello"));
+  Ok(file->CloseUnstaged(0, scene.placer()));
+  SECTION("closed") {}
+  SECTION("and written on") { Ok(file->Rewrite()); }
+  file.reset();
+  CHECK(scene.Copies() == 1);
+}
+
+TEST_CASE("OpenFile: it is known whether a file was only appended to", "[fs][open_file]") {
+  OpenFileScene scene;
+  const auto file = scene.OfVersion("old text");
+  CHECK(!file->only_appended());
+  Ok(scene.Write(*file, ", new text", 8));
+  CHECK(file->only_appended());
+  SECTION("changed") { Ok(scene.Write(*file, "O", 0)); }
+  SECTION("cut") { Ok(file->Truncate(9, scene.placer())); }
+  SECTION("staged") { Ok(scene.StageIt(*file)); }
+  CHECK(!file->only_appended());
 }
 
 TEST_CASE("OpenFile: what takes long to hash is closed without its hash", "[fs][open_file]") {

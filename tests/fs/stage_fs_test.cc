@@ -5,7 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <map>
+#include <thread>
+
+#include "stagefs/commit.h"
 #include "stagefs/history.h"
+#include "stagefs/recovered.h"
 #include "tests/fs/fs_scene.h"
 
 namespace stagefs::test {
@@ -321,6 +326,165 @@ TEST_CASE("StageFs: copying a version within the mount moves no byte", "[fs][sta
   from->Release();
   CHECK(scene.Read("b") == "some text");
   CHECK(scene.Load(".stagefs/stats").find("files_staged_without_copying: 1\n") != std::string::npos);
+}
+
+namespace {
+
+// A log with one line that was staged, and one that was appended at once, which waits.
+struct AppendedScene : FsScene {
+  AppendedScene() {
+    Save("log", "one\n");
+    Append("two\n", 4);
+  }
+  std::unique_ptr<FileHandle> BeginAppending(const std::string& text, off_t offset) {
+    auto handle = Open("log", O_WRONLY | O_APPEND);
+    WriteTo(*handle, text, offset);
+    return handle;
+  }
+  void Append(const std::string& text, off_t offset) { CloseFile(BeginAppending(text, offset)); }
+};
+
+}  // namespace
+
+TEST_CASE("StageFs: what is appended at once is staged a moment later, or for whoever asks", "[fs][stage_fs]") {
+  AppendedScene scene;
+  scene.Append("three\n", 8);
+  const std::string all = "one\ntwo\nthree\n";
+  CHECK(scene.Load("log") == all);
+  CHECK(scene.AttributesOf("log").size_bytes == all.size());
+  std::string now;
+  SECTION("nobody asks") {
+    for (int i = 0; i < 500 && now != all; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      now = scene.Read("log");
+    }
+  }
+  SECTION("for its hash") {
+    CHECK(Value(scene.fs().GetXattr(scene.Find("log"), "user.stagefs.sha256")) == ToHex(HashOf(all).sha256));
+    CHECK(Value(scene.fs().GetXattr(scene.Find("log"), "user.stagefs.status")) == "added");
+    now = scene.Read("log");
+  }
+  SECTION("for the status") {
+    CHECK(scene.Load(".stagefs/status") == "A  log\n");
+    now = scene.Read("log");
+  }
+  SECTION("for a version by its hash") {
+    CHECK(scene.Load(".stagefs/versions/" + ToHex(HashOf(all).sha256)) == all);
+    now = scene.Read("log");
+  }
+  SECTION("another process looks") {
+    OtherProcess other(scene);
+    other.workspace().AwaitClosed();
+    now = scene.ReadFrom(other.workspace(), "log");
+  }
+  SECTION("another process commits") {
+    OtherProcess other(scene);
+    Ok(CommitStaged(other.workspace(), "it", {"me", "me@here"}, std::nullopt).WithoutValue());
+    now = scene.ReadFrom(other.workspace(), "log");
+  }
+  SECTION("a link is made of it") {
+    Ok(scene.fs().Link(scene.Find("log"), kRootNode, "link").WithoutValue());
+    now = scene.Read("link");
+  }
+  SECTION("it is copied") {
+    const auto from = scene.Open("log", O_RDONLY);
+    auto to = scene.Create("copy");
+    CHECK(Value(to->CopyFrom(*from, 0, 0, 100)) == all.size());
+    CloseFile(std::move(to));
+    from->Release();
+    now = scene.Read("copy");
+    CHECK(scene.Load(".stagefs/stats").find("files_staged_without_copying: 1\n") != std::string::npos);
+  }
+  CHECK(now == all);
+}
+
+TEST_CASE("StageFs: what was appended at once, and is renamed, replaced or removed", "[fs][stage_fs]") {
+  AppendedScene scene;
+  const std::string hash = ToHex(HashOf("one\ntwo\n").sha256);
+  std::map<std::string, std::string> left;
+  SECTION("renamed") {
+    scene.Move("log", "other");
+    left = {{"other", "one\ntwo\n"}};
+  }
+  SECTION("exchanged") {
+    scene.Save("other", "other");
+    scene.Move("log", "other", RenameMode::kExchange);
+    left = {{"log", "other"}, {"other", "one\ntwo\n"}};
+  }
+  SECTION("replaced") {
+    scene.Save("other", "other");
+    scene.Move("other", "log");
+    left = {{"log", "other"}};
+  }
+  SECTION("emptied and written") {
+    scene.Save("log", "new");
+    left = {{"log", "new"}};
+  }
+  SECTION("cut") {
+    SetAttributes cut;
+    cut.size_bytes = 3;
+    Ok(scene.fs().SetAttributesOf(scene.Find("log"), cut, nullptr).WithoutValue());
+    CHECK(scene.Read("log") == "one");
+    CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"log", "one"}});
+    return;  // What it was cut from is outgrown.
+  }
+  SECTION("removed") { Ok(scene.fs().Remove(kRootNode, "log")); }
+  SECTION("removed, while another one is written to it") {
+    const auto handle = scene.BeginAppending("three\n", 8);
+    Ok(scene.fs().Remove(kRootNode, "log"));
+    handle->Release();
+  }
+  SECTION("removed by others") {
+    OtherProcess(scene).Remove("log");
+  }
+  SECTION("replaced by others") {
+    OtherProcess(scene).Stage("log", "theirs");
+    left = {{"log", "theirs"}};
+  }
+  CHECK(scene.AllFiles() == left);
+  CHECK(scene.repository().FindVersion(hash).has_value());  // As anything that was staged once, until gc.
+  CHECK(Value(ListRecovered(scene.repository(), Value(scene.workspace().Info()))).empty());
+}
+
+TEST_CASE("StageFs: what one program appended is seen by others while the next one writes", "[fs][stage_fs]") {
+  AppendedScene scene;
+  auto handle = scene.BeginAppending("thr", 8);
+  OtherProcess other(scene);
+  std::string seen;
+  SECTION("who looks") {
+    other.workspace().AwaitClosed();
+    seen = scene.ReadFrom(other.workspace(), "log");
+  }
+  SECTION("who commits") {
+    Ok(CommitStaged(other.workspace(), "it", {"me", "me@here"}, std::nullopt).WithoutValue());
+    seen = scene.ReadFrom(other.workspace(), "log");
+  }
+  SECTION("by its hash") {
+    CHECK(Value(scene.fs().GetXattr(scene.Find("log"), "user.stagefs.sha256")) ==
+          ToHex(HashOf("one\ntwo\n").sha256));
+    CHECK(Value(scene.fs().GetXattr(scene.Find("log"), "user.stagefs.status")) == "being written");
+    seen = scene.Read("log");
+  }
+  CHECK(seen == "one\ntwo\n");
+  WriteTo(*handle, "ee\n", 11);
+  CloseFile(std::move(handle));
+  CHECK(scene.AllFiles().at("log") == "one\ntwo\nthree\n");
+}
+
+TEST_CASE("StageFs: what was appended is there after the mount ended, however it did", "[fs][stage_fs]") {
+  Scene scene;
+  {
+    const auto fs = Value(StageFs::OfWorkspace(scene.repository(), "w", {}));
+    auto log = Value(fs->CreateFile(kRootNode, "log", S_IFREG | 0644));
+    WriteTo(*log.handle, "one\n");
+    Ok(log.handle->Flush());
+    WriteTo(*log.handle, "two\n", 4);
+    CloseFile(std::move(log.handle));
+    fs->Stop();
+    if (GENERATE(false, true)) fs->KeepUnstaged();
+  }
+  scene.Reopen();
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"log", "one\ntwo\n"}});
 }
 
 TEST_CASE("StageFs: what is not closed when the process ends is staged", "[fs][stage_fs]") {

@@ -85,6 +85,106 @@ PYTHON
   check "has all of it" cmp expected "$MNT/copy"
   check "and who had it open for writing appends to what is there" cmp <(lines 1 53 && echo the end) "$MNT/log"
 }
+test_disk_stays_in_proportion_to_what_is_appended() {
+  mounted
+  check "at no time twice the file's size and a fifth" python3 - "$MNT/log" "$STAGEFS_ROOT/t/r" << 'PYTHON'
+import os, subprocess, sys, threading
+log, repository = sys.argv[1:]
+def room():
+    files = {}
+    for folder, _, names in list(os.walk(f"{repository}/versions")) + list(os.walk(f"{repository}/incoming")):
+        for name in names:
+            try:
+                found = os.stat(f"{folder}/{name}")
+                files[found.st_ino] = found.st_size
+            except OSError:
+                pass
+    return sum(files.values())
+before, most, ended = room(), 0, threading.Event()
+def look():
+    global most
+    while not ended.wait(0.02):
+        most = max(most, room() - before)
+looker = threading.Thread(target=look)
+looker.start()
+for _ in range(300):
+    subprocess.run(["/bin/sh", "-c", f"head -c 20000 /dev/urandom >> {log}"], check=True)
+ended.set()
+looker.join()
+size = os.stat(log).st_size
+assert size == 300 * 20000, size
+assert most <= 2.2 * size, f"{most} bytes for a file of {size}"
+PYTHON
+}
+test_every_door_shows_what_was_appended_a_moment_ago() {
+  mounted
+  last=0
+  # grows: by two lines, the second of which is kept back for a second.
+  grows() {
+    append $((last + 1)) $((last + 2))
+    last=$((last + 2))
+    lines 1 $last > expected
+    hash=$(sha256sum < expected | cut -d' ' -f1)
+  }
+  grows && check "the attribute" test "$(xattr sha256 "$MNT/log")" = "$hash"
+  grows && check "the version" cmp expected "$MNT/.stagefs/versions/$hash"
+  grows && check "stagefs ls" grep -q "$hash" <(stagefs ls --json t/r:w log)
+  grows && equals "stagefs status" "A  log" "$(status)"
+  grows && equals "the status file" "A  log" "$(cat "$MNT/.stagefs/status")"
+  grows && ln "$MNT/log" "$MNT/link" && check "a link" cmp expected "$MNT/link" && rm "$MNT/link"
+  grows && cp "$MNT/log" "$MNT/copy" && check "a copy" cmp expected "$MNT/copy" && rm "$MNT/copy"
+  grows && mv "$MNT/log" "$MNT/moved" && check "a rename" cmp expected "$MNT/moved" && mv "$MNT/moved" "$MNT/log"
+  if [ "$HTTP" = 1 ]; then
+    "$STAGEFS_BINARY" serve --listen :0 --insecure-no-auth 2> said &
+    DAEMONS="$DAEMONS $!"
+    eventually grep -q "^stagefs: serving" said
+    grows && check "a server of its own" grep -q "$last lines" \
+      <(curl -sS "$(sed -n 's/^stagefs: serving //p' said)/api/repos/t/r/workspaces/w/files/log" | sed -n '$=' | sed 's/$/ lines/')
+    kill "${DAEMONS##* }"
+  fi
+  grows && mkdir second && check "a mount that begins" stagefs mount t/r:w second
+  check "shows it" cmp expected second/log
+  check "and goes" stagefs unmount second
+  grows && check "commit" stagefs commit -m log t/r:w
+  check "has it" cmp expected "$MNT/.stagefs/base/log"
+}
+test_nothing_comes_back_that_was_removed_a_moment_after() {
+  mounted
+  for how in "rm $MNT/log" "stagefs rm t/r:w log" "stagefs unstage t/r:w log"; do
+    append 1 3
+    check "$how" $how
+    check "it is gone" eventually test ! -e "$MNT/log"
+    append 1 2
+    equals "what comes then is a file of its own" "$(lines 1 2)" "$(cat "$MNT/log")"
+    rm "$MNT/log"
+  done
+  append 1 3
+  cp data/cat "$MNT/new"
+  mv "$MNT/new" "$MNT/log"
+  sleep 1.5
+  check "another file in its place stays" cmp data/cat "$MNT/log"
+  equals "nothing else is staged" "A  log" "$(status)"
+}
+test_what_others_appended_survives_whoever_still_writes() {
+  mounted
+  append 1 3
+  python3 -u - "$MNT/log" << 'PYTHON' &
+import os, sys, time
+log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+os.write(log, b"half a")
+open("written", "w").close()
+time.sleep(60)
+PYTHON
+  writer=$!
+  eventually test -e written
+  check "another process commits it" stagefs commit -m log t/r:w
+  check "whole lines only" cmp <(lines 1 3) "$MNT/.stagefs/base/log"
+  pid=$(daemon_pid)
+  kill -9 "$pid" && ended "$pid"
+  kill -9 $writer
+  check "after kill -9" mount_w
+  check "they are there" cmp <(lines 1 3) <(head -n 3 "$MNT/log")
+}
 test_lines_survive_kill_9() {
   mounted
   check "40 lines" append 1 40

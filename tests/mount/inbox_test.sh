@@ -9,6 +9,24 @@ test_a_dropped_manifest_is_staged_into_its_folder() {
   check "a dropped manifest is staged into its folder" sh -c "cp sums $MNT/drop/batch.stage.sum && cmp data/cat $MNT/drop/cat"
   check "its report lies beside it" grep -q '"added":3' "$MNT/drop/batch.stage.sum.result.json"
 }
+test_a_manifest_that_commands_append_to() {
+  mounted
+  for where in "$MNT" "$MNT/.stagefs/inbox"; do
+    list=$where/list.stage.sum
+    for i in {1..30}; do
+      echo "$CAT  cat$i" >> "$list" || echo "not ok - line $i"
+      cmp -s data/cat "$MNT/cat$i" || echo "not ok - line $i is not staged at once"
+      [ "$i" != 10 ] || rm "$MNT/cat1"
+    done
+    check "the last report is of all lines" grep -q '"entries":30' "$list.result.json"
+    check "lines that were staged before were not staged again" test ! -e "$MNT/cat1"
+    sed "\$a$CAT  cat31" "$list" > longer
+    cp longer "$list"
+    check "a list that is written anew is staged anew" cmp data/cat "$MNT/cat1"
+    check "all of it" cmp data/cat "$MNT/cat31"
+    rm "$MNT"/cat*
+  done
+}
 test_a_manifest_that_is_renamed_into_place() {
   mounted
   mkdir "$MNT/drop"

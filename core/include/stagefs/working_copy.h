@@ -6,14 +6,16 @@
 // its larger SEQ:
 //
 //   wc-N TAB SEQ TAB STATE TAB WORKSPACE TAB FOLDER TAB PATH-BYTES LF PATH, then anything
-//   STATE: w writing, r refused, c,X,MTIME,OVER,BYTES,BOOT,SHA-256 closed, x,… rewritten since it was closed
+//   STATE: w writing, r refused, c,X,MTIME,OVER,BYTES,BOOT,SHA-256 closed, x,… rewritten since it was closed,
+//   s,… staged, which could not be synced yet
 //
 // Closed: its close() returned before it was hashed, or before the turn came that stages it. That is done, with X (0 or
 // 1: executable; or three octal digits, permissions that a program set) and MTIME, then, or by the next start, if its
 // path still holds the version OVER (0: nothing); else it is recovered. Its BYTES have that hash; `-`: nobody knows it
 // yet, and they are what was closed if the power did not go since, or they were synced (BOOT is `-` then, else the
 // start of the boot's id). Rewritten: the next start stages what is there, as after a power loss on other file systems,
-// if the first BYTES are what was closed.
+// if the first BYTES are what was closed. A place that survives power loss stays until one that came later does: the
+// next start goes by the newest whose BYTES the copy has.
 //
 // The first byte is written last where the copy is there already, so a killed process leaves whole ones. Some are made
 // beforehand, so that what a full disk refuses can still be named. Other processes read them for `status`; a start
@@ -52,7 +54,8 @@ struct ClosedCopy {
   VersionId over = 0;
   uint64_t size_bytes = 0;
   bool synced = false;  // Noted of one that is not hashed.
-  std::optional<Sha256> content;  // Not hashed yet.
+  std::optional<Sha256> content{};  // Not hashed yet.
+  bool staged = false;  // And not durably: nobody waits for it. Of kRewritten.
 };
 
 struct WorkingCopyPlace {
@@ -66,6 +69,11 @@ struct WorkingCopyPlace {
   bool is_written() const { return state == WorkingCopyState::kWriting || state == WorkingCopyState::kRewritten; }
   // A close() promised what it holds, or held.
   bool was_closed() const { return state == WorkingCopyState::kClosed || state == WorkingCopyState::kRewritten; }
+  // And that is to be staged yet.
+  bool waits() const {
+    const bool closed_part = state == WorkingCopyState::kRewritten && closed.content && !closed.staged;
+    return state == WorkingCopyState::kClosed || closed_part;
+  }
 };
 
 // This process's working copies. Safe for concurrent use. Outlived by the repository.
@@ -76,19 +84,21 @@ class WorkingCopies {
 
   // A new, empty file for `place` (whose `file` is filled in), open for reading and writing.
   Result<UniqueFd> Create(WorkingCopyPlace* place);
-  // Notes a move or a change of state. `durably`: what was noted before survives power loss, and so does this, before
-  // that goes.
-  Status Note(const WorkingCopyPlace& place, bool durably = false);
+  // Notes a move or a change of state. What was noted before and survives power loss stays until SyncPlace().
+  Status Note(const WorkingCopyPlace& place);
   // What was noted survives power loss.
   Status SyncPlace(const WorkingCopyPlace& place);
   // And that copies are gone.
   Status SyncNames();
   // After an fsync(): from now on a crash stages it, if its path still holds `base_version` then.
   Status Keep(const WorkingCopyPlace& place, std::optional<VersionId> base_version);
-  // The copy was staged, or thrown away; `kept`: Keep() was called for it.
+  // The copy was thrown away; `kept`: Keep() was called for it.
   Status Forget(const WorkingCopyPlace& place, bool kept);
-  // The copy was staged, but that could not be synced: it stays until it can be. Nobody waits for it.
-  void Leave(const WorkingCopyPlace& place, bool kept);
+  // A link of the copy was staged: it goes, once that is as durable as the copy is. Where it cannot be synced now, it
+  // stays until it can be.
+  void RemoveStaged(const WorkingCopyPlace& place, bool kept);
+  // Whether the copy and what was noted of it may be what a power loss leaves: it was synced, by some process.
+  bool MayBeDurable(const WorkingCopyPlace& place);
 
  private:
   explicit WorkingCopies(Repository& repository) : repository_(repository) {}
@@ -98,6 +108,8 @@ class WorkingCopies {
     struct Use {
       int64_t place = 0, changes = 0;
       uint64_t syncs = 0;  // CountSyncs() when it was noted.
+      bool durable = false;
+      std::vector<int64_t> held;  // Older ones that are durable, or may be, until this one is.
     };
     std::map<std::string, Use> uses;
     std::vector<int64_t> free;
@@ -108,6 +120,7 @@ class WorkingCopies {
     bool kept = false;
   };
   void RemoveLeft();
+  Status RemoveNow(const WorkingCopyPlace& place, bool kept);
   std::string PathOf(int64_t place) const;
   int64_t AnyPlace();
   void Free(int64_t place);
@@ -141,6 +154,7 @@ Result<std::vector<std::string>> ListInstances(const Repository& repository);
 // Where the copies of an instance belong, by their files.
 struct KnownPlaces {
   std::map<std::string, WorkingCopyPlace> of;
+  std::map<std::string, std::vector<WorkingCopyPlace>> earlier;  // What is still there of older ones: newest first.
   Status trouble;  // Some could not be read.
 };
 Result<KnownPlaces> ReadPlaces(const std::string& instance);

@@ -40,6 +40,7 @@ Result<std::unique_ptr<FileHandle>> TextFiles::Open(const std::shared_ptr<Node>&
 }
 
 Result<std::string> TextFiles::StatusText() {
+  env_.files.StageAllClosed();
   std::string text;
   STAGEFS_RETURN_IF_ERROR(WriteStatusText(*env_.workspace, {}, [&](std::string_view piece) -> Status {
     text += piece;
@@ -49,6 +50,7 @@ Result<std::string> TextFiles::StatusText() {
 }
 
 Result<std::string> TextFiles::StatusJson() {
+  env_.files.StageAllClosed();
   std::string text;
   STAGEFS_RETURN_IF_ERROR(WriteStatusJson(*env_.workspace, false, [&](std::string_view piece) -> Status {
     text += piece;

@@ -9,7 +9,11 @@ constexpr size_t kListPage = 512;
 
 Result<std::shared_ptr<Node>> VersionsFolder::Child(const Node& folder, const std::string& name) {
   if (folder.kind != NodeKind::kVersionsFolder) return ControlPlace::Child(folder, name);
-  const auto version = env_.repository.FindVersion(name);
+  auto version = env_.repository.FindVersion(name);
+  if (!version) {
+    env_.files.StageAllClosed();
+    version = env_.repository.FindVersion(name);
+  }
   if (!version) return NoSuchName(name);
   auto table = env_.nodes.Lock();
   auto node = table->FindOrAddControl("v:" + std::to_string(version->id), NodeKind::kVersion,
