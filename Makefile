@@ -36,6 +36,7 @@ CORE := $(wildcard core/*/*.cc core/*/*/*.cc)
 FS := $(wildcard fs/*/*.cc fs/*/*/*.cc)
 API := $(if $(filter 1,$(HTTP)),$(wildcard api/*/*.cc))
 TESTS := $(wildcard tests/*.cc tests/core/*.cc tests/fs/*.cc tests/mount/*.cc) $(if $(filter 1,$(HTTP)),$(wildcard tests/api/*.cc))
+TSAN := $(if $(filter tsan,$(BUILD)),tests/tools/tsan_locks.cc)
 BENCHES := $(addprefix $(OUT)/,stage_bench fs_bench null_link)
 objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
@@ -44,11 +45,11 @@ objects = $(patsubst %.cc,$(OUT)/%.o,$(1))
 
 all: $(OUT)/stagefs  ## Build the stagefs binary.
 
-$(OUT)/stagefs: $(call objects,$(CORE) $(FS) $(API) fs/main.cc)
+$(OUT)/stagefs: $(call objects,$(CORE) $(FS) $(API) $(TSAN) fs/main.cc)
 	@echo "  LD  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TESTS))
+$(OUT)/unit_tests: $(call objects,$(CORE) $(FS) $(API) $(TSAN) $(TESTS))
 	@echo "  LD  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CATCH_LIBS)
 
@@ -58,7 +59,7 @@ CXX := clang++
 CXXFLAGS += -fsanitize=fuzzer-no-link -DSTAGEFS_LIBFUZZER -Wno-unknown-warning-option
 $(OUT)/fuzz: LDFLAGS += -fsanitize=fuzzer
 endif
-$(OUT)/fuzz: $(call objects,$(CORE) $(API) tests/fuzz/targets.cc)
+$(OUT)/fuzz: $(call objects,$(CORE) $(API) $(TSAN) tests/fuzz/targets.cc)
 	@echo "  LD  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 

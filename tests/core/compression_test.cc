@@ -53,7 +53,7 @@ Result<std::string> Unpack(const std::string& packed, UnpackLimits limits = {}, 
 
 std::string ManyLines(int count) {
   std::string lines;
-  for (int i = 0; i < count; ++i) lines += "line " + std::to_string(i * 7919) + '\n';
+  for (int64_t i = 0; i < count; ++i) lines += "line " + std::to_string(i * 7919) + '\n';
   return lines;
 }
 

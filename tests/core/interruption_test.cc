@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <future>
 #include <thread>
 
 #include "core/versions/http_client.h"
@@ -197,16 +198,14 @@ TEST_CASE("Interruption: a request is not waited for any more", "[core][interrup
   request.method = "GET";
   request.url = server.url();
   const auto begun = steady_clock::now();
-  std::thread first([&] {
+  const auto send = [&] {
     const Abandoned abandoned;
-    CHECK(IsInterrupted(client.Send(request).WithoutValue()));
-  });
-  std::thread second([&] {  // It waits for the only connection, or on it.
-    const Abandoned abandoned;
-    CHECK(IsInterrupted(client.Send(request).WithoutValue()));
-  });
-  first.join();
-  second.join();
+    return client.Send(request).WithoutValue();
+  };
+  auto first = std::async(std::launch::async, send);
+  auto second = std::async(std::launch::async, send);  // It waits for the only connection, or on it.
+  CHECK(IsInterrupted(first.get()));
+  CHECK(IsInterrupted(second.get()));
   CHECK(steady_clock::now() - begun < kSoon);
 }
 

@@ -1,4 +1,5 @@
 // What a crash, a power cut and damage leave, and what gc and fsck make of it.
+#include <future>
 #include <thread>
 #include <atomic>
 #include <fcntl.h>
@@ -376,20 +377,15 @@ TEST_CASE("StageManifest: it waits for what was closed before it, which it may n
   Ok(copies->Create(&place).WithoutValue());
   place.state = WorkingCopyState::kClosed;
   Ok(copies->Note(place));
-  std::atomic<bool> staged = false;
-  std::thread manifest([&] {
-    const std::string hash = ToHex(HashOf("a").sha256);
-    const auto report = scene.StageManifest(hash + "  b\n");
-    CHECK(report.refused.size() == 0);
-    CHECK(report.added == 1);
-    staged = true;
-  });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  CHECK_FALSE(staged);
+  auto manifest = std::async(std::launch::async,
+                             [&] { return scene.StageManifest(ToHex(HashOf("a").sha256) + "  b\n"); });
+  CHECK(manifest.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
   StageAsClosed(scene, "a", "a");
   std::filesystem::remove(place.file);
   Ok(copies->Forget(place, false));
-  manifest.join();
+  const auto report = manifest.get();
+  CHECK(report.refused.size() == 0);
+  CHECK(report.added == 1);
   CHECK(scene.StatusLines() == Lines{"A  a", "A  b"});
 }
 
