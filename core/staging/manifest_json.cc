@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <streambuf>
@@ -28,6 +29,12 @@ class SourceBuf : public std::streambuf {
   bool too_long() const { return too_long_; }
   const Status& status() const { return status_; }
   uint64_t consumed() const { return before_ + static_cast<uint64_t>(gptr() - eback()); }
+  // The number, from 1, of the line that what comes next is on.
+  int64_t line() {
+    line_ += std::count(counted_, gptr(), '\n');
+    counted_ = gptr();
+    return line_;
+  }
 
  protected:
   int_type underflow() override {
@@ -36,10 +43,12 @@ class SourceBuf : public std::streambuf {
       return traits_type::eof();
     }
     before_ = consumed();
+    line_ += std::count(counted_, gptr(), '\n');
     const auto got = source_.Read(buffer_.data(), buffer_.size());
     if (!got) status_ = got.error();
     const size_t size = got ? *got : 0;
     setg(buffer_.data(), buffer_.data(), buffer_.data() + size);
+    counted_ = gptr();
     return size == 0 ? traits_type::eof() : traits_type::to_int_type(buffer_[0]);
   }
 
@@ -47,6 +56,8 @@ class SourceBuf : public std::streambuf {
   ByteSource& source_;
   std::vector<char> buffer_;
   uint64_t before_ = 0;
+  int64_t line_ = 1;
+  char* counted_ = nullptr;  // So far newlines are in line_.
   uint64_t mark_ = kManifestValueBytesMax;
   bool too_long_ = false;
   Status status_;
@@ -94,7 +105,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   const ManifestOptions& options() const { return options_; }
   const Status& status() const { return status_; }
   bool was_entry() const { return was_entry_; }
-  void set_position(std::string position) { position_ = std::move(position); }
+  // Where an entry is alone on a line: that one.
+  void set_line(int64_t number) { number_ = number; }
 
   bool null() override { return Scalar("null"); }
   bool boolean(bool value) override {
@@ -165,6 +177,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (visit_ == nullptr) return true;  // What an entry's members are called may be an option that comes later.
     if (!has_hash_) return Fail("missing field '" + names_.hash + "'");
     if (!has_path_) return Fail("missing field '" + names_.path + "'");
+    entry_.number = number_;
+    if (!one_a_line_) ++number_;
     if (auto status = (*visit_)(options_, std::move(entry_)); !status) {
       status_ = status.error();
       return false;
@@ -203,12 +217,12 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (!in_.status()) {
       status_ = in_.status().error();
     } else if (in_.too_long()) {
-      status_ = MalformedManifest(position_ + "a value is longer than 64 KiB");
+      status_ = MalformedManifest(Position() + "a value is longer than 64 KiB");
     } else {
       // "[json.exception.parse_error.101] parse error at line 1, column 3: …"
       const std::string what = ex.what();
       const size_t start = what.find("] ");
-      status_ = MalformedManifest(position_ + (start == std::string::npos ? what : what.substr(start + 2)));
+      status_ = MalformedManifest((number_ > 1 ? Position() : "") + (start == std::string::npos ? what : what.substr(start + 2)));
     }
     return false;
   }
@@ -254,8 +268,12 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool Fail(const std::string& why) {
-    status_ = MalformedManifest(position_ + why + " (near byte " + std::to_string(in_.consumed()) + ")");
+    status_ = MalformedManifest(Position() + why + " (near byte " + std::to_string(in_.consumed()) + ")");
     return false;
+  }
+  std::string Position() const {
+    if (one_a_line_) return "line " + std::to_string(number_) + ": ";
+    return entry_depth_ > 0 && in_array_ ? "entry " + std::to_string(number_) + ": " : "";
   }
 
   SourceBuf& in_;
@@ -263,9 +281,9 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   const EntryKeys names_;
   const bool one_a_line_;  // Of NDJSON: each key of an object is a column.
   const VisitEntry* visit_;
-  std::string position_;
   Status status_;
   ManifestEntry entry_;
+  int64_t number_ = 1;
   std::string key_;
   std::vector<std::string> keys_;
   int depth_ = 0;
@@ -308,7 +326,7 @@ Result<ManifestOptions> ReadValues(ByteSource& source, const ManifestOptions& kn
     if (end && values == 0) return MalformedManifest("it is empty");
     if (end) return options;
     EntrySax sax(in, options, one_a_line, visit);
-    if (values > 0) sax.set_position("value " + std::to_string(values + 1) + ": ");
+    if (one_a_line) sax.set_line(in.line());
     stream.clear();
     nlohmann::json::sax_parse(stream, &sax, nlohmann::json::input_format_t::json, /*strict=*/false);
     if (!sax.status()) return sax.status().error();
@@ -322,7 +340,7 @@ Result<ManifestOptions> ReadValues(ByteSource& source, const ManifestOptions& kn
     int c = in.sgetc();
     while (c == ' ' || c == '\t' || c == '\r') c = in.snextc();
     if (c != '\n' && c != std::char_traits<char>::eof()) {
-      return MalformedManifest("value " + std::to_string(values + 1) + " does not end its line");
+      return MalformedManifest("line " + std::to_string(in.line()) + ": text behind the value");
     }
   }
 }
@@ -355,6 +373,7 @@ Result<ManifestOptions> ReadJsonManifest(RewindableSource& source, const Manifes
     STAGEFS_ASSIGN_OR_RETURN(one_a_line, IsOneALine(source, known));
   }
   ManifestOptions options = known;
+  options.counts_entries = !one_a_line;
   if (!one_a_line) {
     // Options may come after the entries they are about (some writers sort keys): read them first.
     char first[64];

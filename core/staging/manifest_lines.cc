@@ -143,6 +143,7 @@ Status ReadSums(RewindableSource& source, const ManifestOptions& options, const 
     if (line.empty() || (line[0] == '#' && line_end != LineEnd::kNul)) continue;
     any = true;
     STAGEFS_ASSIGN_OR_RETURN(SumLine sum, ParseSumLine(line, lines.number()));
+    sum.entry.number = lines.number();
     if (lines.cut() && !(sum.hash_last && IsWholeHash(sum.entry.hash, false))) return CutShort(lines.number());
     STAGEFS_RETURN_IF_ERROR(visit(options, std::move(sum.entry)));
   }

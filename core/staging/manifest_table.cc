@@ -212,7 +212,7 @@ Result<ManifestOptions> ReadTable(RewindableSource& source, char separator, cons
       return MalformedRecord(records.line(), "whether " + ToDisplayUtf8(fields[path_column]) +
                                                  " is quoted, the header does not say: quote its names, too, or none");
     }
-    STAGEFS_RETURN_IF_ERROR(visit(decided, {std::move(fields[hash_column]), std::move(fields[path_column])}));
+    STAGEFS_RETURN_IF_ERROR(visit(decided, {std::move(fields[hash_column]), std::move(fields[path_column]), records.line()}));
   }
 }
 

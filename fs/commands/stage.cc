@@ -28,6 +28,7 @@ class StageCommand : public Command {
         .Completing(Completes::kPath);
     options.Add("--update-timestamp", &update_timestamp_, "stage unchanged files too, with time now");
     options.Add("--atomic", &atomic_, "stage nothing if any entry is refused");
+    options.Add("--dry-run", &dry_run_, "only say what would become of each entry: nothing is changed");
     options.Add("--path-column", &path_column_, "column of a table that holds the paths");
     options.Add("--hash-column", &hash_column_, "column of a table that holds the hashes");
     options.Add("--strip-prefix", &strip_prefix_, "taken off each path; paths that do not begin with it are refused");
@@ -38,13 +39,17 @@ class StageCommand : public Command {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
       const auto report = Stage(workspace);
       if (!report) return Report(report.error());
-      // What is staged is staged, also where its report cannot be kept.
-      if (const auto kept = workspace.KeepReport(*report); !kept) {
-        Warn("staged, but last.json does not show it: " + kept.error().message());
-      }
+      if (!dry_run_) Keep(workspace, *report);
       Print(*report, globals.json);
       return report->refused.size() == 0 ? kExitOk : kExitPartly;
     });
+  }
+
+  // What is staged is staged, also where its report cannot be kept.
+  static void Keep(Workspace& workspace, const StageReport& report) {
+    if (const auto kept = workspace.KeepReport(report); !kept) {
+      Warn("staged, but last.json does not show it: " + kept.error().message());
+    }
   }
 
   Result<StageReport> Stage(Workspace& workspace) {
@@ -57,6 +62,7 @@ class StageCommand : public Command {
     request.format = manifest_ == "-" ? ManifestFormat::kSniff : ManifestFormatOf(manifest_);
     request.options.atomic = atomic_ || IsAtomicName(manifest_);
     request.options.update_timestamp = update_timestamp_;
+    request.dry_run = dry_run_;
     request.options.path_column = path_column_;
     request.options.hash_column = hash_column_;
     request.options.strip_prefix = strip_prefix_;
@@ -92,17 +98,20 @@ class StageCommand : public Command {
                    std::to_string(report.unchanged) + " unchanged, " + std::to_string(report.refused.size()) +
                    " refused" +
                    (report.replaced.size() > 0 ? ", " + std::to_string(report.replaced.size()) + " replaced" : "") +
-                   (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
+                   (report.Withdrawn() ? "; atomic: nothing was staged\n"
+                    : report.dry_run   ? "; dry run: nothing was staged\n"
+                                       : "\n"));
     if (!report.columns.empty()) std::fprintf(stderr, "columns: %s\n", ShowText(report.columns).c_str());
-    (void)report.refused.ForEach([](const RefusedEntry& entry) -> Status {
-      std::fprintf(stderr, "refused: %s: %s\n", ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
+    (void)report.refused.ForEach([&](const RefusedEntry& entry) -> Status {
+      std::fprintf(stderr, "refused: %s %lld: %s: %s\n", PlaceWord(report), static_cast<long long>(entry.number),
+                   ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
       return {};
     });
   }
 
   std::string target_, manifest_ = "-", directory_;
   std::string path_column_, hash_column_, strip_prefix_;
-  bool update_timestamp_ = false, atomic_ = false, backslash_ = false;
+  bool update_timestamp_ = false, atomic_ = false, backslash_ = false, dry_run_ = false;
 };
 
 int64_t WarnOfRefused(const std::vector<Status>& outcomes) {

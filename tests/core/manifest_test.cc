@@ -425,4 +425,113 @@ TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][ba
   CHECK_FALSE(scene.Exists("data/y"));
 }
 
+TEST_CASE("Manifest: a dry run says what would be, and changes nothing", "[core][manifest]") {
+  Scene scene;
+  scene.Stage("same", "1");
+  scene.Stage("other", "1");
+  scene.Commit();
+  const std::string one = scene.Put("1"), two = scene.Put("2");
+  scene.Stage("pending", "2");
+  Ok(scene.workspace().KeepReport(scene.StageManifest(two + "  pending\n")).WithoutValue());
+  const auto before = Value(scene.workspace().Info());
+  const auto version = Value(scene.repository().FindVersion(two));
+  const Lines lines = scene.StatusLines();
+
+  const std::string text = one + "  same\n" + two + "  other\n" + two + "  new/deep/a\n" + std::string(64, '0') +
+                           "  unknown\n" + two + "  same/below\n" + one + "  new/deep/a\n";
+  const auto source = NewStringSource(text);
+  Workspace::ManifestRequest request;
+  request.source = source.get();
+  request.dry_run = true;
+  request.options.atomic = GENERATE(false, true);
+  const auto report = Value(scene.workspace().StageManifest(request));
+  CHECK(report.dry_run);
+  CHECK(report.Withdrawn() == request.options.atomic);
+  CHECK(report.entries == 6);
+  CHECK(report.added == 1);
+  CHECK(report.modified == 1);
+  CHECK(report.unchanged == 1);
+  CHECK(report.refused.size() == 2);
+  CHECK(report.replaced.size() == 1);
+
+  CHECK(scene.StatusLines() == lines);
+  CHECK_FALSE(scene.Exists("new"));
+  CHECK(Value(scene.workspace().Info()).report == before.report);
+  const auto after = Value(scene.repository().FindVersion(two));
+  CHECK(after.stored_ns == version.stored_ns);
+  CHECK(after.renewed_ns == version.renewed_ns);
+}
+
+TEST_CASE("Manifest: a refused entry has its line, or in JSON its number, and a code", "[core][manifest]") {
+  Scene scene;
+  const std::string one = scene.Put("1"), none(64, '0');
+  struct Refused {
+    int64_t number;
+    ErrorCode code;
+    std::string path;
+    bool operator==(const Refused&) const = default;
+  };
+  const auto refused = [&](const std::string& text) {
+    const auto report = scene.StageManifest(text);
+    std::vector<Refused> all;
+    Ok(report.refused.ForEach([&](const RefusedEntry& entry) -> Status {
+      all.push_back({entry.number, entry.code, entry.path});
+      return {};
+    }));
+    return std::pair(all, std::string(PlaceWord(report)));
+  };
+  const auto object = [](const std::string& hash, const std::string& path) {
+    return "{\"hash\":\"" + hash + "\",\n\"path\":\"" + path + "\"}";
+  };
+  const std::string rows = "\"a\nb\"," + one + "\n\n\"c\nd\"," + none + "\n../x," + one + "\n";
+  CHECK(refused("path,hash\n" + rows) ==
+        std::pair(std::vector<Refused>{{5, ErrorCode::kNotFound, "c\nd"}, {7, ErrorCode::kInvalidArgument, "../x"}},
+                  std::string("line")));
+  CHECK(refused("# list\n" + one + "  a\n\n" + none + "  b\n" + one + "  a/c\n") ==
+        std::pair(std::vector<Refused>{{4, ErrorCode::kNotFound, "b"}, {5, ErrorCode::kNotDirectory, "a/c"}},
+                  std::string("line")));
+  CHECK(refused(object(one, "a") + "\n\n" + object(none, "b") + "\n" + object("zz", "c") + "\n") ==
+        std::pair(std::vector<Refused>{{4, ErrorCode::kNotFound, "b"}, {6, ErrorCode::kInvalidArgument, "c"}},
+                  std::string("line")));
+  CHECK(refused("[" + object(one, "a") + "," + object(none, "b") + ",\n" + object("zz", "c") + "]") ==
+        std::pair(std::vector<Refused>{{2, ErrorCode::kNotFound, "b"}, {3, ErrorCode::kInvalidArgument, "c"}},
+                  std::string("entry")));
+}
+
+TEST_CASE("Manifest: lines are counted over the pieces that a manifest is read in", "[core][manifest]") {
+  std::string text;
+  std::vector<int64_t> wanted, numbers;
+  for (int64_t line = 1; text.size() < (1 << 20); ++line) {
+    if (line % 7 == 0) {
+      text += '\n';
+      continue;
+    }
+    text += R"({"hash":"aa","path":"x","note":")" + std::string(static_cast<size_t>(line % 101), 'n') + "\"}\n";
+    wanted.push_back(line);
+  }
+  const auto source = NewStringSource(text);
+  Ok(ReadManifest(*source, ManifestFormat::kSniff, {}, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
+       numbers.push_back(entry.number);
+       return {};
+     }).WithoutValue());
+  CHECK(numbers == wanted);
+}
+
+TEST_CASE("StageReport: what spilled to the disk comes back with codes and numbers", "[core][manifest]") {
+  Scene scene;
+  RefusedEntries entries(scene.repository().incoming());
+  for (int64_t i = 1; i <= 30'000; ++i) {
+    Ok(entries.Append({"hash", "path" + std::to_string(i), "reason", ErrorCode::kNotFound, i}));
+  }
+  int64_t next = 1, wrong = 0;
+  Ok(entries.ForEach([&](const RefusedEntry& entry) -> Status {
+    wrong += entry.number != next || entry.code != ErrorCode::kNotFound ||
+             entry.path != "path" + std::to_string(next) || entry.reason != "reason";
+    ++next;
+    return {};
+  }));
+  CHECK(next == 30'001);
+  CHECK(wrong == 0);
+}
+
 }  // namespace stagefs::test

@@ -127,6 +127,17 @@ test_bad_entries() {
   answers "atomic stages nothing" 422 '"err_files":[{' post "[{\"hash\":\"$CAT\",\"path\":\"good\"},{\"hash\":\"00\",\"path\":\"x\"}]" "$W/versions/atomic?atomic=true"
   refuses "nothing is there" "no such path" stagefs ls t/r:w atomic
 }
+test_a_dry_run() {
+  served
+  MIXED="[{\"hash\":\"$CAT\",\"path\":\"good\"},{\"hash\":\"00\",\"path\":\"x\"}]"
+  answers "says what would be" 200 '"dry_run":true,"entries":2,"added":1,"modified":0,"unchanged":0,"replaced":0,"refused":1,"err_files":[{"hash":"00","path":"x","error":"version 00' post "$MIXED" "$W/files/batch/some?dry_run=true"
+  answers "with codes, and numbers of entries" 200 '"code":"not_found","entry":2}]}' post "$MIXED" "$W/versions/some?dry_run=true"
+  answers "atomic, too" 422 '"dry_run":true,"entries":2,"added":1' post "$MIXED" "$W/files/batch?dry_run=true&atomic=true"
+  equals "and stages nothing" "" "$(stagefs status t/r:w)"
+  answers "true or false" 400 "Query deserialize error" post "$MIXED" "$W/files/batch?dry_run=yes"
+  printf x > form.txt
+  answers "a form is no list" 400 "dry_run is for lists" http -F 'file[]=@form.txt' "$W/files/batch?dry_run=true"
+}
 test_unchanged_content() {
   committed
   answers "unchanged content" 200 '"err_files":[]' post "$LIST" "$W/versions/clients"

@@ -109,6 +109,29 @@ test_names_that_are_not_text() {
   stagefs ls t/r:w "$(printf 'a\033[31m')" 2> err
   check "as its bytes show" python3 -c 'assert b"\x1b" not in open("err", "rb").read()'
 }
+test_a_dry_run() {
+  repository
+  printf 'path,hash\ncat,%s\n"odd\nname",%064d\n../x,%s\n' "$(cut -c1-64 sums | head -n 1)" 0 "$(cut -c1-64 sums | head -n 1)" > list.csv
+  sql 'SELECT * FROM version' > before
+  stagefs stage t/r:w --dry-run list.csv > out 2> err
+  equals "its status says that something is refused" 1 $?
+  equals "what would become of the entries" "1 added, 0 modified, 0 unchanged, 2 refused; dry run: nothing was staged" "$(cat out)"
+  check "what is refused, by lines" grep -q "^refused: line 3: odd.*name: version 0*: no such version$" err
+  check "each at the line it begins on" grep -q "^refused: line 5: ../x: " err
+  equals "nothing is staged" "" "$(stagefs status t/r:w)"
+  equals "no version is renewed" "$(cat before)" "$(sql 'SELECT * FROM version')"
+  stagefs --json stage t/r:w --atomic --dry-run list.csv > out
+  equals "of atomic, too: its status" 1 $?
+  equals "the report has codes" '[true, true, 1, [[3, "not_found"], [5, "invalid_argument"]]]' "$(python3 -c 'import json
+r = json.load(open("out"))
+print(json.dumps([r["dry_run"], r["withdrawn"], r["added"], [[e["line"], e["code"]] for e in r["refused_entries"]]]))')"
+  equals "and there is no last one" 0 "$(sql 'SELECT count(report) FROM workspace WHERE report <> 0')"
+  echo "[{\"hash\":\"0\",\"path\":\"a\"}]" | stagefs stage t/r:w --dry-run - 2> err > /dev/null
+  check "of JSON, by entries" grep -q '^refused: entry 1: a: ' err
+  stagefs stage t/r:w sums > /dev/null && stagefs stage t/r:w --dry-run sums > out
+  equals "what is staged already is there" "0 0" "$? $(stagefs stage t/r:w --dry-run sums 2> /dev/null | grep -c withdrawn)"
+  refuses "what is no manifest is refused as ever" "line 1" sh -c 'echo "one  two" | "$STAGEFS_BINARY" stage t/r:w --dry-run -; exit $?'
+}
 test_nothing_to_commit() {
   repository
   stagefs commit t/r:w -m none 2> err

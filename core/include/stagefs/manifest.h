@@ -51,6 +51,8 @@ ManifestFormat ManifestFormatOf(std::string_view name);
 struct ManifestEntry {
   std::string hash;  // As written, with a prefix where the line named the algorithm.
   std::string path;  // As written, unescaped.
+  // From 1: of the line it begins on; in JSON, where a line may hold many, of the entry.
+  int64_t number = 0;
 };
 
 struct ManifestOptions {
@@ -62,6 +64,8 @@ struct ManifestOptions {
   bool backslash = false;  // Separates the components of paths, as '/' does.
   // What ReadManifest() decided where more than one column fits, for people; else empty.
   std::string columns{};
+  // What it found: ManifestEntry::number is that of an entry, not of a line.
+  bool counts_entries = false;
 };
 
 // Line formats have no place for options, so their name carries this one: `.atomic.` in it.

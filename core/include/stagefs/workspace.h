@@ -88,6 +88,7 @@ class Workspace {
     ManifestFormat format = ManifestFormat::kSniff;
     RepoPath directory;
     ManifestOptions options;                        // What the manifest itself says is added to these.
+    bool dry_run = false;                           // Only says what would become of it: nothing is changed.
     std::function<void(int64_t entries)> progress;  // Now and then, from any thread.
   };
   Result<StageReport> StageManifest(const ManifestRequest& request);
