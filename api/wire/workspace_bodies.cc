@@ -82,7 +82,7 @@ Status WriteErrFiles(const StageReport& report, const BodySink& write) {
   STAGEFS_RETURN_IF_ERROR(report.refused.ForEach([&](const RefusedEntry& entry) {
     Json json = ToJson(entry);
     json["code"] = NameOf(entry.code);
-    json[PlaceWord(report)] = entry.number;
+    json[PlaceWord(report.counts_entries)] = entry.number;
     const std::string item = Dump(json);
     const bool was_first = std::exchange(first, false);
     return write((was_first ? "" : ",") + item);

@@ -10,6 +10,8 @@ namespace {
 
 // Values inside unknown keys may nest; nobody's manifest nests like this.
 constexpr int kDepthMax = 32;
+// An entry that is kept as it is written, with its other members.
+constexpr size_t kKeptBytesMax = 1 << 20;
 
 // The members of an entry that count.
 struct EntryKeys {
@@ -29,6 +31,16 @@ class SourceBuf : public std::streambuf {
   bool too_long() const { return too_long_; }
   const Status& status() const { return status_; }
   uint64_t consumed() const { return before_ + static_cast<uint64_t>(gptr() - eback()); }
+  // Keeps what is read from here on until it is taken.
+  void BeginKeeping() {
+    keeps_ = true;
+    kept_from_ = gptr();
+  }
+  std::string TakeKept() {
+    keeps_ = false;
+    kept_.append(kept_from_, gptr());
+    return std::exchange(kept_, {});
+  }
   // The number, from 1, of the line that what comes next is on.
   int64_t line() {
     line_ += std::count(counted_, gptr(), '\n');
@@ -44,11 +56,16 @@ class SourceBuf : public std::streambuf {
     }
     before_ = consumed();
     line_ += std::count(counted_, gptr(), '\n');
+    if (keeps_) kept_.append(kept_from_, gptr());
+    if (kept_.size() > kKeptBytesMax) {
+      too_long_ = true;
+      return traits_type::eof();
+    }
     const auto got = source_.Read(buffer_.data(), buffer_.size());
     if (!got) status_ = got.error();
     const size_t size = got ? *got : 0;
     setg(buffer_.data(), buffer_.data(), buffer_.data() + size);
-    counted_ = gptr();
+    counted_ = kept_from_ = gptr();
     return size == 0 ? traits_type::eof() : traits_type::to_int_type(buffer_[0]);
   }
 
@@ -58,6 +75,9 @@ class SourceBuf : public std::streambuf {
   uint64_t before_ = 0;
   int64_t line_ = 1;
   char* counted_ = nullptr;  // So far newlines are in line_.
+  bool keeps_ = false;
+  std::string kept_;
+  char* kept_from_ = nullptr;  // What comes from here on is not in kept_ yet.
   uint64_t mark_ = kManifestValueBytesMax;
   bool too_long_ = false;
   Status status_;
@@ -179,6 +199,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (!has_path_) return Fail("missing field '" + names_.path + "'");
     entry_.number = number_;
     if (!one_a_line_) ++number_;
+    else if (options_.keep_text) entry_.text = in_.TakeKept() + '\n';
     if (auto status = (*visit_)(options_, std::move(entry_)); !status) {
       status_ = status.error();
       return false;
@@ -217,7 +238,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (!in_.status()) {
       status_ = in_.status().error();
     } else if (in_.too_long()) {
-      status_ = MalformedManifest(Position() + "a value is longer than 64 KiB");
+      status_ = MalformedManifest(Position() + "a value is longer than 64 KiB, or the entry than 1 MiB");
     } else {
       // "[json.exception.parse_error.101] parse error at line 1, column 3: …"
       const std::string what = ex.what();
@@ -327,6 +348,7 @@ Result<ManifestOptions> ReadValues(ByteSource& source, const ManifestOptions& kn
     if (end) return options;
     EntrySax sax(in, options, one_a_line, visit);
     if (one_a_line) sax.set_line(in.line());
+    if (one_a_line && visit != nullptr && options.keep_text) in.BeginKeeping();
     stream.clear();
     nlohmann::json::sax_parse(stream, &sax, nlohmann::json::input_format_t::json, /*strict=*/false);
     if (!sax.status()) return sax.status().error();

@@ -126,7 +126,7 @@ Status RefusedEntries::ForEach(const std::function<Status(const RefusedEntry&)>&
   return ForEachIn(buffer_, visit);
 }
 
-const char* PlaceWord(const StageReport& report) { return report.counts_entries ? "entry" : "line"; }
+const char* PlaceWord(bool counts_entries) { return counts_entries ? "entry" : "line"; }
 
 Status WriteReportJson(const StageReport& report, const std::function<Status(std::string_view)>& write) {
   nlohmann::json head = {{"directory", ToDisplayUtf8(report.directory)},
@@ -145,7 +145,7 @@ Status WriteReportJson(const StageReport& report, const std::function<Status(std
   std::string text = Dump(head);
   text.back() = ',';
   STAGEFS_RETURN_IF_ERROR(write(text + "\"refused_entries\":["));
-  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.refused, PlaceWord(report), write));
+  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.refused, PlaceWord(report.counts_entries), write));
   STAGEFS_RETURN_IF_ERROR(write("],\"replaced_entries\":["));
   STAGEFS_RETURN_IF_ERROR(WriteEntries(report.replaced, nullptr, write));
   return write("]}\n");

@@ -106,6 +106,14 @@ void Warn(const std::string& message) {
   }
 }
 
+void SayRefused(const RefusedEntries& refused, bool counts_entries) {
+  (void)refused.ForEach([&](const RefusedEntry& entry) -> Status {
+    std::fprintf(stderr, "refused: %s %lld: %s: %s\n", PlaceWord(counts_entries),
+                 static_cast<long long>(entry.number), ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
+    return {};
+  });
+}
+
 ExitStatus Done(const Status& status) { return status ? kExitOk : Report(status.error()); }
 
 }  // namespace stagefs

@@ -1,14 +1,10 @@
 // stage, rm, unstage.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cstdio>
 
+#include "manifest_file.h"
 #include "path_list.h"
 #include "progress.h"
 #include "stagefs/byte_source.h"
-#include "stagefs/posix_env.h"
 #include "stagefs/stage_report.h"
 #include "stagefs/status_text.h"
 #include "stagefs/text.h"
@@ -55,7 +51,7 @@ class StageCommand : public Command {
   Result<StageReport> Stage(Workspace& workspace) {
     Workspace::ManifestRequest request;
     STAGEFS_ASSIGN_OR_RETURN(request.directory, RepoPath::ParseDirectory(directory_));
-    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd file, OpenManifest(workspace.repository()));
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd file, OpenManifest(manifest_, workspace.repository()));
     const auto source = NewFileSource(file.get());
     Progress progress("stage", "entries");
     request.source = source.get();
@@ -71,24 +67,6 @@ class StageCommand : public Command {
     return workspace.StageManifest(request);
   }
 
-  Result<UniqueFd> OpenManifest(const Repository& repository) {
-    UniqueFd file;
-    if (manifest_ != "-") {
-      STAGEFS_ASSIGN_OR_RETURN(file, OpenFd(manifest_, O_RDONLY));
-      struct stat info {};
-      if (fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode)) return file;
-    }
-    // Read once for its options and once for its entries: a pipe is kept in a file.
-    STAGEFS_ASSIGN_OR_RETURN(UniqueFd copy, OpenUnnamed(repository.incoming()));
-    std::vector<char> buffer(256 << 10);
-    for (;;) {
-      const ssize_t got = read(file.valid() ? file.get() : STDIN_FILENO, buffer.data(), buffer.size());
-      if (got < 0) return ErrnoError("read " + (file.valid() ? manifest_ : "standard input"));
-      if (got == 0) return copy;
-      STAGEFS_RETURN_IF_ERROR(WriteAll(copy.get(), buffer.data(), static_cast<size_t>(got)));
-    }
-  }
-
   static void Print(const StageReport& report, bool json) {
     if (json) {
       (void)WriteReportJson(report, PrintOut);
@@ -102,11 +80,7 @@ class StageCommand : public Command {
                     : report.dry_run   ? "; dry run: nothing was staged\n"
                                        : "\n"));
     if (!report.columns.empty()) std::fprintf(stderr, "columns: %s\n", ShowText(report.columns).c_str());
-    (void)report.refused.ForEach([&](const RefusedEntry& entry) -> Status {
-      std::fprintf(stderr, "refused: %s %lld: %s: %s\n", PlaceWord(report), static_cast<long long>(entry.number),
-                   ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
-      return {};
-    });
+    SayRefused(report.refused, report.counts_entries);
   }
 
   std::string target_, manifest_ = "-", directory_;

@@ -1,6 +1,7 @@
 #include "stagefs/byte_source.h"
 #include "stagefs/manifest.h"
 #include "stagefs/inbox.h"
+#include "stagefs/missing.h"
 #include "stagefs/status.h"
 
 #include "tests/catch.h"
@@ -478,7 +479,7 @@ TEST_CASE("Manifest: a refused entry has its line, or in JSON its number, and a 
       all.push_back({entry.number, entry.code, entry.path});
       return {};
     }));
-    return std::pair(all, std::string(PlaceWord(report)));
+    return std::pair(all, std::string(PlaceWord(report.counts_entries)));
   };
   const auto object = [](const std::string& hash, const std::string& path) {
     return "{\"hash\":\"" + hash + "\",\n\"path\":\"" + path + "\"}";
@@ -532,6 +533,74 @@ TEST_CASE("StageReport: what spilled to the disk comes back with codes and numbe
   }));
   CHECK(next == 30'001);
   CHECK(wrong == 0);
+}
+
+TEST_CASE("Missing: lines come out as they are written, and are a manifest again", "[core][manifest]") {
+  Scene scene;
+  const std::string one = scene.Put("1"), none(64, '0'), other(64, 'a');
+  const auto missing = [&](const std::string& text, ManifestOptions options = {}) {
+    std::string out;
+    const auto source = NewStringSource(text);
+    const auto report = FindMissing(scene.repository(), *source, ManifestFormat::kSniff, std::move(options),
+                                    [&](std::string_view piece) -> Status {
+                                      out += piece;
+                                      return {};
+                                    });
+    return report ? out : report.error().message();
+  };
+  const std::string sum = none + " *a b\n\\" + other + "  c\\nd\n";
+  CHECK(missing("# list\n" + one + "  here\n" + sum) == sum);
+  CHECK(missing(one + "  x\r\n" + none + "  y\r\n") == none + "  y\r\n");
+  const auto nul = [](const std::string& line) { return line + std::string(1, '\0'); };
+  CHECK(missing(nul(one + "  x") + nul(none + "  new\nline")) == nul(none + "  new\nline"));
+  CHECK(missing("SHA256 (x) = " + one + "\nSHA256 (y) = " + none) == "SHA256 (y) = " + none + "\n");
+  const std::string head = "note,\"path\",sha256\r\n";
+  const std::string row = "\"a \"\"b\"\"\r\nc\",\"x,y\"," + none + "\r\n";
+  CHECK(missing(head + "n,here," + one + "\r\n\r\n" + row) == head + row);
+  CHECK(missing("file\tdigest\nhere\t" + one + "\nx\t" + none + "\n",
+                {.path_column = "file", .hash_column = "digest"}) == "file\tdigest\nx\t" + none + "\n");
+  const std::string object = "{ \"hash\": \"" + none + "\", \"more\": {\"a\": [1, \"\\u00e4\"]}, \"path\": \"y\" }\n";
+  CHECK(missing("{\"hash\":\"" + one + "\",\"path\":\"x\"}\n\n " + object) == object);
+  CHECK(missing("[{\"path\":\"x\",\"hash\":\"" + one + "\"},{\"path\":\"\\u00e4\\n\",\"hash\":\"" + none + "\",\"n\":1}]") ==
+        "{\"hash\":\"" + none + "\",\"path\":\"\xc3\xa4\\n\"}\n");
+  CHECK(missing(one + "  x\n") == "");
+  CHECK(missing("path,hash\nx," + one + "\n") == "");
+}
+
+TEST_CASE("Missing: long manifests, whose hashes are none, and which are cut short", "[core][manifest]") {
+  Scene scene;
+  const std::string one = scene.Put("1");
+  const bool objects = GENERATE(false, true);
+  std::string text, wanted;
+  for (int i = 0; i < 20'000; ++i) {
+    char hash[65];
+    std::snprintf(hash, sizeof hash, "%064x", i);
+    const std::string name = "d/" + std::to_string(i);
+    const auto line = [&](const std::string& of) {
+      return objects ? "{\"hash\":\"" + of + "\",\"path\":\"" + name + "\",\"note\":\"" + std::string(i % 300, 'n') + "\"}\n"
+                     : of + "  " + name + "\n";
+    };
+    if (i % 3 == 0) text += line(hash), wanted += line(hash);
+    else text += line(i % 1000 == 1 ? "nonsense" : one);
+  }
+  std::string out;
+  const auto emit = [&](std::string_view piece) -> Status {
+    out += piece;
+    return {};
+  };
+  const auto source = NewStringSource(text);
+  const auto report = Value(FindMissing(scene.repository(), *source, ManifestFormat::kSniff, {}, emit));
+  CHECK(out == wanted);
+  CHECK(report.entries == 20'000);
+  CHECK(report.missing == 6'667);
+  CHECK(report.refused.size() == 13);
+  const auto cut = NewStringSource(std::string_view(text).substr(0, text.size() - 2));
+  const auto failed = FindMissing(scene.repository(), *cut, ManifestFormat::kSniff, {}, emit);
+  CHECK(failed.error().code() == ErrorCode::kInvalidArgument);
+  const auto full = NewStringSource(text);
+  const auto stopped = FindMissing(scene.repository(), *full, ManifestFormat::kSniff, {},
+                                   [](std::string_view) -> Status { return Error(ErrorCode::kNoSpace, "full"); });
+  CHECK(stopped.error().code() == ErrorCode::kNoSpace);
 }
 
 }  // namespace stagefs::test

@@ -132,6 +132,25 @@ print(json.dumps([r["dry_run"], r["withdrawn"], r["added"], [[e["line"], e["code
   equals "what is staged already is there" "0 0" "$? $(stagefs stage t/r:w --dry-run sums 2> /dev/null | grep -c withdrawn)"
   refuses "what is no manifest is refused as ever" "line 1" sh -c 'echo "one  two" | "$STAGEFS_BINARY" stage t/r:w --dry-run -; exit $?'
 }
+test_what_is_missing() {
+  repository
+  { cat sums; printf '%064d  not there\n' 0; } > list
+  stagefs missing t/r list > out 2> err
+  equals "the lines whose content is not there, and their status" "1 $(tail -n 1 list)" "$? $(cat out err)"
+  stagefs missing t/r - < sums > out 2> err
+  equals "none" 0 "$?$(cat out err)"
+  gzip -c list > list.gz
+  equals "of what is compressed, in a pipe" "$(tail -n 1 list)" "$(stagefs missing t/r - < list.gz)"
+  { cat list; echo 'what?  x'; } > odd
+  stagefs missing t/r odd > out 2> err
+  equals "what is no hash nobody can send" "1 $(tail -n 1 list)" "$? $(cat out)"
+  check "it is named" grep -q '^refused: line 4: x: ' err
+  stagefs --json missing t/r odd > out 2> err
+  equals "in numbers" '1 {"entries":4,"missing":1,"refused":1}' "$? $(cat out)"
+  equals "nothing is changed" "" "$(stagefs status t/r:w)"
+  refuses "what is no manifest" "neither JSON nor" sh -c 'echo prose | "$STAGEFS_BINARY" missing t/r -'
+  refuses "what is not there" "list.none" stagefs missing t/r list.none
+}
 test_nothing_to_commit() {
   repository
   stagefs commit t/r:w -m none 2> err

@@ -53,6 +53,8 @@ struct ManifestEntry {
   std::string path;  // As written, unescaped.
   // From 1: of the line it begins on; in JSON, where a line may hold many, of the entry.
   int64_t number = 0;
+  // All of it as it is written, with a line's end; where it was asked for, and what is written is lines.
+  std::string text{};
 };
 
 struct ManifestOptions {
@@ -62,10 +64,12 @@ struct ManifestOptions {
   std::string path_column{}, hash_column{};
   std::string strip_prefix{};  // Taken off each path; one that does not begin with it is refused.
   bool backslash = false;  // Separates the components of paths, as '/' does.
+  bool keep_text = false;  // Entries bring their text.
   // What ReadManifest() decided where more than one column fits, for people; else empty.
   std::string columns{};
   // What it found: ManifestEntry::number is that of an entry, not of a line.
   bool counts_entries = false;
+  std::string header{};  // Of a table, as it is written; where entries bring their text.
 };
 
 // Line formats have no place for options, so their name carries this one: `.atomic.` in it.

@@ -72,6 +72,6 @@ struct StageReport {
 Status WriteReportJson(const StageReport& report, const std::function<Status(std::string_view)>& write);
 
 // "line", or "entry" where that is what is counted.
-const char* PlaceWord(const StageReport& report);
+const char* PlaceWord(bool counts_entries);
 
 }  // namespace stagefs
