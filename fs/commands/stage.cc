@@ -88,16 +88,6 @@ class StageCommand : public Command {
   bool update_timestamp_ = false, atomic_ = false, backslash_ = false, dry_run_ = false;
 };
 
-int64_t WarnOfRefused(const std::vector<Status>& outcomes) {
-  int64_t refused = 0;
-  for (const Status& outcome : outcomes) {
-    if (outcome) continue;
-    Warn(outcome.error().message());
-    ++refused;
-  }
-  return refused;
-}
-
 class RemoveCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
