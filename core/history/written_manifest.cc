@@ -7,6 +7,7 @@
 
 #include "stagefs/text.h"
 #include "stagefs/work_progress.h"
+#include "system/exact_time.h"
 
 namespace stagefs {
 namespace {
@@ -15,14 +16,6 @@ constexpr size_t kTogether = 1024;
 constexpr size_t kEmitBytes = 64 << 10;
 // Versions are read in one go where at most so many times as many lie between them.
 constexpr int64_t kSparseMax = 4;
-
-// "2026-11-20T15:04:05.123456789Z".
-std::string ExactTime(int64_t time_ns) {
-  const int64_t part_ns = (time_ns % 1'000'000'000 + 1'000'000'000) % 1'000'000'000;
-  const std::string fraction = std::to_string(1'000'000'000 + part_ns);
-  std::string text = FormatTime(time_ns);
-  return text.substr(0, text.find('.') + 1) + fraction.substr(1) + 'Z';
-}
 
 // As sha256sum writes a name: true if the line begins with a backslash.
 bool EscapeName(const std::string& path, std::string* out) {

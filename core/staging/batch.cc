@@ -401,6 +401,9 @@ class Batch {
     }
     StageHow how;
     how.update_timestamp = request_.options.update_timestamp || options.update_timestamp;
+    how.mtime_ns = waiting.entry.mtime_ns;
+    how.keep_mtime = how.mtime_ns.has_value();
+    if (waiting.entry.executable) how.mode = FileMode{*waiting.entry.executable, std::nullopt};
     STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, overlay_.StageVersion(slot, found->version, how));
     return staged.outcome;
   }

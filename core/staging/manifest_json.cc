@@ -4,6 +4,8 @@
 #include <streambuf>
 
 #include "manifest_formats.h"
+#include "system/exact_time.h"
+#include "system/from_base64.h"
 
 namespace stagefs {
 namespace {
@@ -19,6 +21,9 @@ struct EntryKeys {
       : hash(options.hash_column.empty() ? "hash" : options.hash_column),
         path(options.path_column.empty() ? "path" : options.path_column) {}
   std::string hash, path;
+
+  // The path with bytes that JSON cannot say; a path by another name has none.
+  bool HasBytesOfPath(const std::string& key) const { return key == "path_base64" && path == "path"; }
 };
 
 // The source as a std::streambuf, for the JSON parser. Ends early once one value is longer than allowed.
@@ -105,7 +110,7 @@ class ShapeSax : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& value) override {
     if (depth_ != 1) return true;
     has_hash_ = has_hash_ || value == keys_.hash;
-    has_path_ = has_path_ || value == keys_.path;
+    has_path_ = has_path_ || value == keys_.path || keys_.HasBytesOfPath(value);
     return !is_entry();
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
@@ -128,23 +133,39 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   // Where an entry is alone on a line: that one.
   void set_line(int64_t number) { number_ = number; }
 
-  bool null() override { return Scalar("null"); }
+  bool null() override { return TraitType() != nullptr || Scalar("null"); }
   bool boolean(bool value) override {
     in_.NoteProgress();
+    if (AtTrait("executable")) {
+      entry_.executable = value;
+      return true;
+    }
     if (bool* option = FlagOption()) {
       *option = value;
       return true;
     }
     return Scalar("a boolean");
   }
-  bool number_integer(number_integer_t) override { return Scalar("a number"); }
-  bool number_unsigned(number_unsigned_t) override { return Scalar("a number"); }
-  bool number_float(number_float_t, const string_t&) override { return Scalar("a number"); }
+  bool number_integer(number_integer_t value) override {
+    if (!AtTrait("mtime")) return Scalar("a number");
+    entry_.mtime_ns = value;
+    return true;
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (!AtTrait("mtime")) return Scalar("a number");
+    if (value > static_cast<number_unsigned_t>(INT64_MAX)) return Fail("'mtime' is after the year 2262");
+    entry_.mtime_ns = static_cast<int64_t>(value);
+    return true;
+  }
+  bool number_float(number_float_t, const string_t&) override {
+    return Scalar(AtTrait("mtime") ? "a fraction" : "a number");
+  }
   bool binary(binary_t&) override { return Scalar("binary"); }
 
   bool string(string_t& value) override {
     in_.NoteProgress();
     if (value.size() > kManifestValueBytesMax) return Fail("a value is longer than 64 KiB");
+    if (TraitType() != nullptr) return TakeTrait(value);
     if (depth_ == entry_depth_ && entry_depth_ > 0) {
       if (key_ == names_.hash) {
         entry_.hash = std::move(value);
@@ -175,6 +196,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
       StartEntry();
     } else if (IsEntryField()) {
       return Fail("'" + key_ + "' must be a string, not an object");
+    } else if (TraitType(-1) != nullptr) {
+      return FailTrait("an object", -1);
     }
     keys_.push_back(key_);
     return true;
@@ -196,7 +219,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (depth == 1) was_entry_ = true;
     if (visit_ == nullptr) return true;  // What an entry's members are called may be an option that comes later.
     if (!has_hash_) return Fail("missing field '" + names_.hash + "'");
-    if (!has_path_) return Fail("missing field '" + names_.path + "'");
+    if (path_bytes_) entry_.path = std::move(*path_bytes_);
+    else if (!has_path_) return Fail("missing field '" + names_.path + "'");
     entry_.number = number_;
     if (!one_a_line_) ++number_;
     else if (options_.keep_text) entry_.text = in_.TakeKept() + '\n';
@@ -219,6 +243,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
       return Fail("an entry must be an object with 'hash' and 'path', not an array");
     } else if (IsEntryField(-1)) {
       return Fail("'" + key_ + "' must be a string, not an array");
+    } else if (TraitType(-1) != nullptr) {
+      return FailTrait("an array", -1);
     }
     keys_.push_back(key_);
     return true;
@@ -254,7 +280,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (++depth_ > kDepthMax) return Fail("values nest more than 32 deep");
     return true;
   }
-  bool AtOption() const { return !one_a_line_ && depth_ == 1 && top_is_object_; }
+  bool AtOption(int offset = 0) const { return !one_a_line_ && depth_ + offset == 1 && top_is_object_; }
   bool* FlagOption() {
     if (!AtOption()) return nullptr;
     if (key_ == "atomic") return &options_.atomic;
@@ -275,6 +301,28 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   void StartEntry() {
     entry_ = {};
     has_hash_ = has_path_ = false;
+    path_bytes_.reset();
+  }
+  // What a member of an entry must be that says more of its file; null for all others.
+  const char* TraitType(int offset = 0) const {
+    if (visit_ == nullptr || entry_depth_ == 0 || depth_ + offset != entry_depth_) return nullptr;
+    if (AtOption(offset) || key_ == names_.hash || key_ == names_.path) return nullptr;
+    if (names_.HasBytesOfPath(key_)) return "a string";
+    if (key_ == "executable") return "true or false";
+    return key_ == "mtime" ? "a time as RFC 3339 has it, or a whole number of nanoseconds" : nullptr;
+  }
+  bool AtTrait(std::string_view key) const { return key_ == key && TraitType() != nullptr; }
+  bool FailTrait(const std::string& what, int offset = 0) {
+    return Fail("'" + key_ + "' must be " + TraitType(offset) + ", not " + what);
+  }
+  bool TakeTrait(const std::string& value) {
+    if (names_.HasBytesOfPath(key_)) {
+      path_bytes_ = FromBase64(value);
+      return path_bytes_ || Fail("'path_base64' is not base64");
+    }
+    if (key_ == "executable") return FailTrait("a string");
+    entry_.mtime_ns = ParseExactTime(value);
+    return entry_.mtime_ns || FailTrait("'" + ToDisplayUtf8(value.substr(0, 100)) + "'");
   }
   bool Scalar(const char* what) {
     in_.NoteProgress();
@@ -286,7 +334,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (TextOption() != nullptr) return Fail("'" + key_ + "' must be a string, not " + what);
     if (!one_a_line_ && depth_ == 1 && top_is_object_ && key_ == "entries") return Fail("'entries' must be an array");
     if (IsEntryField(0)) return Fail("'" + key_ + "' must be a string, not " + what);
-    return true;
+    return TraitType() == nullptr || FailTrait(what);
   }
   bool Fail(const std::string& why) {
     status_ = MalformedManifest(Position() + why + " (near byte " + std::to_string(in_.consumed()) + ")");
@@ -294,7 +342,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   }
   std::string Position() const {
     if (one_a_line_) return "line " + std::to_string(number_) + ": ";
-    return entry_depth_ > 0 && in_array_ ? "entry " + std::to_string(number_) + ": " : "";
+    return in_array_ && visit_ != nullptr ? "entry " + std::to_string(number_) + ": " : "";
   }
 
   SourceBuf& in_;
@@ -304,6 +352,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   const VisitEntry* visit_;
   Status status_;
   ManifestEntry entry_;
+  std::optional<std::string> path_bytes_;
   int64_t number_ = 1;
   std::string key_;
   std::vector<std::string> keys_;

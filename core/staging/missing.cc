@@ -6,6 +6,7 @@
 #include "stagefs/text.h"
 #include "stagefs/work_progress.h"
 #include "closed_files.h"
+#include "system/exact_time.h"
 
 namespace stagefs {
 namespace {
@@ -58,7 +59,10 @@ class MissingSearch {
   }
 
   static std::string ObjectOf(const ManifestEntry& entry) {
-    return "{\"hash\":" + JsonString(entry.hash) + ',' + JsonPath("path", entry.path) + "}\n";
+    std::string object = "{\"hash\":" + JsonString(entry.hash) + ',' + JsonPath("path", entry.path);
+    if (entry.mtime_ns) object += ",\"mtime\":\"" + ExactTime(*entry.mtime_ns) + '"';
+    if (entry.executable) object += std::string(",\"executable\":") + (*entry.executable ? "true" : "false");
+    return object + "}\n";
   }
 
   Repository& repository_;
