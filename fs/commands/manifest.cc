@@ -37,16 +37,9 @@ class ManifestCommand : public Command {
 
   Status ReadStyle(bool json) {
     const std::string format = format_.empty() ? (json ? "ndjson" : "sum") : format_;
-    if (format == "sum") style_.format = ManifestFormat::kSum;
-    else if (format == "ndjson") style_.format = ManifestFormat::kNdjson;
-    else if (format == "json") style_.format = ManifestFormat::kJson;
-    else if (format == "csv") style_.format = ManifestFormat::kCsv;
-    else if (format == "tsv") style_.format = ManifestFormat::kTsv;
-    else return Error(ErrorCode::kInvalidArgument, "--format " + format + ": use sum, ndjson, json, csv or tsv");
-    if (hash_ != "sha256" && hash_ != "xxh3") {
-      return Error(ErrorCode::kInvalidArgument, "--hash " + hash_ + ": use sha256 or xxh3");
-    }
-    style_.xxh3 = hash_ == "xxh3";
+    STAGEFS_ASSIGN_OR_RETURN(const ManifestStyle named, ManifestStyleOf(format, hash_));
+    style_.format = named.format;
+    style_.xxh3 = named.xxh3;
     return {};
   }
 
