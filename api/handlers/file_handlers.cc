@@ -4,6 +4,7 @@
 #include "archive_reply.h"
 #include "handlers.h"
 #include "revision_path.h"
+#include "stagefs/written_manifest.h"
 #include "view_of.h"
 #include "wire/file_reply.h"
 #include "wire/file_type.h"
@@ -16,6 +17,18 @@ namespace {
 
 constexpr int64_t kPageSizeDefault = 100;
 constexpr int64_t kChunkBytesDefault = 10 << 20;
+
+const char* MediaTypeOf(ManifestFormat format) {
+  switch (format) {
+    case ManifestFormat::kJson: return "application/json";
+    case ManifestFormat::kNdjson: return "application/x-ndjson";
+    case ManifestFormat::kCsv: return "text/csv";
+    case ManifestFormat::kTsv: return "text/tab-separated-values";
+    case ManifestFormat::kSniff:
+    case ManifestFormat::kSum: break;
+  }
+  return "text/plain";
+}
 
 }  // namespace
 
@@ -56,6 +69,22 @@ Reply ExportZip(Call& call) {
   found.tree.reset();
   return ArchiveReply(ArchiveFormat::kZip, FilesBelow(call.repository, std::move(found.resource.revision),
                                                       found.at.entry.child));
+}
+
+Reply GetManifest(Call& call) {
+  const auto asked = [&](const char* name, const char* otherwise) {
+    const std::string text = QueryText(call.target, name);
+    return call.target.query.contains(name) ? text : otherwise;
+  };
+  STAGEFS_ASSIGN_OR_RETURN(const ManifestStyle style,
+                           OrBadRequest(ManifestStyleOf(asked("format", "sum"), asked("hash", "sha256"))));
+  STAGEFS_ASSIGN_OR_RETURN(FoundPath found, FindPath(call));
+  found.tree.reset();
+  HttpResponse response;
+  response.content_type = MediaTypeOf(style.format);
+  STAGEFS_ASSIGN_OR_RETURN(response.stream, NewManifestSource(call.repository, found.resource.revision,
+                                                              found.resource.path, style));
+  return response;
 }
 
 }  // namespace stagefs

@@ -31,6 +31,12 @@ Reply DeleteBranch(Call& call);
 Reply GetMergeable(Call& call);
 Reply MergeBranches(Call& call);
 
+// Tags (tag_handlers.cc).
+Reply ListTags(Call& call);
+Reply CreateTag(Call& call);
+Reply GetTag(Call& call);
+Reply DeleteTag(Call& call);
+
 // Revisions and commits (history_handlers.cc).
 Reply GetRevision(Call& call);
 Reply GetHistory(Call& call);
@@ -43,6 +49,7 @@ Reply GetEntry(Call& call);
 Reply GetFile(Call& call);
 Reply GetChunk(Call& call);
 Reply ExportZip(Call& call);
+Reply GetManifest(Call& call);
 Reply PutFiles(Call& call);
 Reply DeleteFile(Call& call);
 Reply MoveFile(Call& call);

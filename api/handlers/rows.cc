@@ -18,6 +18,10 @@ Result<BranchInfo> FindBranch(Repository& repository, const std::string& name) {
   return Known(History(repository).FindBranch(name), "no such branch");
 }
 
+Result<TagInfo> FindTag(IndexReader& index, const std::string& name) {
+  return Known(index.FindTag(name), "no such tag");
+}
+
 Result<CommitInfo> FindCommit(IndexReader& index, const std::string& id) {
   return Known(index.FindCommit(id), "no such commit");
 }

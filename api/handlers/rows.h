@@ -13,6 +13,7 @@ namespace stagefs {
 
 Result<BranchInfo> FindBranch(Repository& repository, const std::string& name);
 
+Result<TagInfo> FindTag(IndexReader& index, const std::string& name);
 Result<CommitInfo> FindCommit(IndexReader& index, const std::string& id);
 // What `whose` names: "the head of branch main".
 Result<CommitInfo> CommitAt(IndexReader& index, CommitSeq seq, const std::string& whose);

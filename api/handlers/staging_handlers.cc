@@ -48,7 +48,8 @@ Reply StagedReply(const Form& form, const std::vector<Workspace::NamedVersion>& 
   for (size_t i = 0; i < files.size(); ++i) {
     const std::string& path = files[i].path.str();
     if (outcomes[i]) paths.push_back(path);
-    else refused.push_back({ToHex(form.files[i].version.content.xxh3), path, outcomes[i].error().message()});
+    else refused.push_back({ToHex(form.files[i].version.content.xxh3), path, outcomes[i].error().message(),
+                            outcomes[i].error().code()});
   }
   if (paths.empty() && !refused.empty()) return outcomes[0].error().In(refused[0].path);
   return JsonReply(200, StagedPathsBody(paths, refused));
@@ -57,14 +58,19 @@ Reply StagedReply(const Form& form, const std::vector<Workspace::NamedVersion>& 
 }  // namespace
 
 OrRefusal<> CheckBatch(const Call& call) {
-  if (IsForm(call.request)) return {};
+  if (IsForm(call.request)) {
+    if (QueryText(call.target, "dry_run") != "true") return {};
+    return BadRequest("dry_run is for lists of hashes: what a form brings is stored");
+  }
   if (ManifestFormatOf(call.request) == ManifestFormat::kSniff) {
     return BadRequest("Content type error: send application/json, or text/csv, text/tab-separated-values, "
                       "application/x-ndjson");
   }
-  STAGEFS_RETURN_IF_ERROR(Try(BatchOptions(call)).OnAny([] {
-    return BadRequest("Query deserialize error: update_timestamp, atomic and backslash are `true` or `false`");
-  }));
+  const auto bad = [] {
+    return BadRequest("Query deserialize error: update_timestamp, atomic, backslash and dry_run are `true` or `false`");
+  };
+  STAGEFS_RETURN_IF_ERROR(Try(BatchOptions(call)).OnAny(bad));
+  STAGEFS_RETURN_IF_ERROR(Try(QueryFlag(call.target, "dry_run", false)).OnAny(bad));
   return {};
 }
 
@@ -80,6 +86,7 @@ Reply StageBatch(Call& call) {
   manifest.source = call.request.body;
   manifest.format = ManifestFormatOf(call.request);
   STAGEFS_ASSIGN_OR_RETURN(manifest.options, BatchOptions(call));
+  STAGEFS_ASSIGN_OR_RETURN(manifest.dry_run, QueryFlag(call.target, "dry_run", false));
   STAGEFS_ASSIGN_OR_RETURN(
       const auto report,
       Try(call.workspace->StageManifest(manifest)).On({ErrorCode::kInvalidArgument}, [&](const Error& error) {

@@ -52,6 +52,11 @@ Result<BranchView> ViewOf(IndexReader& index, const BranchInfo& branch) {
   return BranchView{branch.name, head.id};
 }
 
+Result<TagView> ViewOf(IndexReader& index, const TagInfo& tag) {
+  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo commit, CommitAt(index, tag.commit, "the commit of tag " + tag.name));
+  return TagView{tag, commit.id};
+}
+
 Result<WorkspaceView> ViewOf(IndexReader& index, const WorkspaceInfo& workspace) {
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base,
                            CommitAt(index, workspace.base, "the base commit of a workspace"));

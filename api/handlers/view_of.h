@@ -13,6 +13,7 @@ namespace stagefs {
 Result<CommitView> ViewOf(IndexReader& index, const CommitInfo& commit);
 Result<std::vector<CommitView>> ViewsOf(IndexReader& index, const std::vector<CommitInfo>& commits);
 Result<BranchView> ViewOf(IndexReader& index, const BranchInfo& branch);
+Result<TagView> ViewOf(IndexReader& index, const TagInfo& tag);
 Result<WorkspaceView> ViewOf(IndexReader& index, const WorkspaceInfo& workspace);
 Result<RevisionView> ViewOf(IndexReader& index, const Revision& revision);
 

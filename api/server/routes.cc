@@ -28,6 +28,10 @@ constexpr Route kRoutes[] = {
     {"GET", REPO "/branches/{branch*}", &GetBranch},
     {"PUT", REPO "/branches/{branch*}", &UpdateBranch},
     {"DELETE", REPO "/branches/{branch*}", &DeleteBranch},
+    {"GET", REPO "/tags", &ListTags},
+    {"POST", REPO "/tags", &CreateTag},
+    {"GET", REPO "/tags/{tag*}", &GetTag},
+    {"DELETE", REPO "/tags/{tag*}", &DeleteTag},
     {"GET", REPO "/commits/history/{resource*}", &GetHistory},
     {"POST", REPO "/commits/missing", &NotServed},
     {"POST", REPO "/commits/upload", &NotServed},
@@ -46,6 +50,7 @@ constexpr Route kRoutes[] = {
     {"PATCH", REPO "/file/{resource*}", &MoveFile},
     {"GET", REPO "/chunk/{resource*}", &GetChunk},
     {"GET", REPO "/export/download/{resource*}", &ExportZip},
+    {"GET", REPO "/manifest/{resource*}", &GetManifest},
 
     {"POST", REPO "/versions", &PutVersions},
     {"QUERY", REPO "/versions", &GetVersions},

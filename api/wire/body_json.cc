@@ -31,6 +31,15 @@ Json ToJson(const CommitView& commit) {
 
 Json ToJson(const BranchView& branch) { return {{"name", branch.name}, {"commit_id", branch.commit_id}}; }
 
+Json ToJson(const TagView& tag) {
+  return {{"name", tag.info.name},
+          {"commit_id", tag.commit_id},
+          {"message", ToDisplayUtf8(tag.info.message)},
+          {"author", ToDisplayUtf8(tag.info.author)},
+          {"email", ToDisplayUtf8(tag.info.email)},
+          {"timestamp", FormatTime(tag.info.time_ns)}};
+}
+
 Json ToJson(const WorkspaceView& workspace) {
   Json json = {{"id", workspace.info.uid},
                {"name", nullptr},

@@ -20,6 +20,7 @@ Json Base(std::string_view status, std::string_view message);
 
 Json ToJson(const CommitView& commit);
 Json ToJson(const BranchView& branch);
+Json ToJson(const TagView& tag);
 Json ToJson(const WorkspaceView& workspace);
 Json ToJson(const RefusedEntry& entry);
 Json ToJson(const EntryView& entry, const RevisionView& revision);

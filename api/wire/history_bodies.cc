@@ -19,6 +19,18 @@ std::string BranchesBody(const std::vector<BranchView>& branches) {
   return Dump(body);
 }
 
+std::string TagBody(std::string_view message, const TagView& tag) {
+  Json body = Base("success", message);
+  body["tag"] = ToJson(tag);
+  return Dump(body);
+}
+
+std::string TagsBody(const std::vector<TagView>& tags) {
+  Json body = Base("success", kFound);
+  body["tags"] = ListOf(tags);
+  return Dump(body);
+}
+
 std::string CommitBody(std::string_view message, const CommitView& commit) {
   Json body = Base("success", message);
   body["commit"] = ToJson(commit);

@@ -59,6 +59,10 @@ Refusal NoBranch(std::string_view name) {
                   "Could not find branch: Branch '" + ToDisplayUtf8(name) + "' not found");
 }
 
+Refusal NoTag(std::string_view name) {
+  return NotFound("Tag does not exist", "Could not find tag: Tag '" + ToDisplayUtf8(name) + "' not found");
+}
+
 Refusal NoRevision(std::string_view name) {
   return NotFound("Revision not found", "Could not find branch or commit: " + std::string(name));
 }

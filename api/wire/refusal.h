@@ -85,6 +85,7 @@ Refusal BadRequest(std::string_view detail);
 Refusal Conflict(std::string_view title, std::string_view detail);
 Refusal NotFound(std::string_view title, std::string_view detail);
 Refusal NoBranch(std::string_view name);
+Refusal NoTag(std::string_view name);
 Refusal NoRevision(std::string_view name);
 Refusal NoPath(std::string_view path);
 // 404 with "status_description".

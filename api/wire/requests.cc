@@ -3,6 +3,9 @@
 namespace stagefs {
 namespace {
 
+// Who changes what, where a client does not say.
+constexpr std::pair<const char*, const char*> kNobody{"Oxen", "oxen@oxen.ai"};
+
 Error Bad(const std::string& what) { return Error(ErrorCode::kInvalidArgument, what); }
 
 Result<NewRepository> ReadRepositoryKeys(std::string_view text) {
@@ -33,16 +36,8 @@ Result<CompleteFile> ReadFile(const WireObject& body, const WireObject& file) {
                       body.Flag("update_timestamp")};
 }
 
-}  // namespace
-
-Result<NewRepository> ReadNewRepository(std::string_view text) {
-  auto wanted = ReadRepositoryKeys(text);
-  if (!wanted) return wanted.error().In("Invalid JSON");
-  return wanted;
-}
-
-Result<NewBranch> ReadNewBranch(std::string_view text) {
-  STAGEFS_ASSIGN_OR_RETURN(const WireObject body, WireObject::Parse(text));
+// A name for what a branch or a commit is now.
+Result<NewBranch> ReadStart(const WireObject& body) {
   NewBranch wanted;
   STAGEFS_ASSIGN_OR_RETURN(wanted.name, body.Text("new_name"));
   const auto from_name = body.OptionalText("from_name");
@@ -54,13 +49,38 @@ Result<NewBranch> ReadNewBranch(std::string_view text) {
   return wanted;
 }
 
+}  // namespace
+
+Result<NewRepository> ReadNewRepository(std::string_view text) {
+  auto wanted = ReadRepositoryKeys(text);
+  if (!wanted) return wanted.error().In("Invalid JSON");
+  return wanted;
+}
+
+Result<NewBranch> ReadNewBranch(std::string_view text) {
+  STAGEFS_ASSIGN_OR_RETURN(const WireObject body, WireObject::Parse(text));
+  return ReadStart(body);
+}
+
+Result<NewTag> ReadNewTag(std::string_view text) {
+  STAGEFS_ASSIGN_OR_RETURN(const WireObject body, WireObject::Parse(text));
+  NewTag wanted;
+  STAGEFS_ASSIGN_OR_RETURN(wanted.start, ReadStart(body));
+  STAGEFS_ASSIGN_OR_RETURN(const auto message, body.OptionalText("message"));
+  STAGEFS_ASSIGN_OR_RETURN(const auto author, body.OptionalText("author"));
+  STAGEFS_ASSIGN_OR_RETURN(const auto email, body.OptionalText("email"));
+  wanted.message = message.value_or("");
+  wanted.author = {author.value_or(kNobody.first), email.value_or(kNobody.second)};
+  return wanted;
+}
+
 Result<std::string> ReadBranchHead(std::string_view text) {
   STAGEFS_ASSIGN_OR_RETURN(const WireObject body, WireObject::Parse(text));
   return body.Text("commit_id");
 }
 
 Result<Author> ReadMerger(std::string_view text) {
-  Author author{"Oxen", "oxen@oxen.ai"};
+  Author author{kNobody.first, kNobody.second};
   if (text.empty()) return author;
   STAGEFS_ASSIGN_OR_RETURN(const WireObject body, WireObject::Parse(text));
   STAGEFS_ASSIGN_OR_RETURN(const auto name, body.OptionalText("name"));

@@ -29,6 +29,13 @@ struct NewBranch {
 };
 Result<NewBranch> ReadNewBranch(std::string_view text);
 
+struct NewTag {
+  NewBranch start;  // A branch's keys mean the same of a tag.
+  std::string message;
+  Author author;  // Oxen, where a key is missing.
+};
+Result<NewTag> ReadNewTag(std::string_view text);
+
 // The id of the commit that a branch is to be at.
 Result<std::string> ReadBranchHead(std::string_view text);
 

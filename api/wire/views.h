@@ -20,6 +20,11 @@ struct BranchView {
   std::string name, commit_id;
 };
 
+struct TagView {
+  TagInfo info;
+  std::string commit_id;
+};
+
 struct WorkspaceView {
   WorkspaceInfo info;
   CommitView commit;

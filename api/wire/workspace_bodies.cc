@@ -2,6 +2,7 @@
 
 #include "body_json.h"
 #include "status_bodies.h"
+#include "stagefs/error_names.h"
 #include "stagefs/text.h"
 
 namespace stagefs {
@@ -24,6 +25,18 @@ Json ChangesJson(const ChangesView::List& list) {
       {"dir", nullptr}, {"entries", std::move(entries)}, {"resource", nullptr}, {"metadata", nullptr}};
   AddPage(json, list.page);
   return json;
+}
+
+// What would have become of the entries.
+std::string DryRunMembers(const StageReport& report) {
+  const Json counts = {{"dry_run", true},
+                       {"entries", report.entries},
+                       {"added", report.added},
+                       {"modified", report.modified},
+                       {"unchanged", report.unchanged},
+                       {"replaced", report.replaced.size()},
+                       {"refused", report.refused.size()}};
+  return Dump(counts).substr(1, Dump(counts).size() - 2) + ',';
 }
 
 }  // namespace
@@ -63,10 +76,14 @@ std::string PathsBody(std::string_view status, std::string_view message,
 Status WriteErrFiles(const StageReport& report, const BodySink& write) {
   std::string head = Dump(report.Withdrawn() ? Base("error", "conflict") : Base("success", kCreated));
   head.back() = ',';
+  if (report.dry_run) head += DryRunMembers(report);
   STAGEFS_RETURN_IF_ERROR(write(head + "\"err_files\":["));
   bool first = true;
   STAGEFS_RETURN_IF_ERROR(report.refused.ForEach([&](const RefusedEntry& entry) {
-    const std::string item = Dump(ToJson(entry));
+    Json json = ToJson(entry);
+    json["code"] = NameOf(entry.code);
+    json[PlaceWord(report.counts_entries)] = entry.number;
+    const std::string item = Dump(json);
     const bool was_first = std::exchange(first, false);
     return write((was_first ? "" : ",") + item);
   }));

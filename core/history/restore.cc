@@ -5,6 +5,7 @@
 #include <set>
 
 #include "differ.h"
+#include "staging/path_outcomes.h"
 #include "staging/workspace_change.h"
 #include "stagefs/taken_back.h"
 #include "stagefs/working_copy.h"
@@ -137,10 +138,14 @@ Error Conflicts(const CommitInfo& commit, const std::vector<std::string>& paths)
 
 }  // namespace
 
-Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::vector<RepoPath>& paths) {
+Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::vector<RepoPath>& paths,
+                         std::vector<Status>* outcomes) {
+  if (outcomes) outcomes->clear();
+  if (paths.empty()) return Restored();
   const PathCover cover(paths);
+  ByPath by_path(paths);
   STAGEFS_RETURN_IF_ERROR(CheckNotWritten(workspace, cover));
-  return workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<Restored> {
+  const auto restored = workspace.Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Result<Restored> {
     STAGEFS_ASSIGN_OR_RETURN(TreeView view, overlay.index().ViewOf(from.commit.seq));
     WorkspaceTree old(overlay.index(), from.workspace.value_or(WorkspaceInfo()), std::move(view));
     Differ differ(overlay.index(), overlay, old);
@@ -148,19 +153,25 @@ Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::
     STAGEFS_RETURN_IF_ERROR(differ.NoteStaged(overlay.workspace().id));
     if (from.workspace) STAGEFS_RETURN_IF_ERROR(differ.NoteStaged(from.workspace->id));
     Staging staging(overlay);
-    for (const RepoPath& path : cover.tops()) {
-      STAGEFS_RETURN_IF_ERROR(differ.Run(path, [&](const Slot& slot, const TreeChange& change) -> Status {
+    PathErrors missing;
+    for (auto& [path, outcome] : by_path.outermost()) {
+      outcome = differ.Run(path, [&](const Slot& slot, const TreeChange& change) -> Status {
         STAGEFS_ASSIGN_OR_RETURN(const bool now, IsOrdinary(overlay, slot, change.before));
         STAGEFS_ASSIGN_OR_RETURN(const bool then, IsOrdinary(overlay, slot, change.after));
         if (now && then) staging.Add(change);
         return {};
-      }));
+      });
+      if (!outcome && outcome.error().code() != ErrorCode::kNotFound) return outcome.error();
+      if (!outcome && !outcomes) missing.Add(outcome.error());
     }
+    STAGEFS_RETURN_IF_ERROR(missing.Outcome());
     return staging.Run([&](const RepoPath& folder) -> Result<bool> {
       if (!cover.Has(folder.str())) return true;
       return HasFolder(old, folder);
     });
   });
+  if (restored && outcomes) *outcomes = by_path.InOrder();
+  return restored;
 }
 
 Result<Restored> RestoreTo(Workspace& workspace, const Revision& from, const RepoPath& path, const RepoPath& to) {

@@ -3,27 +3,20 @@
 #include <algorithm>
 #include <future>
 #include <string>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "stagefs/text.h"
 #include "stagefs/work_progress.h"
+#include "system/exact_time.h"
 
 namespace stagefs {
 namespace {
 
-constexpr size_t kTogether = 4096;
+constexpr size_t kTogether = 1024, kWrittenTogether = 4096;
 constexpr size_t kEmitBytes = 64 << 10;
 // Versions are read in one go where at most so many times as many lie between them.
 constexpr int64_t kSparseMax = 4;
-
-// "2026-11-20T15:04:05.123456789Z".
-std::string ExactTime(int64_t time_ns) {
-  const int64_t part_ns = (time_ns % 1'000'000'000 + 1'000'000'000) % 1'000'000'000;
-  const std::string fraction = std::to_string(1'000'000'000 + part_ns);
-  std::string text = FormatTime(time_ns);
-  return text.substr(0, text.find('.') + 1) + fraction.substr(1) + 'Z';
-}
 
 // As sha256sum writes a name: true if the line begins with a backslash.
 bool EscapeName(const std::string& path, std::string* out) {
@@ -46,40 +39,118 @@ std::string Quoted(const std::string& cell) {
   return quoted + '"';
 }
 
-// Files are found by the caller's thread while those before them are written by another one.
-class Writer {
+// The lines of files, as text that somebody takes.
+class ManifestText {
  public:
-  Writer(StagingIndex& index, const ManifestStyle& style, const std::function<Status(std::string_view)>& emit)
-      : index_(index), style_(style), emit_(emit) {}
-
-  void Begin() {
+  explicit ManifestText(const ManifestStyle& style) : style_(style) {
     if (style_.format == ManifestFormat::kJson) text_ += "[";
     if (style_.format == ManifestFormat::kCsv) text_ += "path,hash\n";
     if (style_.format == ManifestFormat::kTsv) text_ += "\"path\"\t\"hash\"\n";  // Quotes count in what follows.
   }
 
+  void Add(const std::string& path, const Entry& entry, const std::string& hash) {
+    if (entry.executable && !IsJson()) ++written_.executables;
+    switch (style_.format) {
+      case ManifestFormat::kJson:
+        text_ += written_.files == 0 ? "\n" : ",\n";
+        AddObject(path, entry, hash);
+        break;
+      case ManifestFormat::kNdjson:
+        AddObject(path, entry, hash);
+        text_ += '\n';
+        break;
+      case ManifestFormat::kCsv: AddCells(path, hash, ','); break;
+      case ManifestFormat::kTsv: AddCells(path, hash, '\t'); break;
+      case ManifestFormat::kSniff:
+      case ManifestFormat::kSum: AddSum(path, hash); break;
+    }
+    ++written_.files;
+  }
+  void End() {
+    if (style_.format == ManifestFormat::kJson) text_ += written_.files == 0 ? "]\n" : "\n]\n";
+  }
+
+  size_t size() const { return text_.size(); }
+  std::string Take() { return std::exchange(text_, {}); }
+  const WrittenManifest& written() const { return written_; }
+
+ private:
+  bool IsJson() const { return style_.format == ManifestFormat::kJson || style_.format == ManifestFormat::kNdjson; }
+
+  void AddSum(const std::string& path, const std::string& hash) {
+    const size_t begin = text_.size();
+    text_ += style_.bsd_tag ? (style_.xxh3 ? "XXH128 (" : "SHA256 (") : hash + "  ";
+    bool escaped = false;
+    if (style_.zero) text_ += path;
+    else escaped = EscapeName(path, &text_);
+    if (style_.bsd_tag) text_ += ") = " + hash;
+    text_ += style_.zero ? '\0' : '\n';
+    if (escaped) text_.insert(begin, 1, '\\');
+  }
+
+  void AddObject(const std::string& path, const Entry& entry, const std::string& hash) {
+    text_ += "{\"hash\":\"" + hash + "\"," + JsonPath("path", path) + ",\"size\":" + std::to_string(entry.size_bytes) +
+             ",\"mtime\":\"" + ExactTime(entry.mtime_ns) + (entry.executable ? "\",\"executable\":true}" : "\"}");
+  }
+
+  void AddCells(const std::string& path, const std::string& hash, char between) {
+    const bool plain = path.find_first_of("\",\t\r\n") == std::string::npos && !path.starts_with(' ') &&
+                       !path.ends_with(' ');
+    text_ += (plain ? path : Quoted(path)) + between + hash + '\n';
+  }
+
+  const ManifestStyle style_;
+  std::string text_;
+  WrittenManifest written_;
+};
+
+std::string HexOf(const VersionInfo& version, bool xxh3) {
+  if (!xxh3) return ToHex(version.content.sha256);
+  std::string hex = ToHex(version.content.xxh3);  // Without the zeros that xxhsum wants.
+  return hex.insert(0, 2 * sizeof(Xxh3) - hex.size(), '0');
+}
+
+using Hashes = std::unordered_map<VersionId, std::string>;
+
+Result<Hashes> FindHashes(IndexReader& index, std::vector<VersionId> ids, bool xxh3) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  Hashes hashes;
+  if (ids.empty()) return hashes;
+  const int64_t span = ids.back() - ids.front() + 1;
+  if (span <= kSparseMax * static_cast<int64_t>(ids.size())) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto versions, index.ListVersionsFrom(ids.front(), static_cast<size_t>(span)));
+    for (const VersionInfo& version : versions) hashes[version.id] = HexOf(version, xxh3);
+  }
+  for (const VersionId id : ids) {
+    if (hashes.contains(id)) continue;
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index.GetVersion(id));
+    if (!version) return Error(ErrorCode::kCorrupt, "a tree names a version that is gone: run stagefs fsck");
+    hashes[id] = HexOf(*version, xxh3);
+  }
+  return hashes;
+}
+
+// Files of one moment, which the caller finds while another thread looks up the hashes of those before them, together.
+class MomentWriter {
+ public:
+  MomentWriter(StagingIndex& index, const ManifestStyle& style, const std::function<Status(std::string_view)>& emit)
+      : index_(index), xxh3_(style.xxh3), emit_(emit), text_(style) {}
+
   Status Add(const std::string& path, const Entry& entry) {
-    found_.push_back({path, entry.version, entry.size_bytes, entry.mtime_ns, entry.executable});
-    return found_.size() < kTogether ? Status() : WriteFound();
+    found_.emplace_back(path, entry);
+    return found_.size() < kWrittenTogether ? Status() : WriteFound();
   }
 
   Result<WrittenManifest> End() {
     STAGEFS_RETURN_IF_ERROR(WriteFound());
     STAGEFS_RETURN_IF_ERROR(AwaitWritten());
-    if (style_.format == ManifestFormat::kJson) text_ += written_.files == 0 ? "]\n" : "\n]\n";
-    STAGEFS_RETURN_IF_ERROR(emit_(text_));
-    return written_;
+    text_.End();
+    STAGEFS_RETURN_IF_ERROR(emit_(text_.Take()));
+    return text_.written();
   }
 
  private:
-  struct File {
-    std::string path;
-    VersionId version = 0;
-    uint64_t size_bytes = 0;
-    int64_t mtime_ns = 0;
-    bool executable = false;
-  };
-
   Status AwaitWritten() { return writing_.valid() ? writing_.get() : Status(); }
 
   Status WriteFound() {
@@ -92,121 +163,137 @@ class Writer {
   }
 
   Status WriteFiles() {
-    STAGEFS_RETURN_IF_ERROR(FindHashes());
-    for (const File& file : files_) {
-      const auto at = std::lower_bound(hashes_.begin(), hashes_.end(), file.version,
-                                       [](const auto& known, VersionId version) { return known.first < version; });
-      WriteLine(file, at->second);
-      ++written_.files;
-    }
-    if (text_.size() < kEmitBytes) return {};
-    STAGEFS_RETURN_IF_ERROR(emit_(text_));
-    text_.clear();
-    return {};
-  }
-
-  // Of all versions of `files_`, in their order.
-  Status FindHashes() {
-    std::vector<VersionId> ids;
-    for (const File& file : files_) ids.push_back(file.version);
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    hashes_.clear();
-    if (ids.empty()) return {};
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_.Read());
-    const int64_t span = ids.back() - ids.front() + 1;
-    std::vector<VersionInfo> versions;
-    if (span <= kSparseMax * static_cast<int64_t>(ids.size())) {
-      STAGEFS_ASSIGN_OR_RETURN(versions, reader->ListVersionsFrom(ids.front(), static_cast<size_t>(span)));
-    }
-    auto listed = versions.begin();
-    for (const VersionId id : ids) {
-      while (listed != versions.end() && listed->id < id) ++listed;
-      std::optional<VersionInfo> version;
-      if (listed != versions.end() && listed->id == id) version = *listed;
-      if (!version && versions.empty()) {
-        STAGEFS_ASSIGN_OR_RETURN(version, reader->GetVersion(id));
-      }
-      if (!version) return Error(ErrorCode::kCorrupt, "a tree names a version that is gone: run stagefs fsck");
-      hashes_.emplace_back(id, HexOf(*version));
-    }
-    return {};
-  }
-
-  std::string HexOf(const VersionInfo& version) const {
-    if (!style_.xxh3) return ToHex(version.content.sha256);
-    std::string hex = ToHex(version.content.xxh3);  // Without the zeros that xxhsum wants.
-    return hex.insert(0, 2 * sizeof(Xxh3) - hex.size(), '0');
-  }
-
-  void WriteLine(const File& file, const std::string& hash) {
-    if (file.executable && !IsJson()) ++written_.executables;
-    switch (style_.format) {
-      case ManifestFormat::kJson:
-        text_ += written_.files == 0 ? "\n" : ",\n";
-        WriteObject(file, hash);
-        return;
-      case ManifestFormat::kNdjson:
-        WriteObject(file, hash);
-        text_ += '\n';
-        return;
-      case ManifestFormat::kCsv: WriteCells(file.path, hash, ','); return;
-      case ManifestFormat::kTsv: WriteCells(file.path, hash, '\t'); return;
-      case ManifestFormat::kSniff:
-      case ManifestFormat::kSum: WriteSum(file.path, hash); return;
-    }
-  }
-
-  bool IsJson() const { return style_.format == ManifestFormat::kJson || style_.format == ManifestFormat::kNdjson; }
-
-  void WriteSum(const std::string& path, const std::string& hash) {
-    const size_t begin = text_.size();
-    text_ += style_.bsd_tag ? (style_.xxh3 ? "XXH128 (" : "SHA256 (") : hash + "  ";
-    bool escaped = false;
-    if (style_.zero) text_ += path;
-    else escaped = EscapeName(path, &text_);
-    if (style_.bsd_tag) text_ += ") = " + hash;
-    text_ += style_.zero ? '\0' : '\n';
-    if (escaped) text_.insert(begin, 1, '\\');
-  }
-
-  void WriteObject(const File& file, const std::string& hash) {
-    text_ += "{\"hash\":\"" + hash + "\"," + JsonPath("path", file.path) +
-             ",\"size\":" + std::to_string(file.size_bytes) + ",\"mtime\":\"" + ExactTime(file.mtime_ns) +
-             (file.executable ? "\",\"executable\":true}" : "\"}");
-  }
-
-  void WriteCells(const std::string& path, const std::string& hash, char between) {
-    const bool plain = path.find_first_of("\",\t\r\n") == std::string::npos && !path.starts_with(' ') &&
-                       !path.ends_with(' ');
-    text_ += (plain ? path : Quoted(path)) + between + hash + '\n';
+    std::vector<VersionId> ids;
+    for (const auto& [path, entry] : files_) ids.push_back(entry.version);
+    STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(*reader, std::move(ids), xxh3_));
+    for (const auto& [path, entry] : files_) text_.Add(path, entry, hashes.at(entry.version));
+    return text_.size() < kEmitBytes ? Status() : emit_(text_.Take());
   }
 
   StagingIndex& index_;
-  const ManifestStyle style_;
+  const bool xxh3_;
   const std::function<Status(std::string_view)>& emit_;
-  std::vector<File> found_;
+  std::vector<std::pair<std::string, Entry>> found_;
   // Of whoever writes.
-  std::vector<File> files_;
-  std::vector<std::pair<VersionId, std::string>> hashes_;
-  std::string text_;
-  WrittenManifest written_;
+  ManifestText text_;
+  std::vector<std::pair<std::string, Entry>> files_;
   std::future<Status> writing_;  // Waits when it goes.
 };
 
+// The same made by a reader, with the folders that it is in.
+class PagedManifest : public ByteSource {
+ public:
+  PagedManifest(std::shared_ptr<Repository> repository, const Revision& revision, const ManifestStyle& style)
+      : repository_(std::move(repository)), revision_(revision), xxh3_(style.xxh3), text_(style) {}
+
+  // What it begins at.
+  Status Open(const RepoPath& path) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));
+    STAGEFS_ASSIGN_OR_RETURN(const Located top, tree->Find(path));
+    if (top.entry.kind != EntryKind::kFile) {
+      open_.push_back({top.entry.child, path.is_root() ? "" : path.str() + '/'});
+      return {};
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(tree->index(), {top.entry.version}, xxh3_));
+    text_.Add(path.str(), top.entry, hashes.at(top.entry.version));
+    return {};
+  }
+
+  Result<size_t> Read(void* data, size_t size_bytes) override {
+    while (taken_ == piece_.size() && !ended_) {
+      piece_.clear();
+      taken_ = 0;
+      while (!open_.empty() && text_.size() < kEmitBytes) STAGEFS_RETURN_IF_ERROR(Step());
+      ended_ = open_.empty();
+      if (ended_) text_.End();
+      piece_ = text_.Take();
+    }
+    const size_t size = std::min(size_bytes, piece_.size() - taken_);
+    piece_.copy(static_cast<char*>(data), size, taken_);
+    taken_ += size;
+    return size;
+  }
+
+ private:
+  struct OpenFolder {
+    FolderId id = 0;
+    std::string path;  // "" or with a slash at its end.
+    std::vector<Named<Entry>> page{};
+    Hashes hashes{};
+    size_t at = 0;
+    bool end = false;
+  };
+
+  Status Step() {
+    OpenFolder& top = open_.back();
+    if (top.at == top.page.size()) {
+      if (!top.end) return ReadPage(&top);
+      open_.pop_back();
+      return {};
+    }
+    const Named<Entry>& entry = top.page[top.at++];
+    std::string path = top.path + entry.name;
+    if (entry.value.kind == EntryKind::kFolder) open_.push_back({entry.value.child, path + '/'});
+    else if (entry.value.kind == EntryKind::kFile) text_.Add(path, entry.value, top.hashes.at(entry.value.version));
+    return {};
+  }
+
+  Status ReadPage(OpenFolder* folder) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));
+    const std::string after = folder->page.empty() ? "" : folder->page.back().name;
+    STAGEFS_ASSIGN_OR_RETURN(folder->page, tree->List(folder->id, after, kTogether));
+    folder->at = 0;
+    folder->end = folder->page.size() < kTogether;
+    std::vector<VersionId> ids;
+    for (const Named<Entry>& entry : folder->page) {
+      if (entry.value.kind == EntryKind::kFile) ids.push_back(entry.value.version);
+    }
+    STAGEFS_ASSIGN_OR_RETURN(folder->hashes, FindHashes(tree->index(), std::move(ids), xxh3_));
+    return {};
+  }
+
+  const std::shared_ptr<Repository> repository_;
+  const Revision revision_;
+  const bool xxh3_;
+  ManifestText text_;
+  std::vector<OpenFolder> open_;
+  std::string piece_;
+  size_t taken_ = 0;
+  bool ended_ = false;
+};
+
+Status CheckStyle(const ManifestStyle& style) {
+  const bool is_sum = style.format == ManifestFormat::kSum || style.format == ManifestFormat::kSniff;
+  if (is_sum || (!style.bsd_tag && !style.zero)) return {};
+  return Error(ErrorCode::kInvalidArgument, "only lines of sums have tags or end in NUL");
+}
+
 }  // namespace
+
+Result<ManifestStyle> ManifestStyleOf(const std::string& format, const std::string& hash) {
+  const auto refuse = [](const std::string& what, const char* use) {
+    return Error(ErrorCode::kInvalidArgument, what + ": use " + use);
+  };
+  ManifestStyle style;
+  if (format == "sum") style.format = ManifestFormat::kSum;
+  else if (format == "ndjson") style.format = ManifestFormat::kNdjson;
+  else if (format == "json") style.format = ManifestFormat::kJson;
+  else if (format == "csv") style.format = ManifestFormat::kCsv;
+  else if (format == "tsv") style.format = ManifestFormat::kTsv;
+  else return refuse("format " + ToDisplayUtf8(format), "sum, ndjson, json, csv or tsv");
+  if (hash != "sha256" && hash != "xxh3") return refuse("hash " + ToDisplayUtf8(hash), "sha256 or xxh3");
+  style.xxh3 = hash == "xxh3";
+  return style;
+}
 
 Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& revision, const RepoPath& path,
                                       const ManifestStyle& style,
                                       const std::function<Status(std::string_view)>& emit) {
-  const bool is_sum = style.format == ManifestFormat::kSum || style.format == ManifestFormat::kSniff;
-  if (!is_sum && (style.bsd_tag || style.zero)) {
-    return Error(ErrorCode::kInvalidArgument, "only lines of sums have tags or end in NUL");
-  }
+  STAGEFS_RETURN_IF_ERROR(CheckStyle(style));
   STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(repository, revision));
   STAGEFS_ASSIGN_OR_RETURN(const Located top, tree->Find(path));
-  Writer writer(repository.index(), style, emit);
-  writer.Begin();
+  MomentWriter writer(repository.index(), style, emit);
   if (top.entry.kind == EntryKind::kFile) {
     STAGEFS_RETURN_IF_ERROR(writer.Add(path.str(), top.entry));
   } else {
@@ -215,6 +302,14 @@ Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& re
     }));
   }
   return writer.End();
+}
+
+Result<std::unique_ptr<ByteSource>> NewManifestSource(std::shared_ptr<Repository> repository, const Revision& revision,
+                                                      const RepoPath& path, const ManifestStyle& style) {
+  STAGEFS_RETURN_IF_ERROR(CheckStyle(style));
+  auto source = std::make_unique<PagedManifest>(std::move(repository), revision, style);
+  STAGEFS_RETURN_IF_ERROR(source->Open(path));
+  return std::unique_ptr<ByteSource>(std::move(source));
 }
 
 }  // namespace stagefs

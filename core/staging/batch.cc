@@ -318,9 +318,10 @@ class Batch {
       const auto staged = StageOne(run->options, waiting);
       if (!staged) {
         if (IsTrouble(staged.error())) return staged.error();
+        ManifestEntry& entry = waiting.entry;
         refused.emplace_back(waiting.position,
-                             RefusedEntry{std::move(waiting.entry.hash), std::move(waiting.entry.path),
-                                          staged.error().message()});
+                             RefusedEntry{std::move(entry.hash), std::move(entry.path), staged.error().message(),
+                                          staged.error().code(), entry.number});
         continue;
       }
       const std::string& path = waiting.key();
@@ -400,6 +401,9 @@ class Batch {
     }
     StageHow how;
     how.update_timestamp = request_.options.update_timestamp || options.update_timestamp;
+    how.mtime_ns = waiting.entry.mtime_ns;
+    how.keep_mtime = how.mtime_ns.has_value();
+    if (waiting.entry.executable) how.mode = FileMode{*waiting.entry.executable, std::nullopt};
     STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, overlay_.StageVersion(slot, found->version, how));
     return staged.outcome;
   }
@@ -441,10 +445,12 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
   const auto begun = std::chrono::steady_clock::now();
   StageReport report(repository_.incoming());
   report.directory = request.directory.str();
-  bool withdrawn = false;
+  report.dry_run = request.dry_run;
+  bool rolls_back = false;
   // It may name what was just closed. Where that does not come, its entries say so.
   (void)AwaitClosedFiles(repository_, std::nullopt);
-  const Status staged = Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+  const Durability durability = request.dry_run ? Durability::kProcessDeath : Durability::kPowerLoss;
+  const Status staged = Mutate(durability, [&](Overlay& overlay) -> Status {
     Batch batch(repository_.index(), overlay, request, &report);
     STAGEFS_ASSIGN_OR_RETURN(const ManifestOptions own,
                              ReadManifest(*request.source, request.format, request.options,
@@ -455,12 +461,14 @@ Result<StageReport> Workspace::StageManifest(const ManifestRequest& request) {
     report.atomic = request.options.atomic || own.atomic;
     report.update_timestamp = request.options.update_timestamp || own.update_timestamp;
     report.columns = own.columns;
-    withdrawn = report.Withdrawn();
-    if (withdrawn) return Error(ErrorCode::kConflict, "withdrawn");  // Rolls back.
+    report.counts_entries = own.counts_entries;
+    rolls_back = report.dry_run || report.Withdrawn();
+    if (rolls_back) return Error(ErrorCode::kConflict, "withdrawn");
     return {};
   });
-  if (!staged && !withdrawn) return staged.error();
+  if (!staged && !rolls_back) return staged.error();
   report.finished_ns = NowNs();
+  if (report.dry_run) return report;
   Counters().batch.Note(std::chrono::steady_clock::now() - begun);
   Counters().batch_entries.fetch_add(report.entries);
   Counters().batch_refused.fetch_add(static_cast<int64_t>(report.refused.size()));

@@ -1,14 +1,19 @@
+#include <algorithm>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <streambuf>
 
 #include "manifest_formats.h"
+#include "system/exact_time.h"
+#include "system/from_base64.h"
 
 namespace stagefs {
 namespace {
 
 // Values inside unknown keys may nest; nobody's manifest nests like this.
 constexpr int kDepthMax = 32;
+// An entry that is kept as it is written, with its other members.
+constexpr size_t kKeptBytesMax = 1 << 20;
 
 // The members of an entry that count.
 struct EntryKeys {
@@ -16,6 +21,9 @@ struct EntryKeys {
       : hash(options.hash_column.empty() ? "hash" : options.hash_column),
         path(options.path_column.empty() ? "path" : options.path_column) {}
   std::string hash, path;
+
+  // The path with bytes that JSON cannot say; a path by another name has none.
+  bool HasBytesOfPath(const std::string& key) const { return key == "path_base64" && path == "path"; }
 };
 
 // The source as a std::streambuf, for the JSON parser. Ends early once one value is longer than allowed.
@@ -28,6 +36,22 @@ class SourceBuf : public std::streambuf {
   bool too_long() const { return too_long_; }
   const Status& status() const { return status_; }
   uint64_t consumed() const { return before_ + static_cast<uint64_t>(gptr() - eback()); }
+  // Keeps what is read from here on until it is taken.
+  void BeginKeeping() {
+    keeps_ = true;
+    kept_from_ = gptr();
+  }
+  std::string TakeKept() {
+    keeps_ = false;
+    kept_.append(kept_from_, gptr());
+    return std::exchange(kept_, {});
+  }
+  // The number, from 1, of the line that what comes next is on.
+  int64_t line() {
+    line_ += std::count(counted_, gptr(), '\n');
+    counted_ = gptr();
+    return line_;
+  }
 
  protected:
   int_type underflow() override {
@@ -36,10 +60,17 @@ class SourceBuf : public std::streambuf {
       return traits_type::eof();
     }
     before_ = consumed();
+    line_ += std::count(counted_, gptr(), '\n');
+    if (keeps_) kept_.append(kept_from_, gptr());
+    if (kept_.size() > kKeptBytesMax) {
+      too_long_ = true;
+      return traits_type::eof();
+    }
     const auto got = source_.Read(buffer_.data(), buffer_.size());
     if (!got) status_ = got.error();
     const size_t size = got ? *got : 0;
     setg(buffer_.data(), buffer_.data(), buffer_.data() + size);
+    counted_ = kept_from_ = gptr();
     return size == 0 ? traits_type::eof() : traits_type::to_int_type(buffer_[0]);
   }
 
@@ -47,6 +78,11 @@ class SourceBuf : public std::streambuf {
   ByteSource& source_;
   std::vector<char> buffer_;
   uint64_t before_ = 0;
+  int64_t line_ = 1;
+  char* counted_ = nullptr;  // So far newlines are in line_.
+  bool keeps_ = false;
+  std::string kept_;
+  char* kept_from_ = nullptr;  // What comes from here on is not in kept_ yet.
   uint64_t mark_ = kManifestValueBytesMax;
   bool too_long_ = false;
   Status status_;
@@ -74,7 +110,7 @@ class ShapeSax : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& value) override {
     if (depth_ != 1) return true;
     has_hash_ = has_hash_ || value == keys_.hash;
-    has_path_ = has_path_ || value == keys_.path;
+    has_path_ = has_path_ || value == keys_.path || keys_.HasBytesOfPath(value);
     return !is_entry();
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
@@ -94,25 +130,42 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   const ManifestOptions& options() const { return options_; }
   const Status& status() const { return status_; }
   bool was_entry() const { return was_entry_; }
-  void set_position(std::string position) { position_ = std::move(position); }
+  // Where an entry is alone on a line: that one.
+  void set_line(int64_t number) { number_ = number; }
 
-  bool null() override { return Scalar("null"); }
+  bool null() override { return TraitType() != nullptr || Scalar("null"); }
   bool boolean(bool value) override {
     in_.NoteProgress();
+    if (AtTrait("executable")) {
+      entry_.executable = value;
+      return true;
+    }
     if (bool* option = FlagOption()) {
       *option = value;
       return true;
     }
     return Scalar("a boolean");
   }
-  bool number_integer(number_integer_t) override { return Scalar("a number"); }
-  bool number_unsigned(number_unsigned_t) override { return Scalar("a number"); }
-  bool number_float(number_float_t, const string_t&) override { return Scalar("a number"); }
+  bool number_integer(number_integer_t value) override {
+    if (!AtTrait("mtime")) return Scalar("a number");
+    entry_.mtime_ns = value;
+    return true;
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (!AtTrait("mtime")) return Scalar("a number");
+    if (value > static_cast<number_unsigned_t>(INT64_MAX)) return Fail("'mtime' is after the year 2262");
+    entry_.mtime_ns = static_cast<int64_t>(value);
+    return true;
+  }
+  bool number_float(number_float_t, const string_t&) override {
+    return Scalar(AtTrait("mtime") ? "a fraction" : "a number");
+  }
   bool binary(binary_t&) override { return Scalar("binary"); }
 
   bool string(string_t& value) override {
     in_.NoteProgress();
     if (value.size() > kManifestValueBytesMax) return Fail("a value is longer than 64 KiB");
+    if (TraitType() != nullptr) return TakeTrait(value);
     if (depth_ == entry_depth_ && entry_depth_ > 0) {
       if (key_ == names_.hash) {
         entry_.hash = std::move(value);
@@ -143,6 +196,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
       StartEntry();
     } else if (IsEntryField()) {
       return Fail("'" + key_ + "' must be a string, not an object");
+    } else if (TraitType(-1) != nullptr) {
+      return FailTrait("an object", -1);
     }
     keys_.push_back(key_);
     return true;
@@ -164,7 +219,11 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (depth == 1) was_entry_ = true;
     if (visit_ == nullptr) return true;  // What an entry's members are called may be an option that comes later.
     if (!has_hash_) return Fail("missing field '" + names_.hash + "'");
-    if (!has_path_) return Fail("missing field '" + names_.path + "'");
+    if (path_bytes_) entry_.path = std::move(*path_bytes_);
+    else if (!has_path_) return Fail("missing field '" + names_.path + "'");
+    entry_.number = number_;
+    if (!one_a_line_) ++number_;
+    else if (options_.keep_text) entry_.text = in_.TakeKept() + '\n';
     if (auto status = (*visit_)(options_, std::move(entry_)); !status) {
       status_ = status.error();
       return false;
@@ -184,6 +243,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
       return Fail("an entry must be an object with 'hash' and 'path', not an array");
     } else if (IsEntryField(-1)) {
       return Fail("'" + key_ + "' must be a string, not an array");
+    } else if (TraitType(-1) != nullptr) {
+      return FailTrait("an array", -1);
     }
     keys_.push_back(key_);
     return true;
@@ -203,12 +264,12 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (!in_.status()) {
       status_ = in_.status().error();
     } else if (in_.too_long()) {
-      status_ = MalformedManifest(position_ + "a value is longer than 64 KiB");
+      status_ = MalformedManifest(Position() + "a value is longer than 64 KiB, or the entry than 1 MiB");
     } else {
       // "[json.exception.parse_error.101] parse error at line 1, column 3: …"
       const std::string what = ex.what();
       const size_t start = what.find("] ");
-      status_ = MalformedManifest(position_ + (start == std::string::npos ? what : what.substr(start + 2)));
+      status_ = MalformedManifest((number_ > 1 ? Position() : "") + (start == std::string::npos ? what : what.substr(start + 2)));
     }
     return false;
   }
@@ -219,7 +280,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (++depth_ > kDepthMax) return Fail("values nest more than 32 deep");
     return true;
   }
-  bool AtOption() const { return !one_a_line_ && depth_ == 1 && top_is_object_; }
+  bool AtOption(int offset = 0) const { return !one_a_line_ && depth_ + offset == 1 && top_is_object_; }
   bool* FlagOption() {
     if (!AtOption()) return nullptr;
     if (key_ == "atomic") return &options_.atomic;
@@ -240,6 +301,28 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   void StartEntry() {
     entry_ = {};
     has_hash_ = has_path_ = false;
+    path_bytes_.reset();
+  }
+  // What a member of an entry must be that says more of its file; null for all others.
+  const char* TraitType(int offset = 0) const {
+    if (visit_ == nullptr || entry_depth_ == 0 || depth_ + offset != entry_depth_) return nullptr;
+    if (AtOption(offset) || key_ == names_.hash || key_ == names_.path) return nullptr;
+    if (names_.HasBytesOfPath(key_)) return "a string";
+    if (key_ == "executable") return "true or false";
+    return key_ == "mtime" ? "a time as RFC 3339 has it, or a whole number of nanoseconds" : nullptr;
+  }
+  bool AtTrait(std::string_view key) const { return key_ == key && TraitType() != nullptr; }
+  bool FailTrait(const std::string& what, int offset = 0) {
+    return Fail("'" + key_ + "' must be " + TraitType(offset) + ", not " + what);
+  }
+  bool TakeTrait(const std::string& value) {
+    if (names_.HasBytesOfPath(key_)) {
+      path_bytes_ = FromBase64(value);
+      return path_bytes_ || Fail("'path_base64' is not base64");
+    }
+    if (key_ == "executable") return FailTrait("a string");
+    entry_.mtime_ns = ParseExactTime(value);
+    return entry_.mtime_ns || FailTrait("'" + ToDisplayUtf8(value.substr(0, 100)) + "'");
   }
   bool Scalar(const char* what) {
     in_.NoteProgress();
@@ -251,11 +334,15 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (TextOption() != nullptr) return Fail("'" + key_ + "' must be a string, not " + what);
     if (!one_a_line_ && depth_ == 1 && top_is_object_ && key_ == "entries") return Fail("'entries' must be an array");
     if (IsEntryField(0)) return Fail("'" + key_ + "' must be a string, not " + what);
-    return true;
+    return TraitType() == nullptr || FailTrait(what);
   }
   bool Fail(const std::string& why) {
-    status_ = MalformedManifest(position_ + why + " (near byte " + std::to_string(in_.consumed()) + ")");
+    status_ = MalformedManifest(Position() + why + " (near byte " + std::to_string(in_.consumed()) + ")");
     return false;
+  }
+  std::string Position() const {
+    if (one_a_line_) return "line " + std::to_string(number_) + ": ";
+    return in_array_ && visit_ != nullptr ? "entry " + std::to_string(number_) + ": " : "";
   }
 
   SourceBuf& in_;
@@ -263,9 +350,10 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   const EntryKeys names_;
   const bool one_a_line_;  // Of NDJSON: each key of an object is a column.
   const VisitEntry* visit_;
-  std::string position_;
   Status status_;
   ManifestEntry entry_;
+  std::optional<std::string> path_bytes_;
+  int64_t number_ = 1;
   std::string key_;
   std::vector<std::string> keys_;
   int depth_ = 0;
@@ -308,7 +396,8 @@ Result<ManifestOptions> ReadValues(ByteSource& source, const ManifestOptions& kn
     if (end && values == 0) return MalformedManifest("it is empty");
     if (end) return options;
     EntrySax sax(in, options, one_a_line, visit);
-    if (values > 0) sax.set_position("value " + std::to_string(values + 1) + ": ");
+    if (one_a_line) sax.set_line(in.line());
+    if (one_a_line && visit != nullptr && options.keep_text) in.BeginKeeping();
     stream.clear();
     nlohmann::json::sax_parse(stream, &sax, nlohmann::json::input_format_t::json, /*strict=*/false);
     if (!sax.status()) return sax.status().error();
@@ -322,7 +411,7 @@ Result<ManifestOptions> ReadValues(ByteSource& source, const ManifestOptions& kn
     int c = in.sgetc();
     while (c == ' ' || c == '\t' || c == '\r') c = in.snextc();
     if (c != '\n' && c != std::char_traits<char>::eof()) {
-      return MalformedManifest("value " + std::to_string(values + 1) + " does not end its line");
+      return MalformedManifest("line " + std::to_string(in.line()) + ": text behind the value");
     }
   }
 }
@@ -355,6 +444,7 @@ Result<ManifestOptions> ReadJsonManifest(RewindableSource& source, const Manifes
     STAGEFS_ASSIGN_OR_RETURN(one_a_line, IsOneALine(source, known));
   }
   ManifestOptions options = known;
+  options.counts_entries = !one_a_line;
   if (!one_a_line) {
     // Options may come after the entries they are about (some writers sort keys): read them first.
     char first[64];

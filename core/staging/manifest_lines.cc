@@ -136,13 +136,17 @@ Status ReadSums(RewindableSource& source, const ManifestOptions& options, const 
   LineReader lines(source);
   std::string line;
   bool any = false;
+  const char end = line_end == LineEnd::kNul ? '\0' : '\n';
   for (;;) {
-    STAGEFS_ASSIGN_OR_RETURN(const bool more, lines.Next(&line, line_end == LineEnd::kNul ? '\0' : '\n'));
+    STAGEFS_ASSIGN_OR_RETURN(const bool more, lines.Next(&line, end));
     if (!more) break;
+    std::string text = options.keep_text ? line + end : "";
     if (line_end == LineEnd::kCrLf && !line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty() || (line[0] == '#' && line_end != LineEnd::kNul)) continue;
     any = true;
     STAGEFS_ASSIGN_OR_RETURN(SumLine sum, ParseSumLine(line, lines.number()));
+    sum.entry.number = lines.number();
+    sum.entry.text = std::move(text);
     if (lines.cut() && !(sum.hash_last && IsWholeHash(sum.entry.hash, false))) return CutShort(lines.number());
     STAGEFS_RETURN_IF_ERROR(visit(options, std::move(sum.entry)));
   }

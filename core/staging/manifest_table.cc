@@ -24,7 +24,8 @@ Error MalformedRecord(int64_t line, const std::string& why) {
 // Records of a table.
 class RecordReader {
  public:
-  RecordReader(ByteSource& source, char separator) : lines_(source), separator_(separator) {}
+  RecordReader(ByteSource& source, char separator, bool keeps_text)
+      : lines_(source), separator_(separator), keeps_text_(keeps_text) {}
 
   // The first line that is not blank; decides on quotes and line ends. False if there is none.
   Result<bool> ReadHeader(std::vector<std::string>* fields) {
@@ -49,6 +50,8 @@ class RecordReader {
 
   // Where the record that came last begins.
   int64_t line() const { return begun_; }
+  // The record that came last, as it is written, if it is kept.
+  const std::string& text() const { return text_; }
   bool quotes() const { return quotes_; }
   // The last record has no end, and its last field no closing quote.
   bool may_be_cut() const { return lines_.cut() && !closed_; }
@@ -60,6 +63,7 @@ class RecordReader {
   Status Split(std::vector<std::string>* fields) {
     fields->clear();
     begun_ = lines_.number();
+    if (keeps_text_) text_ = line_ + '\n';
     for (size_t at = 0;; ++at) {
       std::string field;
       closed_ = quotes_ && at < line_.size() && line_[at] == '"';
@@ -88,6 +92,7 @@ class RecordReader {
         *field += '\n';
         STAGEFS_ASSIGN_OR_RETURN(const bool more, lines_.Next(&line_, '\n'));
         if (!more) return MalformedRecord(begun_, "a quote is never closed");
+        if (keeps_text_) text_ += line_ + '\n';
         if (field->size() > kManifestValueBytesMax) return MalformedRecord(begun_, "a field is longer than 64 KiB");
         *at = 0;
       }
@@ -104,7 +109,8 @@ class RecordReader {
 
   LineReader lines_;
   const char separator_;
-  std::string line_;
+  const bool keeps_text_;
+  std::string line_, text_;
   int64_t begun_ = 0;
   bool quotes_ = true;
   bool crlf_ = false;
@@ -182,7 +188,7 @@ bool LooksLikeHeader(std::string_view line, char separator) {
 
 Result<ManifestOptions> ReadTable(RewindableSource& source, char separator, const ManifestOptions& options,
                                   const VisitEntry& visit) {
-  RecordReader records(source, separator);
+  RecordReader records(source, separator, options.keep_text);
   std::vector<std::string> header, fields;
   STAGEFS_ASSIGN_OR_RETURN(bool more, records.ReadHeader(&header));
   if (!more) return MalformedManifest("it is empty");
@@ -192,6 +198,7 @@ Result<ManifestOptions> ReadTable(RewindableSource& source, char separator, cons
   STAGEFS_ASSIGN_OR_RETURN(const size_t hash_column,
                            FindColumn(header, kHashColumns, options.hash_column, "a hash", &other_hashes));
   ManifestOptions decided = options;
+  decided.header = records.text();
   if (!other_paths.empty()) decided.columns = "'" + header[path_column] + "' is the path, not " + other_paths;
   if (!other_hashes.empty()) {
     decided.columns += (decided.columns.empty() ? "'" : "; '") + header[hash_column] + "' is the hash, not " +
@@ -212,7 +219,8 @@ Result<ManifestOptions> ReadTable(RewindableSource& source, char separator, cons
       return MalformedRecord(records.line(), "whether " + ToDisplayUtf8(fields[path_column]) +
                                                  " is quoted, the header does not say: quote its names, too, or none");
     }
-    STAGEFS_RETURN_IF_ERROR(visit(decided, {std::move(fields[hash_column]), std::move(fields[path_column])}));
+    STAGEFS_RETURN_IF_ERROR(visit(decided, {std::move(fields[hash_column]), std::move(fields[path_column]),
+                                            records.line(), records.text()}));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "stagefs/error_names.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/repo_path.h"
 
@@ -29,7 +30,7 @@ std::string TakeField(std::string_view* rest) {
   return field;
 }
 
-// Each record is its length and three fields.
+// Each record is its length, three fields, a code and a number.
 Status ForEachIn(std::string_view records, const std::function<Status(const RefusedEntry&)>& visit) {
   while (!records.empty()) {
     uint32_t size = 0;
@@ -40,6 +41,8 @@ Status ForEachIn(std::string_view records, const std::function<Status(const Refu
     entry.hash = TakeField(&record);
     entry.path = TakeField(&record);
     entry.reason = TakeField(&record);
+    std::memcpy(&entry.code, record.data(), sizeof entry.code);
+    std::memcpy(&entry.number, record.data() + sizeof entry.code, sizeof entry.number);
     STAGEFS_RETURN_IF_ERROR(visit(entry));
   }
   return {};
@@ -49,10 +52,13 @@ std::string Dump(const nlohmann::json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Status WriteEntries(const RefusedEntries& entries, const std::function<Status(std::string_view)>& write) {
+// `place` is null where the entries have neither a code nor a number.
+Status WriteEntries(const RefusedEntries& entries, const char* place,
+                    const std::function<Status(std::string_view)>& write) {
   bool first = true;
   return entries.ForEach([&](const RefusedEntry& entry) {
     nlohmann::json item = {{"path", ToDisplayUtf8(entry.path)}, {"reason", ToDisplayUtf8(entry.reason)}};
+    if (place != nullptr) item.update({{place, entry.number}, {"code", NameOf(entry.code)}});
     if (!entry.hash.empty()) item["hash"] = ToDisplayUtf8(entry.hash);
     if (!IsValidUtf8(entry.path)) item["path_base64"] = Base64(entry.path);
     const std::string line = (first ? "\n" : ",\n") + Dump(item);
@@ -90,6 +96,8 @@ Status RefusedEntries::Append(const RefusedEntry& entry) {
   AppendField(&record, entry.hash);
   AppendField(&record, entry.path);
   AppendField(&record, entry.reason);
+  record.append(reinterpret_cast<const char*>(&entry.code), sizeof entry.code);
+  record.append(reinterpret_cast<const char*>(&entry.number), sizeof entry.number);
   AppendField(&buffer_, record);
   ++size_;
   if (buffer_.size() < kInMemoryBytesMax) return {};
@@ -118,10 +126,13 @@ Status RefusedEntries::ForEach(const std::function<Status(const RefusedEntry&)>&
   return ForEachIn(buffer_, visit);
 }
 
+const char* PlaceWord(bool counts_entries) { return counts_entries ? "entry" : "line"; }
+
 Status WriteReportJson(const StageReport& report, const std::function<Status(std::string_view)>& write) {
   nlohmann::json head = {{"directory", ToDisplayUtf8(report.directory)},
                          {"atomic", report.atomic},
                          {"update_timestamp", report.update_timestamp},
+                         {"dry_run", report.dry_run},
                          {"withdrawn", report.Withdrawn()},
                          {"finished", FormatTime(report.finished_ns)},
                          {"entries", report.entries},
@@ -134,9 +145,9 @@ Status WriteReportJson(const StageReport& report, const std::function<Status(std
   std::string text = Dump(head);
   text.back() = ',';
   STAGEFS_RETURN_IF_ERROR(write(text + "\"refused_entries\":["));
-  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.refused, write));
+  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.refused, PlaceWord(report.counts_entries), write));
   STAGEFS_RETURN_IF_ERROR(write("],\"replaced_entries\":["));
-  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.replaced, write));
+  STAGEFS_RETURN_IF_ERROR(WriteEntries(report.replaced, nullptr, write));
   return write("]}\n");
 }
 

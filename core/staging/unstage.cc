@@ -2,6 +2,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "path_outcomes.h"
 #include "tree/walk.h"
 #include "workspace_change.h"
 
@@ -198,37 +199,6 @@ class Unstaging {
   bool restored_ = false;
 };
 
-// The highest of `paths` that `path` is at or below.
-const RepoPath& TopOf(const RepoPath& path, const std::set<RepoPath>& paths) {
-  const RepoPath* top = &path;
-  for (RepoPath above = path; !above.is_root();) {
-    above = above.parent();
-    if (const auto at = paths.find(above); at != paths.end()) top = &*at;
-  }
-  return *top;
-}
-
-// How each of some paths went: one below another of them goes with that.
-class ByPath {
- public:
-  explicit ByPath(const std::vector<RepoPath>& paths) : paths_(paths), all_(paths.begin(), paths.end()) {
-    for (const RepoPath& path : paths) outcomes_.emplace(TopOf(path, all_), Status());
-  }
-
-  // Those to be done, and how that went.
-  std::map<RepoPath, Status>& outermost() { return outcomes_; }
-  std::vector<Status> InOrder() const {
-    std::vector<Status> all;
-    for (const RepoPath& path : paths_) all.push_back(outcomes_.at(TopOf(path, all_)));
-    return all;
-  }
-
- private:
-  const std::vector<RepoPath>& paths_;
-  const std::set<RepoPath> all_;
-  std::map<RepoPath, Status> outcomes_;
-};
-
 }  // namespace
 
 Result<int64_t> Workspace::Unstage(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes) {
@@ -243,14 +213,17 @@ Result<int64_t> Workspace::Unstage(const std::vector<RepoPath>& paths, std::vect
       Unstaging unstaging(overlay);
       STAGEFS_RETURN_IF_ERROR(unstaging.TakeDirect(wanted));
       int64_t total = 0;
+      PathErrors missing;
       for (const RepoPath& path : wanted) {
         const auto taken = unstaging.Take(path);
         Status& outcome = by_path.outermost()[path];
         outcome = taken.WithoutValue();
         if (taken) total += *taken;
         conflict = !taken && taken.error().code() == ErrorCode::kConflict;
-        if (!taken && (!outcomes || taken.error().code() != ErrorCode::kNotFound)) return taken.error();
+        if (!taken && taken.error().code() != ErrorCode::kNotFound) return taken.error();
+        if (!taken && !outcomes) missing.Add(taken.error());
       }
+      STAGEFS_RETURN_IF_ERROR(missing.Outcome());
       return total;
     };
     const auto count = WithReserve(repository_.folder(), [&] { return Mutate(Durability::kPowerLoss, take_back); });
@@ -264,15 +237,15 @@ Result<int64_t> Workspace::Unstage(const std::vector<RepoPath>& paths, std::vect
 Status Workspace::RemovePaths(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes) {
   ByPath by_path(paths);
   const auto remove = [&](Overlay& overlay) -> Status {
+    PathErrors missing;
     for (auto& [path, outcome] : by_path.outermost()) {
       const auto located = overlay.Find(path);
       if (located) STAGEFS_RETURN_IF_ERROR(overlay.RemoveRecursively(located->slot, located->entry));
       outcome = located.WithoutValue();
-      const bool missing = !located && (located.error().code() == ErrorCode::kNotFound ||
-                                        located.error().code() == ErrorCode::kNotDirectory);
-      if (!located && (!missing || !outcomes)) return outcome;
+      if (!located && !IsMissing(located.error())) return outcome;
+      if (!located && !outcomes) missing.Add(located.error());
     }
-    return {};
+    return missing.Outcome();
   };
   STAGEFS_RETURN_IF_ERROR(WithReserve(repository_.folder(), [&] { return Mutate(Durability::kPowerLoss, remove); }));
   if (outcomes) *outcomes = by_path.InOrder();

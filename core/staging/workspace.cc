@@ -9,6 +9,7 @@
 #include "stagefs/scratch_names.h"
 #include "stagefs/version_store.h"
 #include "closed_files.h"
+#include "path_outcomes.h"
 #include "workspace_change.h"
 
 namespace stagefs {
@@ -97,6 +98,27 @@ Status CheckIsThere(Overlay& overlay, FolderId folder) {
     if (entry && entry->kind == EntryKind::kFolder && entry->child == folder) return {};
   }
   return Error(ErrorCode::kStale, "its folder was removed");
+}
+
+// What one move of several may fail with, and leave everything as it is.
+bool IsOfPath(const Error& error) {
+  const ErrorCode code = error.code();
+  return IsMissing(error) || code == ErrorCode::kExists || code == ErrorCode::kInvalidArgument ||
+         code == ErrorCode::kNameTooLong;
+}
+
+std::string Shown(const Workspace::PathMove& move) {
+  return ToDisplayUtf8(move.from.str()) + " -> " + ToDisplayUtf8(move.to.str());
+}
+
+Status MoveOne(Overlay& overlay, const Workspace::PathMove& move) {
+  STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(move.from));
+  // Before folders are made on the way there.
+  if (located.entry.kind == EntryKind::kFolder && move.from != move.to && IsAtOrBelow(move.to.str(), move.from.str())) {
+    return Error(ErrorCode::kInvalidArgument, "a folder cannot move into itself");
+  }
+  STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay.EnsureFolders(move.to.parent()));
+  return overlay.Rename(located.slot, {folder, std::string(move.to.name())}, RenameMode::kNoReplace);
 }
 
 }  // namespace
@@ -326,12 +348,22 @@ Result<std::vector<Status>> Workspace::StageVersions(const std::vector<NamedVers
   });
 }
 
-Status Workspace::MovePath(const RepoPath& from, const RepoPath& to) {
-  return Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(from));
-    STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, overlay.EnsureFolders(to.parent()));
-    return overlay.Rename(located.slot, {folder, std::string(to.name())}, RenameMode::kNoReplace);
-  });
+Status Workspace::MovePath(const RepoPath& from, const RepoPath& to) { return MovePaths({{from, to}}); }
+
+Status Workspace::MovePaths(const std::vector<PathMove>& moves, std::vector<Status>* outcomes) {
+  std::vector<Status> all;
+  STAGEFS_RETURN_IF_ERROR(Mutate(Durability::kPowerLoss, [&](Overlay& overlay) -> Status {
+    PathErrors errors;
+    for (const PathMove& move : moves) {
+      Status moved = MoveOne(overlay, move);
+      if (!moved && !IsOfPath(moved.error())) return moved;
+      if (!moved && !outcomes) errors.Add(moves.size() == 1 ? moved.error() : moved.error().In(Shown(move)));
+      if (outcomes) all.push_back(moved ? moved : moved.error().In(Shown(move)));
+    }
+    return errors.Outcome();
+  }));
+  if (outcomes) *outcomes = std::move(all);
+  return {};
 }
 
 }  // namespace stagefs

@@ -73,7 +73,7 @@ std::string JsonPath(const std::string& key, const std::string& path) {
 std::string FormatTime(int64_t time_ns) {
   // Rounded down, so that the fraction is one also before 1970.
   const int64_t part_ns = (time_ns % 1'000'000'000 + 1'000'000'000) % 1'000'000'000;
-  const time_t seconds = (time_ns - part_ns) / 1'000'000'000;
+  const time_t seconds = time_ns / 1'000'000'000 - (time_ns % 1'000'000'000 < 0 ? 1 : 0);
   tm parts{};
   gmtime_r(&seconds, &parts);
   char text[64];

@@ -1,7 +1,10 @@
-// manifest: a tree as it can be staged again.
+// manifest, missing: a tree as it can be staged again, and what of a manifest cannot be.
 #include "stagefs/written_manifest.h"
 
+#include "manifest_file.h"
 #include "progress.h"
+#include "stagefs/byte_source.h"
+#include "stagefs/missing.h"
 #include "target.h"
 
 namespace stagefs {
@@ -34,16 +37,9 @@ class ManifestCommand : public Command {
 
   Status ReadStyle(bool json) {
     const std::string format = format_.empty() ? (json ? "ndjson" : "sum") : format_;
-    if (format == "sum") style_.format = ManifestFormat::kSum;
-    else if (format == "ndjson") style_.format = ManifestFormat::kNdjson;
-    else if (format == "json") style_.format = ManifestFormat::kJson;
-    else if (format == "csv") style_.format = ManifestFormat::kCsv;
-    else if (format == "tsv") style_.format = ManifestFormat::kTsv;
-    else return Error(ErrorCode::kInvalidArgument, "--format " + format + ": use sum, ndjson, json, csv or tsv");
-    if (hash_ != "sha256" && hash_ != "xxh3") {
-      return Error(ErrorCode::kInvalidArgument, "--hash " + hash_ + ": use sha256 or xxh3");
-    }
-    style_.xxh3 = hash_ == "xxh3";
+    STAGEFS_ASSIGN_OR_RETURN(const ManifestStyle named, ManifestStyleOf(format, hash_));
+    style_.format = named.format;
+    style_.xxh3 = named.xxh3;
     return {};
   }
 
@@ -51,8 +47,45 @@ class ManifestCommand : public Command {
   ManifestStyle style_;
 };
 
+class MissingCommand : public Command {
+  void Declare(CommandOptions& options) override {
+    options.AddRepository(&target_);
+    options.Add("manifest", &manifest_, "as stage takes it; - reads standard input").Completing(Completes::kFile);
+    options.Add("--path-column", &options_.path_column, "column of a table that holds the paths");
+    options.Add("--hash-column", &options_.hash_column, "column of a table that holds the hashes");
+  }
+
+  ExitStatus Run(const GlobalOptions& globals) override {
+    return WithRepository(globals, target_, [&](Repository& repository) {
+      const auto report = Find(repository, globals.json);
+      if (!report) return Report(report.error());
+      if (!globals.json) SayRefused(report->refused, report->counts_entries);
+      const int64_t refused = report->refused.size();
+      const Status said = globals.json ? PrintOut(JsonLine({{"entries", report->entries},
+                                                            {"missing", report->missing},
+                                                            {"refused", refused}}))
+                                       : FlushOut();
+      if (!said) return Report(said.error());
+      return report->missing + refused > 0 ? kExitPartly : kExitOk;
+    });
+  }
+
+  Result<MissingReport> Find(Repository& repository, bool json) const {
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd file, OpenManifest(manifest_, repository));
+    const auto source = NewFileSource(file.get());
+    const Waiting waiting("missing", "entries");
+    const auto format = manifest_ == "-" ? ManifestFormat::kSniff : ManifestFormatOf(manifest_);
+    return FindMissing(repository, *source, format, options_,
+                       [&](std::string_view text) { return json ? Status() : PrintOut(text); });
+  }
+
+  std::string target_, manifest_ = "-";
+  ManifestOptions options_;
+};
+
 }  // namespace
 
+std::unique_ptr<Command> NewMissing() { return std::make_unique<MissingCommand>(); }
 std::unique_ptr<Command> NewManifest() { return std::make_unique<ManifestCommand>(); }
 
 }  // namespace stagefs

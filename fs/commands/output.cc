@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "stagefs/error_names.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
 #include "stagefs/text.h"
@@ -35,33 +36,29 @@ void Say(const std::string& message) {
   std::fprintf(stderr, "stagefs: %s\n", shown.c_str());
 }
 
-struct CodeWords {
-  const char* name;
-  ExitStatus status;
-};
-CodeWords WordsFor(ErrorCode code) {
+ExitStatus StatusFor(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return {"invalid_argument", kExitUsage};
-    case ErrorCode::kNameTooLong: return {"name_too_long", kExitUsage};
-    case ErrorCode::kTooLarge: return {"too_large", kExitUsage};
-    case ErrorCode::kNotDirectory: return {"not_a_directory", kExitUsage};
-    case ErrorCode::kIsDirectory: return {"is_a_directory", kExitUsage};
-    case ErrorCode::kPermission: return {"permission", kExitUsage};
-    case ErrorCode::kNotFound: return {"not_found", kExitNotFound};
-    case ErrorCode::kExists: return {"exists", kExitConflict};
-    case ErrorCode::kNotEmpty: return {"not_empty", kExitConflict};
-    case ErrorCode::kConflict: return {"conflict", kExitConflict};
-    case ErrorCode::kBusy: return {"busy", kExitConflict};
-    case ErrorCode::kStale: return {"stale", kExitConflict};
-    case ErrorCode::kReadOnly: return {"read_only", kExitTrouble};
-    case ErrorCode::kNoSpace: return {"no_space", kExitTrouble};
-    case ErrorCode::kUnsupported: return {"unsupported", kExitTrouble};
-    case ErrorCode::kCrossDevice: return {"cross_device", kExitTrouble};
-    case ErrorCode::kCorrupt: return {"corrupt", kExitTrouble};
-    case ErrorCode::kIo: return {"io", kExitTrouble};
-    case ErrorCode::kInterrupted: return {"interrupted", kExitTrouble};
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kNameTooLong:
+    case ErrorCode::kTooLarge:
+    case ErrorCode::kNotDirectory:
+    case ErrorCode::kIsDirectory:
+    case ErrorCode::kPermission: return kExitUsage;
+    case ErrorCode::kNotFound: return kExitNotFound;
+    case ErrorCode::kExists:
+    case ErrorCode::kNotEmpty:
+    case ErrorCode::kConflict:
+    case ErrorCode::kBusy:
+    case ErrorCode::kStale: return kExitConflict;
+    case ErrorCode::kReadOnly:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kCrossDevice:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kIo:
+    case ErrorCode::kInterrupted: break;
   }
-  return {"unknown", kExitTrouble};
+  return kExitTrouble;
 }
 
 }  // namespace
@@ -87,11 +84,11 @@ ExitStatus Answer(bool json, JsonMembers members, const std::string& text) {
 
 void ComplainInJson() { complains_in_json = true; }
 
-ExitStatus Report(const Error& error) { return Report(error, WordsFor(error.code()).status); }
+ExitStatus Report(const Error& error) { return Report(error, StatusFor(error.code())); }
 
 ExitStatus Report(const Error& error, ExitStatus status) {
   if (complains_in_json) {
-    const std::string what = status == kExitNothing ? "nothing_to_commit" : WordsFor(error.code()).name;
+    const std::string what = status == kExitNothing ? "nothing_to_commit" : NameOf(error.code());
     const std::string said =
         JsonLine({{"code", what}, {"exit_status", static_cast<int>(status)}, {"message", error.message()}});
     std::fputs(("{\"error\":" + said.substr(0, said.size() - 1) + "}\n").c_str(), stderr);
@@ -107,6 +104,14 @@ void Warn(const std::string& message) {
   } else {
     Say(message);
   }
+}
+
+void SayRefused(const RefusedEntries& refused, bool counts_entries) {
+  (void)refused.ForEach([&](const RefusedEntry& entry) -> Status {
+    std::fprintf(stderr, "refused: %s %lld: %s: %s\n", PlaceWord(counts_entries),
+                 static_cast<long long>(entry.number), ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
+    return {};
+  });
 }
 
 ExitStatus Done(const Status& status) { return status ? kExitOk : Report(status.error()); }

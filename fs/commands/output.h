@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "stagefs/result.h"
+#include "stagefs/stage_report.h"
 
 namespace stagefs {
 
@@ -58,5 +59,7 @@ ExitStatus Report(const Error& error, ExitStatus status);
 // The same of what does not end the command: {"warning":{"message":MESSAGE}}.
 void Warn(const std::string& message);
 ExitStatus Done(const Status& status);
+// "refused: line 12: PATH: why" on stderr for each entry of a manifest.
+void SayRefused(const RefusedEntries& refused, bool counts_entries);
 
 }  // namespace stagefs

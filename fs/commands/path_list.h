@@ -1,4 +1,4 @@
-// Paths that a command is given: as arguments, or as a list in a file.
+// Paths that a command is given, as arguments or as a list in a file, and what became of them.
 #pragma once
 
 #include <string>
@@ -6,6 +6,7 @@
 
 #include "options.h"
 #include "stagefs/repo_path.h"
+#include "stagefs/workspace.h"
 
 namespace stagefs {
 
@@ -30,5 +31,23 @@ class PathList {
   std::string from_;
   bool zero_ = false;
 };
+
+// Where paths go: two arguments, or a list of FROM, a tab and TO on each line; with -z FROM and TO, each with a NUL behind
+// it, one after the other.
+class MoveList {
+ public:
+  void Declare(CommandOptions& options);
+
+  bool is_list() const { return !list_.empty(); }
+  // As PathList::Read(), naming the line.
+  Result<std::vector<Workspace::PathMove>> Read() const;
+
+ private:
+  std::string from_, to_, list_;
+  bool zero_ = false;
+};
+
+// Warns of each error; how many there are.
+int64_t WarnOfRefused(const std::vector<Status>& outcomes);
 
 }  // namespace stagefs

@@ -1,5 +1,7 @@
 #include "prefetch.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -10,6 +12,7 @@ namespace stagefs {
 namespace {
 
 constexpr size_t kTogether = 1000;
+constexpr size_t kShownMax = 20;
 
 Status FetchAll(Workspace& workspace, const std::vector<VersionId>& versions, Guarded<PrefetchReport>* report,
                 const std::function<void(int64_t)>& progress) {
@@ -38,17 +41,50 @@ Status FetchBelow(Workspace& workspace, FolderId folder, Guarded<PrefetchReport>
   return FetchAll(workspace, versions, report, progress);
 }
 
+// Paths below others are left out.
+void LeaveTops(std::vector<RepoPath>* paths) {
+  const std::set<RepoPath> all(paths->begin(), paths->end());
+  paths->assign(all.begin(), all.end());
+  std::erase_if(*paths, [&](const RepoPath& path) {
+    for (RepoPath above = path; !above.is_root();) {
+      above = above.parent();
+      if (all.contains(above)) return true;
+    }
+    return false;
+  });
+}
+
+Error NotThere(const std::vector<Status>& missing) {
+  std::string message = "nothing is fetched, as " + std::to_string(missing.size()) + " paths are not there:";
+  for (size_t i = 0; i < std::min(missing.size(), kShownMax); ++i) message += "\n  " + missing[i].error().message();
+  if (missing.size() > kShownMax) message += "\n  and " + std::to_string(missing.size() - kShownMax) + " more";
+  return missing.size() == 1 ? missing[0].error() : Error(ErrorCode::kNotFound, message);
+}
+
 }  // namespace
 
-Result<PrefetchReport> Prefetch(Workspace& workspace, const RepoPath& path,
+Result<PrefetchReport> Prefetch(Workspace& workspace, std::vector<RepoPath> paths, std::vector<Status>* missing,
                                 const std::function<void(int64_t)>& progress) {
-  STAGEFS_ASSIGN_OR_RETURN(const Located at, workspace.tree().Find(path));
-  Guarded<PrefetchReport> report;
-  if (at.entry.kind == EntryKind::kFolder) {
-    STAGEFS_RETURN_IF_ERROR(FetchBelow(workspace, at.entry.child, &report, progress));
-  } else if (at.entry.kind == EntryKind::kFile) {
-    STAGEFS_RETURN_IF_ERROR(FetchAll(workspace, {at.entry.version}, &report, progress));
+  LeaveTops(&paths);
+  std::vector<Status> not_there;
+  std::vector<FolderId> folders;
+  std::vector<VersionId> versions;
+  for (const RepoPath& path : paths) {
+    const auto at = workspace.tree().Find(path);
+    if (!at && at.error().code() != ErrorCode::kNotFound && at.error().code() != ErrorCode::kNotDirectory) {
+      return at.error();
+    }
+    if (!at) not_there.emplace_back(at.error());
+    else if (at->entry.kind == EntryKind::kFolder) folders.push_back(at->entry.child);
+    else if (at->entry.kind == EntryKind::kFile) versions.push_back(at->entry.version);
   }
+  if (!not_there.empty() && missing == nullptr) return NotThere(not_there);
+  if (missing != nullptr) *missing = std::move(not_there);
+  Guarded<PrefetchReport> report;
+  for (const FolderId folder : folders) {
+    STAGEFS_RETURN_IF_ERROR(FetchBelow(workspace, folder, &report, progress));
+  }
+  STAGEFS_RETURN_IF_ERROR(FetchAll(workspace, versions, &report, progress));
   return *report.Lock();
 }
 

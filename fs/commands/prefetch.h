@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "stagefs/workspace.h"
 
@@ -13,9 +14,10 @@ struct PrefetchReport {
   uint64_t bytes = 0;
 };
 
-// Opens every file at or below `path`, several at a time: what is not in this machine's cache is fetched, and checked.
-// Where versions are on this machine's disk nothing has to move.
-Result<PrefetchReport> Prefetch(Workspace& workspace, const RepoPath& path,
+// Opens every file at or below `paths`, several at a time: what is not in this machine's cache is fetched, and checked.
+// Where versions are on this machine's disk nothing has to move. Where nothing is at a path: kNotFound with the first 20
+// of them, before anything is fetched; with `missing` they are put there instead.
+Result<PrefetchReport> Prefetch(Workspace& workspace, std::vector<RepoPath> paths, std::vector<Status>* missing,
                                 const std::function<void(int64_t done)>& progress);
 
 }  // namespace stagefs

@@ -24,14 +24,19 @@ class RestoreCommand : public Command {
     paths_.Declare(options, Completes::kPath, "files and folders; . is everything");
     options.Add("--taken-back", &taken_back_, "take from what change number N took back");
     options.Add("--to", &to_, "put the one path there, where nothing is").Completing(Completes::kPath);
+    options.Add("--partial", &partial_, "restore those that are there, and name the others");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     const auto target = OpenTarget(globals, target_, TargetNeeds::kWorkspace);
     if (!target) return Report(target.error());
     const Waiting waiting("restore", "steps");
-    const auto restored = taken_back_ > 0 ? RunTakenBack(*target->workspace) : Run(*target);
-    return restored ? AnswerRestored(globals.json, *restored) : Report(restored.error());
+    std::vector<Status> outcomes;
+    const auto restored = taken_back_ > 0 ? RunTakenBack(*target->workspace) : Run(*target, partial_ ? &outcomes : nullptr);
+    if (!restored) return Report(restored.error());
+    const int64_t refused = WarnOfRefused(outcomes);
+    const ExitStatus status = AnswerRestored(globals.json, *restored);
+    return refused > 0 ? kExitPartly : status;
   }
 
   Result<Restored> RunTakenBack(Workspace& workspace) const {
@@ -44,13 +49,13 @@ class RestoreCommand : public Command {
     return RestoreTakenBack(workspace, taken_back_, paths);
   }
 
-  Result<Restored> Run(const Target& target) const {
+  Result<Restored> Run(const Target& target, std::vector<Status>* outcomes) const {
     if (revision_.empty()) return Error(ErrorCode::kInvalidArgument, "name the revision to restore from, as @REV");
     STAGEFS_ASSIGN_OR_RETURN(const Revision from, OpenBeside(target, revision_));
     Workspace& workspace = *target.workspace;
     if (paths_.empty()) return Error(ErrorCode::kInvalidArgument, "name the paths to restore; . is everything");
     STAGEFS_ASSIGN_OR_RETURN(const std::vector<RepoPath> paths, paths_.ReadFolders());
-    if (to_.empty()) return Restore(workspace, from, paths);
+    if (to_.empty()) return Restore(workspace, from, paths, outcomes);
     if (paths.size() != 1) return Error(ErrorCode::kInvalidArgument, "--to takes one path");
     STAGEFS_ASSIGN_OR_RETURN(const RepoPath to, RepoPath::Parse(to_));
     return RestoreTo(workspace, from, paths.front(), to);
@@ -59,6 +64,7 @@ class RestoreCommand : public Command {
   std::string target_, revision_, to_;
   PathList paths_;
   int64_t taken_back_ = 0;
+  bool partial_ = false;
 };
 
 class TakenBackCommand : public Command {
@@ -123,22 +129,31 @@ class RevertCommand : public Command {
 class MoveCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("from", &from_, "file or folder").Required().Completing(Completes::kPath);
-    options.Add("to", &to_, "its new path, where nothing is").Required().Completing(Completes::kPath);
+    moves_.Declare(options);
+    options.Add("--partial", &partial_, "move those that can be, and name the others");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      const auto from = RepoPath::Parse(from_);
-      if (!from) return Report(from.error());
-      const auto to = RepoPath::Parse(to_);
-      if (!to) return Report(to.error());
-      const Status moved = workspace.MovePath(*from, *to);
-      return moved ? Answer(globals.json, {{"from", from_}, {"to", to_}}) : Report(moved.error());
+      const auto moves = moves_.Read();
+      if (!moves) return Report(moves.error());
+      std::vector<Status> outcomes;
+      const Status moved = workspace.MovePaths(*moves, partial_ ? &outcomes : nullptr);
+      if (!moved) return Report(moved.error());
+      const int64_t refused = WarnOfRefused(outcomes);
+      const ExitStatus status = AnswerMoved(globals.json, *moves, refused);
+      return refused > 0 ? kExitPartly : status;
     });
   }
 
-  std::string target_, from_, to_;
+  ExitStatus AnswerMoved(bool json, const std::vector<Workspace::PathMove>& moves, int64_t refused) const {
+    if (moves_.is_list()) return Answer(json, {{"moved", static_cast<int64_t>(moves.size()) - refused}});
+    return Answer(json, {{"from", moves.front().from.str()}, {"to", moves.front().to.str()}});
+  }
+
+  std::string target_;
+  MoveList moves_;
+  bool partial_ = false;
 };
 
 }  // namespace

@@ -1,14 +1,10 @@
 // stage, rm, unstage.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cstdio>
 
+#include "manifest_file.h"
 #include "path_list.h"
 #include "progress.h"
 #include "stagefs/byte_source.h"
-#include "stagefs/posix_env.h"
 #include "stagefs/stage_report.h"
 #include "stagefs/status_text.h"
 #include "stagefs/text.h"
@@ -28,6 +24,7 @@ class StageCommand : public Command {
         .Completing(Completes::kPath);
     options.Add("--update-timestamp", &update_timestamp_, "stage unchanged files too, with time now");
     options.Add("--atomic", &atomic_, "stage nothing if any entry is refused");
+    options.Add("--dry-run", &dry_run_, "only say what would become of each entry: nothing is changed");
     options.Add("--path-column", &path_column_, "column of a table that holds the paths");
     options.Add("--hash-column", &hash_column_, "column of a table that holds the hashes");
     options.Add("--strip-prefix", &strip_prefix_, "taken off each path; paths that do not begin with it are refused");
@@ -38,49 +35,36 @@ class StageCommand : public Command {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
       const auto report = Stage(workspace);
       if (!report) return Report(report.error());
-      // What is staged is staged, also where its report cannot be kept.
-      if (const auto kept = workspace.KeepReport(*report); !kept) {
-        Warn("staged, but last.json does not show it: " + kept.error().message());
-      }
+      if (!dry_run_) Keep(workspace, *report);
       Print(*report, globals.json);
       return report->refused.size() == 0 ? kExitOk : kExitPartly;
     });
   }
 
+  // What is staged is staged, also where its report cannot be kept.
+  static void Keep(Workspace& workspace, const StageReport& report) {
+    if (const auto kept = workspace.KeepReport(report); !kept) {
+      Warn("staged, but last.json does not show it: " + kept.error().message());
+    }
+  }
+
   Result<StageReport> Stage(Workspace& workspace) {
     Workspace::ManifestRequest request;
     STAGEFS_ASSIGN_OR_RETURN(request.directory, RepoPath::ParseDirectory(directory_));
-    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd file, OpenManifest(workspace.repository()));
+    STAGEFS_ASSIGN_OR_RETURN(const UniqueFd file, OpenManifest(manifest_, workspace.repository()));
     const auto source = NewFileSource(file.get());
     Progress progress("stage", "entries");
     request.source = source.get();
     request.format = manifest_ == "-" ? ManifestFormat::kSniff : ManifestFormatOf(manifest_);
     request.options.atomic = atomic_ || IsAtomicName(manifest_);
     request.options.update_timestamp = update_timestamp_;
+    request.dry_run = dry_run_;
     request.options.path_column = path_column_;
     request.options.hash_column = hash_column_;
     request.options.strip_prefix = strip_prefix_;
     request.options.backslash = backslash_;
     request.progress = [&](int64_t entries) { progress.Show(entries); };
     return workspace.StageManifest(request);
-  }
-
-  Result<UniqueFd> OpenManifest(const Repository& repository) {
-    UniqueFd file;
-    if (manifest_ != "-") {
-      STAGEFS_ASSIGN_OR_RETURN(file, OpenFd(manifest_, O_RDONLY));
-      struct stat info {};
-      if (fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode)) return file;
-    }
-    // Read once for its options and once for its entries: a pipe is kept in a file.
-    STAGEFS_ASSIGN_OR_RETURN(UniqueFd copy, OpenUnnamed(repository.incoming()));
-    std::vector<char> buffer(256 << 10);
-    for (;;) {
-      const ssize_t got = read(file.valid() ? file.get() : STDIN_FILENO, buffer.data(), buffer.size());
-      if (got < 0) return ErrnoError("read " + (file.valid() ? manifest_ : "standard input"));
-      if (got == 0) return copy;
-      STAGEFS_RETURN_IF_ERROR(WriteAll(copy.get(), buffer.data(), static_cast<size_t>(got)));
-    }
   }
 
   static void Print(const StageReport& report, bool json) {
@@ -92,28 +76,17 @@ class StageCommand : public Command {
                    std::to_string(report.unchanged) + " unchanged, " + std::to_string(report.refused.size()) +
                    " refused" +
                    (report.replaced.size() > 0 ? ", " + std::to_string(report.replaced.size()) + " replaced" : "") +
-                   (report.Withdrawn() ? "; atomic: nothing was staged\n" : "\n"));
+                   (report.Withdrawn() ? "; atomic: nothing was staged\n"
+                    : report.dry_run   ? "; dry run: nothing was staged\n"
+                                       : "\n"));
     if (!report.columns.empty()) std::fprintf(stderr, "columns: %s\n", ShowText(report.columns).c_str());
-    (void)report.refused.ForEach([](const RefusedEntry& entry) -> Status {
-      std::fprintf(stderr, "refused: %s: %s\n", ShowText(entry.path).c_str(), ShowText(entry.reason).c_str());
-      return {};
-    });
+    SayRefused(report.refused, report.counts_entries);
   }
 
   std::string target_, manifest_ = "-", directory_;
   std::string path_column_, hash_column_, strip_prefix_;
-  bool update_timestamp_ = false, atomic_ = false, backslash_ = false;
+  bool update_timestamp_ = false, atomic_ = false, backslash_ = false, dry_run_ = false;
 };
-
-int64_t WarnOfRefused(const std::vector<Status>& outcomes) {
-  int64_t refused = 0;
-  for (const Status& outcome : outcomes) {
-    if (outcome) continue;
-    Warn(outcome.error().message());
-    ++refused;
-  }
-  return refused;
-}
 
 class RemoveCommand : public Command {
   void Declare(CommandOptions& options) override {

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "path_list.h"
 #include "prefetch.h"
 #include "progress.h"
 #include "stagefs/history.h"
@@ -87,23 +88,34 @@ class LsCommand : public Command {
 class PrefetchCommand : public Command {
   void Declare(CommandOptions& options) override {
     options.AddWorkspace(&target_);
-    options.Add("path", &path_, "folder or file (default: everything)").Completing(Completes::kPath);
+    paths_.Declare(options, Completes::kPath, "folders and files (default: everything)");
+    options.Add("--partial", &partial_, "fetch those that are there, and name the others");
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      const auto path = RepoPath::ParseDirectory(path_);
-      if (!path) return Report(path.error());
-      Progress progress("prefetch", "files");
-      const auto report = Prefetch(workspace, *path, [&](int64_t done) { progress.Show(done); });
+      const auto paths = paths_.empty() ? Result<std::vector<RepoPath>>(std::vector<RepoPath>(1)) : paths_.ReadFolders();
+      if (!paths) return Report(paths.error());
+      std::vector<Status> missing;
+      const auto report = Fetch(workspace, *paths, partial_ ? &missing : nullptr);
       if (!report) return Report(report.error());
-      return Answer(globals.json, {{"files", report->files}, {"bytes", report->bytes}},
-                    std::to_string(report->files) + " files (" + std::to_string(report->bytes) +
-                        " bytes) are on this machine\n");
+      const int64_t refused = WarnOfRefused(missing);
+      const ExitStatus status = Answer(globals.json, {{"files", report->files}, {"bytes", report->bytes}},
+                                       std::to_string(report->files) + " files (" + std::to_string(report->bytes) +
+                                           " bytes) are on this machine\n");
+      return refused > 0 ? kExitPartly : status;
     });
   }
 
-  std::string target_, path_;
+  static Result<PrefetchReport> Fetch(Workspace& workspace, const std::vector<RepoPath>& paths,
+                                      std::vector<Status>* missing) {
+    Progress progress("prefetch", "files");
+    return Prefetch(workspace, paths, missing, [&](int64_t done) { progress.Show(done); });
+  }
+
+  std::string target_;
+  PathList paths_;
+  bool partial_ = false;
 };
 
 }  // namespace

@@ -593,4 +593,35 @@ TEST_CASE("Rebase: a file that a folder lies over here and that others changed i
   CHECK(scene.StatusLines() == before);
 }
 
+TEST_CASE("Move: several are one change, and without all of them none", "[core][staging]") {
+  Scene scene;
+  for (const char* path : {"a", "d/x", "d/y"}) scene.Stage(path, path);
+  scene.Commit();
+  const auto move = [](const std::string& from, const std::string& to) {
+    return Workspace::PathMove{Value(RepoPath::Parse(from)), Value(RepoPath::Parse(to))};
+  };
+  const std::vector<Workspace::PathMove> moves = {move("a", "e/a"),        move("none", "n/m/none"), move("d", "d/new/d"),
+                                                  move("e/a", "d/x/below"), move("d/x", "e/x"),       move("e/x", "d/y")};
+  const auto failed = scene.workspace().MovePaths(moves);
+  CHECK(failed.error().code() == ErrorCode::kNotFound);
+  CHECK(failed.error().message().find("4 paths") != std::string::npos);
+  CHECK(scene.StatusLines().empty());
+  CHECK_FALSE(scene.Exists("e"));
+
+  std::vector<Status> outcomes;
+  Ok(scene.workspace().MovePaths(moves, &outcomes));
+  const std::vector<ErrorCode> wrong = {ErrorCode::kNotFound, ErrorCode::kInvalidArgument, ErrorCode::kNotDirectory,
+                                        ErrorCode::kExists};
+  REQUIRE(outcomes.size() == moves.size());
+  size_t next = 0;
+  for (size_t i = 0; i < moves.size(); ++i) {
+    INFO(i);
+    const bool moves_on = i == 0 || i == 4;
+    CHECK(outcomes[i].has_value() == moves_on);
+    if (!outcomes[i]) CHECK(outcomes[i].error().code() == wrong[next++]);
+  }
+  CHECK(scene.AllFiles() == std::map<std::string, std::string>{{"d/y", "d/y"}, {"e/a", "a"}, {"e/x", "d/x"}});
+  for (const char* left : {"n", "d/new"}) CHECK_FALSE(scene.Exists(left));
+}
+
 }  // namespace stagefs::test

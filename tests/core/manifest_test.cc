@@ -1,6 +1,7 @@
 #include "stagefs/byte_source.h"
 #include "stagefs/manifest.h"
 #include "stagefs/inbox.h"
+#include "stagefs/missing.h"
 #include "stagefs/status.h"
 
 #include "tests/catch.h"
@@ -491,6 +492,183 @@ TEST_CASE("Inbox: a manifest is kept, and its report lies beside it", "[core][ba
   CHECK(scene.StatusLines() == Lines{"A  data/x"});
   Ok(store("m.atomic.sum", a + "  y\n00  z\n"));
   CHECK_FALSE(scene.Exists("data/y"));
+}
+
+TEST_CASE("Manifest: a dry run says what would be, and changes nothing", "[core][manifest]") {
+  Scene scene;
+  scene.Stage("same", "1");
+  scene.Stage("other", "1");
+  scene.Commit();
+  const std::string one = scene.Put("1"), two = scene.Put("2");
+  scene.Stage("pending", "2");
+  Ok(scene.workspace().KeepReport(scene.StageManifest(two + "  pending\n")).WithoutValue());
+  const auto before = Value(scene.workspace().Info());
+  const auto version = Value(scene.repository().FindVersion(two));
+  const Lines lines = scene.StatusLines();
+
+  const std::string text = one + "  same\n" + two + "  other\n" + two + "  new/deep/a\n" + std::string(64, '0') +
+                           "  unknown\n" + two + "  same/below\n" + one + "  new/deep/a\n";
+  const auto source = NewStringSource(text);
+  Workspace::ManifestRequest request;
+  request.source = source.get();
+  request.dry_run = true;
+  request.options.atomic = GENERATE(false, true);
+  const auto report = Value(scene.workspace().StageManifest(request));
+  CHECK(report.dry_run);
+  CHECK(report.Withdrawn() == request.options.atomic);
+  CHECK(report.entries == 6);
+  CHECK(report.added == 1);
+  CHECK(report.modified == 1);
+  CHECK(report.unchanged == 1);
+  CHECK(report.refused.size() == 2);
+  CHECK(report.replaced.size() == 1);
+
+  CHECK(scene.StatusLines() == lines);
+  CHECK_FALSE(scene.Exists("new"));
+  CHECK(Value(scene.workspace().Info()).report == before.report);
+  const auto after = Value(scene.repository().FindVersion(two));
+  CHECK(after.stored_ns == version.stored_ns);
+  CHECK(after.renewed_ns == version.renewed_ns);
+}
+
+TEST_CASE("Manifest: a refused entry has its line, or in JSON its number, and a code", "[core][manifest]") {
+  Scene scene;
+  const std::string one = scene.Put("1"), none(64, '0');
+  struct Refused {
+    int64_t number;
+    ErrorCode code;
+    std::string path;
+    bool operator==(const Refused&) const = default;
+  };
+  const auto refused = [&](const std::string& text) {
+    const auto report = scene.StageManifest(text);
+    std::vector<Refused> all;
+    Ok(report.refused.ForEach([&](const RefusedEntry& entry) -> Status {
+      all.push_back({entry.number, entry.code, entry.path});
+      return {};
+    }));
+    return std::pair(all, std::string(PlaceWord(report.counts_entries)));
+  };
+  const auto object = [](const std::string& hash, const std::string& path) {
+    return "{\"hash\":\"" + hash + "\",\n\"path\":\"" + path + "\"}";
+  };
+  const std::string rows = "\"a\nb\"," + one + "\n\n\"c\nd\"," + none + "\n../x," + one + "\n";
+  CHECK(refused("path,hash\n" + rows) ==
+        std::pair(std::vector<Refused>{{5, ErrorCode::kNotFound, "c\nd"}, {7, ErrorCode::kInvalidArgument, "../x"}},
+                  std::string("line")));
+  CHECK(refused("# list\n" + one + "  a\n\n" + none + "  b\n" + one + "  a/c\n") ==
+        std::pair(std::vector<Refused>{{4, ErrorCode::kNotFound, "b"}, {5, ErrorCode::kNotDirectory, "a/c"}},
+                  std::string("line")));
+  CHECK(refused(object(one, "a") + "\n\n" + object(none, "b") + "\n" + object("zz", "c") + "\n") ==
+        std::pair(std::vector<Refused>{{4, ErrorCode::kNotFound, "b"}, {6, ErrorCode::kInvalidArgument, "c"}},
+                  std::string("line")));
+  CHECK(refused("[" + object(one, "a") + "," + object(none, "b") + ",\n" + object("zz", "c") + "]") ==
+        std::pair(std::vector<Refused>{{2, ErrorCode::kNotFound, "b"}, {3, ErrorCode::kInvalidArgument, "c"}},
+                  std::string("entry")));
+}
+
+TEST_CASE("Manifest: lines are counted over the pieces that a manifest is read in", "[core][manifest]") {
+  std::string text;
+  std::vector<int64_t> wanted, numbers;
+  for (int64_t line = 1; text.size() < (1 << 20); ++line) {
+    if (line % 7 == 0) {
+      text += '\n';
+      continue;
+    }
+    text += R"({"hash":"aa","path":"x","note":")" + std::string(static_cast<size_t>(line % 101), 'n') + "\"}\n";
+    wanted.push_back(line);
+  }
+  const auto source = NewStringSource(text);
+  Ok(ReadManifest(*source, ManifestFormat::kSniff, {}, [&](const ManifestOptions&, ManifestEntry entry) -> Status {
+       numbers.push_back(entry.number);
+       return {};
+     }).WithoutValue());
+  CHECK(numbers == wanted);
+}
+
+TEST_CASE("StageReport: what spilled to the disk comes back with codes and numbers", "[core][manifest]") {
+  Scene scene;
+  RefusedEntries entries(scene.repository().incoming());
+  for (int64_t i = 1; i <= 30'000; ++i) {
+    Ok(entries.Append({"hash", "path" + std::to_string(i), "reason", ErrorCode::kNotFound, i}));
+  }
+  int64_t next = 1, wrong = 0;
+  Ok(entries.ForEach([&](const RefusedEntry& entry) -> Status {
+    wrong += entry.number != next || entry.code != ErrorCode::kNotFound ||
+             entry.path != "path" + std::to_string(next) || entry.reason != "reason";
+    ++next;
+    return {};
+  }));
+  CHECK(next == 30'001);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("Missing: lines come out as they are written, and are a manifest again", "[core][manifest]") {
+  Scene scene;
+  const std::string one = scene.Put("1"), none(64, '0'), other(64, 'a');
+  const auto missing = [&](const std::string& text, ManifestOptions options = {}) {
+    std::string out;
+    const auto source = NewStringSource(text);
+    const auto report = FindMissing(scene.repository(), *source, ManifestFormat::kSniff, std::move(options),
+                                    [&](std::string_view piece) -> Status {
+                                      out += piece;
+                                      return {};
+                                    });
+    return report ? out : report.error().message();
+  };
+  const std::string sum = none + " *a b\n\\" + other + "  c\\nd\n";
+  CHECK(missing("# list\n" + one + "  here\n" + sum) == sum);
+  CHECK(missing(one + "  x\r\n" + none + "  y\r\n") == none + "  y\r\n");
+  const auto nul = [](const std::string& line) { return line + std::string(1, '\0'); };
+  CHECK(missing(nul(one + "  x") + nul(none + "  new\nline")) == nul(none + "  new\nline"));
+  CHECK(missing("SHA256 (x) = " + one + "\nSHA256 (y) = " + none) == "SHA256 (y) = " + none + "\n");
+  const std::string head = "note,\"path\",sha256\r\n";
+  const std::string row = "\"a \"\"b\"\"\r\nc\",\"x,y\"," + none + "\r\n";
+  CHECK(missing(head + "n,here," + one + "\r\n\r\n" + row) == head + row);
+  CHECK(missing("file\tdigest\nhere\t" + one + "\nx\t" + none + "\n",
+                {.path_column = "file", .hash_column = "digest"}) == "file\tdigest\nx\t" + none + "\n");
+  const std::string object = "{ \"hash\": \"" + none + "\", \"more\": {\"a\": [1, \"\\u00e4\"]}, \"path\": \"y\" }\n";
+  CHECK(missing("{\"hash\":\"" + one + "\",\"path\":\"x\"}\n\n " + object) == object);
+  CHECK(missing("[{\"path\":\"x\",\"hash\":\"" + one + "\"},{\"path\":\"\\u00e4\\n\",\"hash\":\"" + none + "\",\"n\":1}]") ==
+        "{\"hash\":\"" + none + "\",\"path\":\"\xc3\xa4\\n\"}\n");
+  CHECK(missing(one + "  x\n") == "");
+  CHECK(missing("path,hash\nx," + one + "\n") == "");
+}
+
+TEST_CASE("Missing: long manifests, whose hashes are none, and which are cut short", "[core][manifest]") {
+  Scene scene;
+  const std::string one = scene.Put("1");
+  const bool objects = GENERATE(false, true);
+  std::string text, wanted;
+  for (int i = 0; i < 20'000; ++i) {
+    char hash[65];
+    std::snprintf(hash, sizeof hash, "%064x", i);
+    const std::string name = "d/" + std::to_string(i);
+    const auto line = [&](const std::string& of) {
+      return objects ? "{\"hash\":\"" + of + "\",\"path\":\"" + name + "\",\"note\":\"" + std::string(i % 300, 'n') + "\"}\n"
+                     : of + "  " + name + "\n";
+    };
+    if (i % 3 == 0) text += line(hash), wanted += line(hash);
+    else text += line(i % 1000 == 1 ? "nonsense" : one);
+  }
+  std::string out;
+  const auto emit = [&](std::string_view piece) -> Status {
+    out += piece;
+    return {};
+  };
+  const auto source = NewStringSource(text);
+  const auto report = Value(FindMissing(scene.repository(), *source, ManifestFormat::kSniff, {}, emit));
+  CHECK(out == wanted);
+  CHECK(report.entries == 20'000);
+  CHECK(report.missing == 6'667);
+  CHECK(report.refused.size() == 13);
+  const auto cut = NewStringSource(std::string_view(text).substr(0, text.size() - 2));
+  const auto failed = FindMissing(scene.repository(), *cut, ManifestFormat::kSniff, {}, emit);
+  CHECK(failed.error().code() == ErrorCode::kInvalidArgument);
+  const auto full = NewStringSource(text);
+  const auto stopped = FindMissing(scene.repository(), *full, ManifestFormat::kSniff, {},
+                                   [](std::string_view) -> Status { return Error(ErrorCode::kNoSpace, "full"); });
+  CHECK(stopped.error().code() == ErrorCode::kNoSpace);
 }
 
 }  // namespace stagefs::test

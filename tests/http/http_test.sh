@@ -110,6 +110,16 @@ a,$CAT" "column?path_column=x&hash_column=y"
 a" none
   equals "each is staged" "body/a column/a csv/a ndjson/a query/a tsv/a windows/d/a" "$(stagefs status t/r:w | cut -c4- | paste -sd' ')"
 }
+test_what_json_says_besides() {
+  served
+  answers "bits, times and bytes of paths" 200 '"err_files":[]' post "[{\"hash\":\"$CAT\",\"path\":\"run\",\"executable\":true,\"mtime\":\"2001-02-03T04:05:06.123456789Z\"},{\"hash\":\"$CAT\",\"path_base64\":\"/3gK\",\"mtime\":-1}]" "$W/files/batch/d"
+  equals "are staged" '[["run", null, true, "2001-02-03T04:05:06.123456789Z"], [null, "ZC//eAo=", null, "1969-12-31T23:59:59.999999999Z"]]' "$(stagefs manifest t/r:w d --format ndjson | python3 -c 'import json, sys
+entries = [json.loads(line) for line in sys.stdin]
+print(json.dumps([[None if "path_base64" in e else e["path"][2:], e.get("path_base64"), e.get("executable"), e["mtime"]] for e in entries]))')"
+  stagefs status t/r:w > before
+  answers "what says nothing is refused" 400 "entry 2: 'mtime' must be a time" post "[{\"hash\":\"$CAT\",\"path\":\"a\"},{\"hash\":\"$CAT\",\"path\":\"b\",\"mtime\":1.5}]" "$W/files/batch"
+  equals "and nothing is staged" "$(cat before)" "$(stagefs status t/r:w)"
+}
 test_names_that_are_not_utf8() {
   served
   printf '%s  latin-\344/file\n' "$CAT" | stagefs stage t/r:w - > /dev/null
@@ -126,6 +136,17 @@ test_bad_entries() {
   check "the good one is staged" sh -c '"$STAGEFS_BINARY" ls t/r:w some | grep -q good'
   answers "atomic stages nothing" 422 '"err_files":[{' post "[{\"hash\":\"$CAT\",\"path\":\"good\"},{\"hash\":\"00\",\"path\":\"x\"}]" "$W/versions/atomic?atomic=true"
   refuses "nothing is there" "no such path" stagefs ls t/r:w atomic
+}
+test_a_dry_run() {
+  served
+  MIXED="[{\"hash\":\"$CAT\",\"path\":\"good\"},{\"hash\":\"00\",\"path\":\"x\"}]"
+  answers "says what would be" 200 '"dry_run":true,"entries":2,"added":1,"modified":0,"unchanged":0,"replaced":0,"refused":1,"err_files":[{"hash":"00","path":"x","error":"version 00' post "$MIXED" "$W/files/batch/some?dry_run=true"
+  answers "with codes, and numbers of entries" 200 '"code":"not_found","entry":2}]}' post "$MIXED" "$W/versions/some?dry_run=true"
+  answers "atomic, too" 422 '"dry_run":true,"entries":2,"added":1' post "$MIXED" "$W/files/batch?dry_run=true&atomic=true"
+  equals "and stages nothing" "" "$(stagefs status t/r:w)"
+  answers "true or false" 400 "Query deserialize error" post "$MIXED" "$W/files/batch?dry_run=yes"
+  printf x > form.txt
+  answers "a form is no list" 400 "dry_run is for lists" http -F 'file[]=@form.txt' "$W/files/batch?dry_run=true"
 }
 test_unchanged_content() {
   committed

@@ -79,6 +79,86 @@ test_repositories() {
   says "delete" 200 'j["status_message"]' resource_deleted method DELETE "$API/repos/t/form"
   says "deleted" 404 'j["status"]' error http "$API/repos/t/form"
 }
+test_tags() {
+  repository more.txt
+  HEAD=$(stagefs log t/r | head -n 1 | cut -c1-32)
+  says "none" 200 '[j["status_message"], j["tags"]]' '["resource_found", []]' http "$R/tags"
+  says "a tag of a branch's head" 200 '[j["status_message"], j["tag"]["name"], j["tag"]["message"], j["tag"]["author"], j["tag"]["email"]]' \
+    '["resource_created", "v1.0/a", "As trained on", "Ann", "ann@example.com"]' \
+    post '{"new_name":"v1.0/a","from_name":"main","message":"As trained on","author":"Ann","email":"ann@example.com"}' "$R/tags"
+  says "the same again" 200 '[j["status_message"], j["tag"]["author"]]' '["resource_found", "Ann"]' post '{"new_name":"v1.0/a","from_name":"main"}' "$R/tags"
+  says "of a commit" 200 '[j["tag"]["commit_id"], j["tag"]["author"], j["tag"]["message"]]' "[\"$FIRST\", \"Oxen\", \"\"]" post "{\"new_name\":\"first\",\"commit_id\":\"$FIRST\"}" "$R/tags"
+  says "a list" 200 '[[tag["name"], tag["commit_id"]] for tag in j["tags"]]' "[[\"first\", \"$FIRST\"], [\"v1.0/a\", \"$HEAD\"]]" http "$R/tags"
+  says "one" 200 '[j["status_message"], j["tag"]["commit_id"], sorted(j["tag"])]' "[\"resource_found\", \"$HEAD\", [\"author\", \"commit_id\", \"email\", \"message\", \"name\", \"timestamp\"]]" http "$R/tags/v1.0/a"
+  says "as the command line has it" 200 'j["tag"]["name"]' first http "$R/tags/$(stagefs tag list t/r | head -n 1 | cut -d' ' -f1)"
+  says "it is a revision" 200 'j["resource"]["commit"]["id"]' "$FIRST" http "$R/revisions/first"
+  says "tags never move" 409 '[j["error"]["type"], j["error"]["title"]]' '["resource_already_exists", "Tag exists"]' post "{\"new_name\":\"first\",\"from_name\":\"main\"}" "$R/tags"
+  says "nor take a branch's name" 409 'j["error"]["detail"]' 'a branch is called main' post "{\"new_name\":\"main\",\"from_name\":\"main\"}" "$R/tags"
+  says "from nothing" 400 'j["error"]["detail"]' 'send from_name or commit_id' post '{"new_name":"z"}' "$R/tags"
+  says "of no branch" 404 'j["error"]["title"]' 'Branch does not exist' post '{"new_name":"z","from_name":"none"}' "$R/tags"
+  says "a name that is none" 400 'j["error"]["title"]' 'Request refused' post '{"new_name":"a..b","from_name":"main"}' "$R/tags"
+  says "a message that is no text" 400 'j["status"]' error post '{"new_name":"z","from_name":"main","message":7}' "$R/tags"
+  says "an unknown tag" 404 'j["error"]["detail"]' "Could not find tag: Tag 'none' not found" http "$R/tags/none"
+  says "a branch is none" 404 'j["error"]["title"]' 'Tag does not exist' http "$R/tags/main"
+  says "delete one" 200 '[j["status_message"], j["tag"]["name"]]' '["resource_deleted", "v1.0/a"]' method DELETE "$R/tags/v1.0/a"
+  says "so it is gone" 404 'j["error"]["title"]' 'Tag does not exist' method DELETE "$R/tags/v1.0/a"
+  equals "the other one stays" "first" "$(stagefs tag list t/r | cut -d' ' -f1)"
+}
+test_manifests_of_trees() {
+  workspace d/one.txt d/e/two.txt
+  printf '#!/bin/sh\n' > run
+  printf '[{"hash":"%s","path":"x/run","executable":true,"mtime":5},{"hash":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","path_base64":"/ywiCg=="}]' "$(stagefs put t/r run | cut -d' ' -f1)" | stagefs stage t/r:"my name" - > /dev/null
+  while read -r format type; do
+    for target in main main/d main/d/one.txt workspace-1 "my%20name/x"; do
+      got=$(http -D headers "$R/manifest/$target?format=$format")
+      mv body "body.$format"
+      of=$(printf '%b' "${target//%/\\x}") path=
+      case $of in
+        main*) path=${of#main} name=t/r@main ;;
+        workspace-1*) name=t/r:workspace-1 ;;
+        *) path=${of#my name} name="t/r:my name" ;;
+      esac
+      stagefs manifest "$name" "${path#/}" --format "$format" > wanted
+      equals "$target as $format: status and type" "200 $type" "$got $(header content-type)"
+      check "what the command writes" cmp "body.$format" wanted
+    done
+  done <<'END'
+sum text/plain
+ndjson application/x-ndjson
+json application/json
+csv text/csv
+tsv text/tab-separated-values
+END
+  http "$R/manifest/main" > code && check "sums are the default" sh -c '"$STAGEFS_BINARY" manifest t/r@main | cmp - body'
+  http "$R/manifest/main?hash=xxh3" > code && check "by the other hash" sh -c '"$STAGEFS_BINARY" manifest t/r@main --hash xxh3 | cmp - body'
+  says "no such format" 400 'j["error"]["detail"]' "format xml: use sum, ndjson, json, csv or tsv" http "$R/manifest/main?format=xml"
+  says "no such hash" 400 'j["error"]["detail"]' "hash md5: use sha256 or xxh3" http "$R/manifest/main?hash=md5"
+  says "no such path" 404 'j["status"]' error http "$R/manifest/main/none"
+  says "no such revision" 404 'j["status"]' error http "$R/manifest/none"
+  http "$R/manifest/workspace-1?format=ndjson" > code
+  stagefs workspace create t/r:copy > /dev/null && stagefs stage t/r:copy body > /dev/null
+  stagefs manifest t/r:copy --format ndjson > copy
+  check "what is sent gives the same tree elsewhere" cmp body copy
+}
+test_a_long_manifest() {
+  workspace
+  python3 - <<'PY' | stagefs stage t/r:workspace-1 - > /dev/null
+empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+for folder in range(3):
+    for file in range(5000):
+        print(f"{empty}  many/{folder}/{file:05}/x")
+for file in range(3000):
+    print(f"{empty}  many/1/{file:05}.txt")
+PY
+  stagefs manifest t/r:workspace-1 --format json > wanted
+  http "$R/manifest/workspace-1?format=json" > code
+  check "comes in pieces, and whole" cmp body wanted
+  equals "every file" 18001 "$(grep -c '"hash"' body)"
+  http --limit-rate 20k -m 2 "$R/manifest/workspace-1" > code 2> /dev/null
+  says "a client that goes before its end leaves the server as it was" 200 'j["status"]' success http "$R/tags"
+  stagefs stage t/r:workspace-1 wanted > out
+  equals "nobody holds the index meanwhile" 0 $?
+}
 test_branches_commits_revisions() {
   repository
   says "a branch from a branch" 200 '[j["status_message"], j["branch"]["name"]]' '["resource_created", "feature/x"]' post '{"new_name":"feature/x","from_name":"main"}' "$R/branches"

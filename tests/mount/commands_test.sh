@@ -109,6 +109,105 @@ test_names_that_are_not_text() {
   stagefs ls t/r:w "$(printf 'a\033[31m')" 2> err
   check "as its bytes show" python3 -c 'assert b"\x1b" not in open("err", "rb").read()'
 }
+test_a_dry_run() {
+  repository
+  printf 'path,hash\ncat,%s\n"odd\nname",%064d\n../x,%s\n' "$(cut -c1-64 sums | head -n 1)" 0 "$(cut -c1-64 sums | head -n 1)" > list.csv
+  sql 'SELECT * FROM version' > before
+  stagefs stage t/r:w --dry-run list.csv > out 2> err
+  equals "its status says that something is refused" 1 $?
+  equals "what would become of the entries" "1 added, 0 modified, 0 unchanged, 2 refused; dry run: nothing was staged" "$(cat out)"
+  check "what is refused, by lines" grep -q "^refused: line 3: odd.*name: version 0*: no such version$" err
+  check "each at the line it begins on" grep -q "^refused: line 5: ../x: " err
+  equals "nothing is staged" "" "$(stagefs status t/r:w)"
+  equals "no version is renewed" "$(cat before)" "$(sql 'SELECT * FROM version')"
+  stagefs --json stage t/r:w --atomic --dry-run list.csv > out
+  equals "of atomic, too: its status" 1 $?
+  equals "the report has codes" '[true, true, 1, [[3, "not_found"], [5, "invalid_argument"]]]' "$(python3 -c 'import json
+r = json.load(open("out"))
+print(json.dumps([r["dry_run"], r["withdrawn"], r["added"], [[e["line"], e["code"]] for e in r["refused_entries"]]]))')"
+  equals "and there is no last one" 0 "$(sql 'SELECT count(report) FROM workspace WHERE report <> 0')"
+  echo "[{\"hash\":\"0\",\"path\":\"a\"}]" | stagefs stage t/r:w --dry-run - 2> err > /dev/null
+  check "of JSON, by entries" grep -q '^refused: entry 1: a: ' err
+  stagefs stage t/r:w sums > /dev/null && stagefs stage t/r:w --dry-run sums > out
+  equals "what is staged already is there" "0 0" "$? $(stagefs stage t/r:w --dry-run sums 2> /dev/null | grep -c withdrawn)"
+  refuses "what is no manifest is refused as ever" "line 1" sh -c 'echo "one  two" | "$STAGEFS_BINARY" stage t/r:w --dry-run -; exit $?'
+}
+test_what_is_missing() {
+  repository
+  { cat sums; printf '%064d  not there\n' 0; } > list
+  stagefs missing t/r list > out 2> err
+  equals "the lines whose content is not there, and their status" "1 $(tail -n 1 list)" "$? $(cat out err)"
+  stagefs missing t/r - < sums > out 2> err
+  equals "none" 0 "$?$(cat out err)"
+  gzip -c list > list.gz
+  equals "of what is compressed, in a pipe" "$(tail -n 1 list)" "$(stagefs missing t/r - < list.gz)"
+  { cat list; echo 'what?  x'; } > odd
+  stagefs missing t/r odd > out 2> err
+  equals "what is no hash nobody can send" "1 $(tail -n 1 list)" "$? $(cat out)"
+  check "it is named" grep -q '^refused: line 4: x: ' err
+  stagefs --json missing t/r odd > out 2> err
+  equals "in numbers" '1 {"entries":4,"missing":1,"refused":1}' "$? $(cat out)"
+  equals "nothing is changed" "" "$(stagefs status t/r:w)"
+  refuses "what is no manifest" "neither JSON nor" sh -c 'echo prose | "$STAGEFS_BINARY" missing t/r -'
+  refuses "what is not there" "list.none" stagefs missing t/r list.none
+}
+test_lists_of_moves() {
+  repository
+  stagefs stage t/r:w -d a sums > /dev/null && stagefs commit t/r:w -m first > /dev/null
+  printf 'a/cat\tb/c/cat\n\na/dog\ta/wolf\nb/c\td\n' > moves
+  equals "moves, one after the other" '{"moved":3}' "$(stagefs --json mv t/r:w --from moves)"
+  equals "all is where it is to be" "a/wolf d/cat" "$(stagefs manifest t/r:w | cut -c67- | paste -sd' ')"
+  stagefs status t/r:w > before
+  printf 'd/cat\te/cat\nnone\tx\nd\td/below/it\na/wolf\te/wolf\na/wolf\te/wolf2\ne/wolf\tb/q/x\nb/q/x/y\tz\n' > bad
+  refuses "what cannot move is named" "nothing is changed, as 4 paths cannot be:" stagefs mv t/r:w --from bad
+  refuses "all of it" "d -> d/below/it: a folder cannot move into itself" stagefs mv t/r:w --from bad
+  equals "and nothing moves" "$(cat before)" "$(stagefs status t/r:w)"
+  stagefs --json mv t/r:w --partial --from - < bad > out 2> err
+  equals "in part: its status" '1 {"moved":3}' "$? $(cat out)"
+  check "each that did not is named" grep -q "none -> x: no such path" err
+  equals "the others moved" "b/q/x e/cat" "$(stagefs manifest t/r:w | cut -c67- | paste -sd' ')"
+  check "no folder is left of those that did not" sh -c '! "$STAGEFS_BINARY" ls t/r:w d | grep -q .'
+  printf 'b/q/x\0new\nline\ttab\0e/cat\0cat\0' > moves0
+  stagefs mv t/r:w -z --from moves0
+  equals "names of any kind, with -z" '{"path": "new\nline\ttab"}' "$(stagefs --json manifest t/r:w | python3 -c 'import json, sys; print([json.dumps({"path": p}) for p in (json.loads(l)["path"] for l in sys.stdin) if p != "cat"][0])')"
+  refuses "a line without a tab" "line 2: write FROM, a tab and TO" sh -c 'printf "cat\tdog\ncat dog\n" | "$STAGEFS_BINARY" mv t/r:w --from -'
+  refuses "or with two" "line 1: more than one tab" sh -c 'printf "cat\tdog\tx\n" | "$STAGEFS_BINARY" mv t/r:w --from -'
+  refuses "no path" "line 1: " sh -c 'printf "cat\t../x\n" | "$STAGEFS_BINARY" mv t/r:w --from -'
+  refuses "half a pair" "move 2: its new path is missing" sh -c 'printf "cat\0dog\0dog" | "$STAGEFS_BINARY" mv t/r:w -z --from -'
+  refuses "arguments and a list" "not both" stagefs mv t/r:w cat dog --from moves
+  refuses "one argument" "its new path" stagefs mv t/r:w cat
+  equals "an empty list" '{"moved":0}' "$(stagefs --json mv t/r:w --from /dev/null)"
+  stagefs mv t/r:w cat dog
+  equals "two arguments, as ever" 0 $?
+}
+test_lists_that_name_what_is_not_there() {
+  repository
+  stagefs stage t/r:w -d a sums > /dev/null && stagefs commit t/r:w -m first > /dev/null
+  { echo a/cat; seq -f 'none/%g' 25; } > list
+  head -c 3 /dev/zero | tr '\0' x > a-cat && stagefs put t/r a-cat > other && sed -i 's/a-cat/a\/cat/' other
+  stagefs stage t/r:w other > /dev/null
+  stagefs status t/r:w > before
+  for command in rm unstage "restore @main" prefetch; do
+    # shellcheck disable=SC2086 # Words.
+    set -- $command
+    stagefs "$1" t/r:w "${@:2}" --from list > out 2> err
+    equals "$1: its status" 3 $?
+    equals "the first 20 are named" 20 "$(grep -c 'none/' err)"
+    check "and the others counted" grep -q "and 5 more" err
+    equals "nothing is changed" "$(cat before)" "$(stagefs status t/r:w)"
+    equals "an empty list is nothing" 0 "$(stagefs "$1" t/r:w "${@:2}" --from /dev/null > out 2>&1; echo $?)"
+    equals "so nothing is changed" "$(cat before)" "$(stagefs status t/r:w)"
+  done
+  stagefs --json prefetch t/r:w --partial --from list > out 2> err
+  equals "prefetch in part" '1 {"files":1,"bytes":3}' "$? $(cat out)"
+  equals "each that is not there is named" 25 "$(grep -c 'none/' err)"
+  equals "below another one only once" '{"files":2,"bytes":7}' "$(stagefs --json prefetch t/r:w a a/cat)"
+  stagefs --json restore t/r:w @main --partial --from list > out 2> err
+  equals "restore in part" '1 {"staged":1,"removed":0}' "$? $(cat out)"
+  equals "it is as it was" "" "$(stagefs status t/r:w)"
+  equals "each that is not there is named" 25 "$(grep -c 'none/' err)"
+  refuses "one that is not there" "stagefs: no such path: none" stagefs restore t/r:w @main a none
+}
 test_nothing_to_commit() {
   repository
   stagefs commit t/r:w -m none 2> err

@@ -5,6 +5,9 @@
 //   json    [{"hash": "b5e9…", "path": "train/a.txt"}, …]          the documented route's body
 //           {"atomic": true, "strip_prefix": "/data/", "entries": […]}   the same with options: those below, by name
 //   ndjson  {"hash": "b5e9…", "path": "train/a.txt"}\n …           one object a line
+//           An entry of JSON may also have "path_base64": "dHJhaW4v…", which counts instead of a path that is called
+//           `path`; "executable": true; "mtime": "2026-11-20T15:04:05.123456789Z", of RFC 3339 with up to 9 digits of
+//           fraction, or nanoseconds since 1970 as a whole number. null is as if it were not there.
 //   sum     HEX  PATH\n | HEX *PATH\n | \HEX  ESCAPED\n            sha256sum, xxhsum -H2 (GNU)
 //           SHA256 (PATH) = HEX\n | XXH128 (PATH) = HEX\n          the same with --tag (BSD)
 //           HEX  PATH\0                                             the same with -z
@@ -21,7 +24,7 @@
 // hex, an entry whose hash or path is nonsense (that is the entry's problem, reported per entry), a last line without
 // its end where nothing of it can be missing (it ends in a whole hash, a closed quote or brace). It must refuse, as a
 // whole, naming the line: truncated JSON, any other line without its end (a copy that stopped half-way), a missing or
-// ill-typed `hash` or `path`, text that is not JSON where JSON began, a record with more or fewer cells than the
+// ill-typed `hash` or `path`, an ill-typed `path_base64`, `executable` or `mtime` or one that says nothing, text that is not JSON where JSON began, a record with more or fewer cells than the
 // header, quotes that are no RFC 4180 quotes.
 #pragma once
 
@@ -51,6 +54,13 @@ ManifestFormat ManifestFormatOf(std::string_view name);
 struct ManifestEntry {
   std::string hash;  // As written, with a prefix where the line named the algorithm.
   std::string path;  // As written, unescaped.
+  // From 1: of the line it begins on; in JSON, where a line may hold many, of the entry.
+  int64_t number = 0;
+  // All of it as it is written, with a line's end; where it was asked for, and what is written is lines.
+  std::string text{};
+  // What JSON may say of the file besides.
+  std::optional<int64_t> mtime_ns{};
+  std::optional<bool> executable{};
 };
 
 struct ManifestOptions {
@@ -60,8 +70,12 @@ struct ManifestOptions {
   std::string path_column{}, hash_column{};
   std::string strip_prefix{};  // Taken off each path; one that does not begin with it is refused.
   bool backslash = false;  // Separates the components of paths, as '/' does.
+  bool keep_text = false;  // Entries bring their text.
   // What ReadManifest() decided where more than one column fits, for people; else empty.
   std::string columns{};
+  // What it found: ManifestEntry::number is that of an entry, not of a line.
+  bool counts_entries = false;
+  std::string header{};  // Of a table, as it is written; where entries bring their text.
 };
 
 // Line formats have no place for options, so their name carries this one: `.atomic.` in it.

@@ -18,8 +18,10 @@ struct Restored {
 
 // Makes files and folders of a workspace as they are in `from`: with their content, times and executable bits; what is
 // in such a folder and not in `from` goes. No byte moves. One transaction, which survives power loss.
-// Errors: kNotFound where neither has the path; kBusy where a file at or below it is being written, or refused.
-Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::vector<RepoPath>& paths);
+// Errors: kNotFound where neither has the path; kBusy where a file at or below it is being written, or refused. Of
+// kNotFound, `outcomes` is as with Workspace::RemovePaths().
+Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::vector<RepoPath>& paths,
+                         std::vector<Status>* outcomes = nullptr);
 
 // Puts a file or folder of `from` at `to`. kExists where something is there; kNotFound.
 Result<Restored> RestoreTo(Workspace& workspace, const Revision& from, const RepoPath& path, const RepoPath& to);

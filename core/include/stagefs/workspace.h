@@ -77,12 +77,19 @@ class Workspace {
   };
   Result<std::vector<Status>> StageVersions(const std::vector<NamedVersion>& files, const StageHow& how);
   // Files are removed, folders with everything in them, in one transaction that survives power loss. Errors:
-  // kNotFound; kNotDirectory. Without `outcomes` any path's error changes nothing; else they are there, in the order
-  // asked, and the other paths are removed. A path below another one goes with it.
+  // kNotFound; kNotDirectory. Without `outcomes` any path's error changes nothing, and the error tells of all of them,
+  // of the first 20 by name; else they are there, in the order asked, and the other paths are removed. A path below
+  // another one goes with it.
   Status RemovePaths(const std::vector<RepoPath>& paths, std::vector<Status>* outcomes = nullptr);
   // A file or folder gets another path, in folders made on the way. Survives power loss.
   // Errors: kNotFound; kExists if there is something at `to`.
   Status MovePath(const RepoPath& from, const RepoPath& to);
+  // The same of several, one after the other, in one transaction; `outcomes` as above. Errors also: kInvalidArgument for
+  // a folder that would move into itself; kNotDirectory for a path below a file.
+  struct PathMove {
+    RepoPath from, to;
+  };
+  Status MovePaths(const std::vector<PathMove>& moves, std::vector<Status>* outcomes = nullptr);
 
   // Stages a manifest into `directory` in one transaction; survives power loss. A refused entry is data in
   // the report. Errors: kInvalidArgument for a malformed manifest (nothing is staged), trouble otherwise.
@@ -91,6 +98,7 @@ class Workspace {
     ManifestFormat format = ManifestFormat::kSniff;
     RepoPath directory;
     ManifestOptions options;                        // What the manifest itself says is added to these.
+    bool dry_run = false;                           // Only says what would become of it: nothing is changed.
     std::function<void(int64_t entries)> progress;  // Now and then, from any thread.
   };
   Result<StageReport> StageManifest(const ManifestRequest& request);

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
 
+#include "stagefs/byte_source.h"
 #include "stagefs/manifest.h"
 #include "stagefs/revision.h"
 
@@ -24,6 +27,9 @@ struct ManifestStyle {
   bool xxh3 = false;  // Which hash; else SHA-256.
 };
 
+// By names: sum, ndjson, json, csv or tsv, and sha256 or xxh3. kInvalidArgument, naming them.
+Result<ManifestStyle> ManifestStyleOf(const std::string& format, const std::string& hash);
+
 // What was written, and of how many files the format left something out.
 struct WrittenManifest {
   int64_t files = 0;
@@ -36,5 +42,11 @@ struct WrittenManifest {
 Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& revision, const RepoPath& path,
                                       const ManifestStyle& style,
                                       const std::function<Status(std::string_view)>& emit);
+
+// The same, made while it is read. The index is read page by page, and by nobody while a reader takes its time: of a
+// commit that is one moment, of a workspace each 1,024 names are as new as they are read. Errors as above; those of
+// Read() cut it off.
+Result<std::unique_ptr<ByteSource>> NewManifestSource(std::shared_ptr<Repository> repository, const Revision& revision,
+                                                      const RepoPath& path, const ManifestStyle& style);
 
 }  // namespace stagefs
