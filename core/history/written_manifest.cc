@@ -1,20 +1,19 @@
 #include "stagefs/written_manifest.h"
 
-#include <algorithm>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "stagefs/text.h"
 #include "stagefs/work_progress.h"
+#include "versions_of.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kTogether = 1024;
 constexpr size_t kEmitBytes = 64 << 10;
-// Versions are read in one go where at most so many times as many lie between them.
-constexpr int64_t kSparseMax = 4;
 
 // "2026-11-20T15:04:05.123456789Z".
 std::string ExactTime(int64_t time_ns) {
@@ -92,21 +91,9 @@ class Writer {
   Status FindHashes() {
     std::vector<VersionId> ids;
     for (const File& file : files_) ids.push_back(file.entry.version);
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    STAGEFS_ASSIGN_OR_RETURN(const auto versions, VersionsOf(index_, std::move(ids)));
     hashes_.clear();
-    if (ids.empty()) return {};
-    const int64_t span = ids.back() - ids.front() + 1;
-    if (span <= kSparseMax * static_cast<int64_t>(ids.size())) {
-      STAGEFS_ASSIGN_OR_RETURN(const auto versions, index_.ListVersionsFrom(ids.front(), static_cast<size_t>(span)));
-      for (const VersionInfo& version : versions) hashes_[version.id] = HexOf(version);
-    }
-    for (const VersionId id : ids) {
-      if (hashes_.contains(id)) continue;
-      STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index_.GetVersion(id));
-      if (!version) return Error(ErrorCode::kCorrupt, "a tree names a version that is gone: run stagefs fsck");
-      hashes_[id] = HexOf(*version);
-    }
+    for (const auto& [id, version] : versions) hashes_[id] = HexOf(version);
     return {};
   }
 
