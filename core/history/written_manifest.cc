@@ -9,14 +9,13 @@
 #include "stagefs/text.h"
 #include "stagefs/work_progress.h"
 #include "system/exact_time.h"
+#include "versions_of.h"
 
 namespace stagefs {
 namespace {
 
 constexpr size_t kTogether = 1024, kWrittenTogether = 4096;
 constexpr size_t kEmitBytes = 64 << 10;
-// Versions are read in one go where at most so many times as many lie between them.
-constexpr int64_t kSparseMax = 4;
 
 // As sha256sum writes a name: true if the line begins with a backslash.
 bool EscapeName(const std::string& path, std::string* out) {
@@ -113,21 +112,9 @@ std::string HexOf(const VersionInfo& version, bool xxh3) {
 using Hashes = std::unordered_map<VersionId, std::string>;
 
 Result<Hashes> FindHashes(IndexReader& index, std::vector<VersionId> ids, bool xxh3) {
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  STAGEFS_ASSIGN_OR_RETURN(const auto versions, VersionsOf(index, std::move(ids)));
   Hashes hashes;
-  if (ids.empty()) return hashes;
-  const int64_t span = ids.back() - ids.front() + 1;
-  if (span <= kSparseMax * static_cast<int64_t>(ids.size())) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto versions, index.ListVersionsFrom(ids.front(), static_cast<size_t>(span)));
-    for (const VersionInfo& version : versions) hashes[version.id] = HexOf(version, xxh3);
-  }
-  for (const VersionId id : ids) {
-    if (hashes.contains(id)) continue;
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index.GetVersion(id));
-    if (!version) return Error(ErrorCode::kCorrupt, "a tree names a version that is gone: run stagefs fsck");
-    hashes[id] = HexOf(*version, xxh3);
-  }
+  for (const auto& [id, version] : versions) hashes[id] = HexOf(version, xxh3);
   return hashes;
 }
 

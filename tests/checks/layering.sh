@@ -39,7 +39,7 @@ lives_in 'api/server/token\.cc' "the JWT library has one home" 'jwt'
 lives_in 'core/system/compression\.cc' "zlib and zstd have one home" 'zlib|zstd'
 lives_in 'api/wire/archive\.cc' "the archive library has one home" 'archive'
 lives_in 'fs/commands/command_line\.cc' "the command line library has one home" 'CLI'
-json='core/system/text|core/staging/(manifest_json|stage_report|status_text|inbox)|core/durable/repository_places|core/versions/s3/aws_credentials|api/wire/wire_object'
+json='core/system/text|core/history/checkout_state|core/staging/(manifest_json|stage_report|status_text|inbox)|core/durable/repository_places|core/versions/s3/aws_credentials|api/wire/wire_object'
 lives_in "($json)\\.cc|api/wire/body_json\\.h" "JSON is named where text is made or read" 'nlohmann'
 forbids "nothing throws" '\bthrow\b' "${all[@]}"
 
