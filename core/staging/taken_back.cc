@@ -23,7 +23,10 @@ class PathTree : public Tree {
   // The first of a path counts.
   void Add(const RepoPath& path, const Entry& file) {
     FolderId folder = kRootFolder;
-    for (const std::string_view name : path.parent().components()) folder = FolderAt(folder, std::string(name));
+    for (const std::string_view name : path.parent().components()) {
+      folder = FolderAt(folder, std::string(name));
+      if (folder == 0) return;  // A file of the same change is in its way.
+    }
     folders_[folder].emplace(path.name(), file);
   }
 
@@ -52,7 +55,7 @@ class PathTree : public Tree {
     const auto next = static_cast<FolderId>(kRootFolder + 1 + static_cast<FolderId>(places_.size()));
     const auto [at, is_new] = folders_[parent].emplace(name, Entry::OfFolder(next));
     if (is_new) places_[next] = {parent, name};
-    return at->second.kind == EntryKind::kFolder ? at->second.child : kRootFolder;
+    return at->second.child;
   }
 
   std::map<FolderId, std::map<std::string, Entry>> folders_;

@@ -37,7 +37,8 @@ struct WrittenManifest {
 };
 
 // Writes every file at or below `path` of the tree, folder by folder in byte order of the names, by calls of `emit` of
-// some thousand bytes, from any one thread at a time; its error ends the writing and is returned. Memory does not grow with the tree.
+// some thousand bytes, from any one thread at a time; its error ends the writing and is returned. Memory does not grow
+// with the tree.
 // Errors: kNotFound; kInvalidArgument for a style that is none.
 Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& revision, const RepoPath& path,
                                       const ManifestStyle& style,
