@@ -21,8 +21,8 @@ Status CheckNotWritten(Workspace& workspace, const PathCover& paths) {
   for (const WorkingCopyPlace& place : places) {
     if (place.workspace != workspace.id() || place.state == WorkingCopyState::kClosed) continue;
     if (paths.Has(place.path)) {
-      return Error(ErrorCode::kBusy, "'" + ToDisplayUtf8(place.path) + "' is being written, or was refused: close it, or "
-                                     "stagefs dismiss it, first");
+      return Error(ErrorCode::kBusy, "'" + ToDisplayUtf8(place.path) +
+                                         "' is being written, or was refused: close it, or stagefs dismiss it, first");
     }
   }
   return {};

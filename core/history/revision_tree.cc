@@ -70,7 +70,8 @@ Result<std::unique_ptr<RevisionTree>> RevisionTree::OpenBeside(const Revision& r
   return OpenWith(moment_->repository, moment_->reader, revision);
 }
 
-Result<std::unique_ptr<RevisionTree>> RevisionTree::OpenWith(Repository& repository, std::shared_ptr<IndexReader> reader,
+Result<std::unique_ptr<RevisionTree>> RevisionTree::OpenWith(Repository& repository,
+                                                             std::shared_ptr<IndexReader> reader,
                                                              const Revision& revision) {
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, reader->ViewOf(revision.commit.seq));
   // Nothing is staged where there is no workspace.

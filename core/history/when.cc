@@ -145,7 +145,8 @@ std::optional<int64_t> ParseAgo(const std::vector<std::string>& words, int64_t n
   } kUnits[] = {{"second", 1}, {"sec", 1},     {"minute", 60},    {"min", 60},
                 {"hour", 3600}, {"day", 86400}, {"week", 7 * 86400}};
   for (const auto& [name, seconds] : kUnits) {
-    if (unit == name) return std::max<int64_t>(now_ns / kSecondNs - count * seconds, 0) * kSecondNs + now_ns % kSecondNs;
+    if (unit != name) continue;
+    return std::max<int64_t>(now_ns / kSecondNs - count * seconds, 0) * kSecondNs + now_ns % kSecondNs;
   }
   return std::nullopt;
 }

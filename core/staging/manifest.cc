@@ -48,9 +48,13 @@ Result<ManifestFormat> Sniff(std::string_view text) {
   // The first line that is not blank.
   const size_t begin = text.rfind('\n', start);
   text.remove_prefix(begin == std::string_view::npos ? 0 : begin + 1);
-  text = text.substr(0, text.find_first_of(std::string_view("\n\0", 2)));
+  // Where lines end in NUL, names may have newlines.
+  const std::string_view to_nul = text.substr(0, text.find('\0'));
+  const bool has_nul = to_nul.size() < text.size();
+  text = to_nul.substr(0, to_nul.find('\n'));
   if (LooksLikeHeader(text, '\t')) return ManifestFormat::kTsv;
   if (LooksLikeHeader(text, ',')) return ManifestFormat::kCsv;
+  if (has_nul) text = to_nul;
   if (text.starts_with('\\') || text.find(") = ") != std::string_view::npos) return ManifestFormat::kSum;
   const std::string_view first = text.substr(0, text.find(' '));
   const bool hash = first.size() < text.size() &&

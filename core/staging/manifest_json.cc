@@ -269,7 +269,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
       // "[json.exception.parse_error.101] parse error at line 1, column 3: …"
       const std::string what = ex.what();
       const size_t start = what.find("] ");
-      status_ = MalformedManifest((number_ > 1 ? Position() : "") + (start == std::string::npos ? what : what.substr(start + 2)));
+      status_ = MalformedManifest((number_ > 1 ? Position() : "") +
+                                  (start == std::string::npos ? what : what.substr(start + 2)));
     }
     return false;
   }

@@ -77,7 +77,7 @@ constexpr CommandRow kTable[] = {
     {"log", NewLog, "Show commits, newest first", "stagefs log team/images"},
     {"ls", NewLs, "List a folder of a workspace or a revision", "stagefs ls team/images:relabel train"},
     {"manifest", NewManifest, "Write a whole tree as a manifest", "stagefs manifest team/images@v1.0 > v1.0.sum"},
-    {"missing", NewMissing, "Print what a manifest names and the repository does not have, as somebody else is to send it",
+    {"missing", NewMissing, "Print what a manifest names and the repository does not have, for whoever has it",
      "stagefs missing team/images wanted.csv > to-send.csv"},
     {"retry", NewRetry, "Stage again what was refused, or recovered after a crash",
      "stagefs retry team/images:relabel train/b.jpg"},

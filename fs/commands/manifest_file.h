@@ -8,8 +8,8 @@
 
 namespace stagefs {
 
-// Opens the file called `name`, or standard input where that is "-". What can be read only once is copied into an unnamed
-// file of the repository, as a manifest is read once for its options and once for its entries.
+// Opens the file called `name`, or standard input where that is "-". What can be read only once is copied into an
+// unnamed file of the repository, as a manifest is read once for its options and once for its entries.
 Result<UniqueFd> OpenManifest(const std::string& name, const Repository& repository);
 
 }  // namespace stagefs

@@ -110,7 +110,8 @@ Result<std::vector<Workspace::PathMove>> MoveList::Read() const {
     }
     const size_t middle = text.find(zero_ ? '\0' : '\t', begin);
     if (middle >= line_end) {
-      return Error(ErrorCode::kInvalidArgument, where + (zero_ ? "its new path is missing" : "write FROM, a tab and TO"));
+      const char* why = zero_ ? "its new path is missing" : "write FROM, a tab and TO";
+      return Error(ErrorCode::kInvalidArgument, where + why);
     }
     const size_t end = zero_ ? std::min(text.find('\0', middle + 1), text.size()) : line_end;
     const std::string to = text.substr(middle + 1, end - middle - 1);

@@ -32,8 +32,8 @@ class PathList {
   bool zero_ = false;
 };
 
-// Where paths go: two arguments, or a list of FROM, a tab and TO on each line; with -z FROM and TO, each with a NUL behind
-// it, one after the other.
+// Where paths go: two arguments, or a list of FROM, a tab and TO on each line; with -z FROM and TO, each with a NUL
+// behind it, one after the other.
 class MoveList {
  public:
   void Declare(CommandOptions& options);

@@ -15,8 +15,8 @@ struct PrefetchReport {
 };
 
 // Opens every file at or below `paths`, several at a time: what is not in this machine's cache is fetched, and checked.
-// Where versions are on this machine's disk nothing has to move. Where nothing is at a path: kNotFound with the first 20
-// of them, before anything is fetched; with `missing` they are put there instead.
+// Where versions are on this machine's disk nothing has to move. Where nothing is at a path: kNotFound with the first
+// 20 of them, before anything is fetched; with `missing` they are put there instead.
 Result<PrefetchReport> Prefetch(Workspace& workspace, std::vector<RepoPath> paths, std::vector<Status>* missing,
                                 const std::function<void(int64_t done)>& progress);
 

@@ -94,7 +94,8 @@ class PrefetchCommand : public Command {
 
   ExitStatus Run(const GlobalOptions& globals) override {
     return WithWorkspace(globals, target_, [&](Workspace& workspace) {
-      const auto paths = paths_.empty() ? Result<std::vector<RepoPath>>(std::vector<RepoPath>(1)) : paths_.ReadFolders();
+      const std::vector<RepoPath> everything(1);
+      const auto paths = paths_.empty() ? Result<std::vector<RepoPath>>(everything) : paths_.ReadFolders();
       if (!paths) return Report(paths.error());
       std::vector<Status> missing;
       const auto report = Fetch(workspace, *paths, partial_ ? &missing : nullptr);

@@ -600,8 +600,9 @@ TEST_CASE("Move: several are one change, and without all of them none", "[core][
   const auto move = [](const std::string& from, const std::string& to) {
     return Workspace::PathMove{Value(RepoPath::Parse(from)), Value(RepoPath::Parse(to))};
   };
-  const std::vector<Workspace::PathMove> moves = {move("a", "e/a"),        move("none", "n/m/none"), move("d", "d/new/d"),
-                                                  move("e/a", "d/x/below"), move("d/x", "e/x"),       move("e/x", "d/y")};
+  const std::vector<Workspace::PathMove> moves = {move("a", "e/a"),     move("none", "n/m/none"),
+                                                  move("d", "d/new/d"), move("e/a", "d/x/below"),
+                                                  move("d/x", "e/x"),   move("e/x", "d/y")};
   const auto failed = scene.workspace().MovePaths(moves);
   CHECK(failed.error().code() == ErrorCode::kNotFound);
   CHECK(failed.error().message().find("4 paths") != std::string::npos);

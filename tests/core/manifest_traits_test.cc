@@ -60,11 +60,20 @@ void StageRandomTree(Scene& scene, std::mt19937& random) {
 
 std::string Written(Scene& scene, const ManifestStyle& style) {
   std::string text;
-  const Revision revision = Value(ResolveRevision(*Value(scene.repository().index().Read()), "w"));
+  const Revision revision = Value(ResolveResource(scene.repository(), "w")).revision;
   Ok(WriteManifest(scene.repository(), revision, RepoPath(), style, [&](std::string_view piece) -> Status {
        text += piece;
        return {};
      }).WithoutValue());
+  // Written while it is read it is the same.
+  const auto source = Value(NewManifestSource({&scene.repository(), [](Repository*) {}}, revision, RepoPath(), style));
+  std::string read;
+  for (char piece[77];;) {
+    const size_t size = Value(source->Read(piece, sizeof piece));
+    if (size == 0) break;
+    read.append(piece, size);
+  }
+  CHECK(read == text);
   return text;
 }
 
@@ -165,7 +174,8 @@ TEST_CASE("Manifest: members that say nothing are refused with their line", "[co
   CHECK_FALSE(one.error.empty());
   CHECK(one.error.find(member.substr(1, member.find('"', 1) - 1)) != std::string::npos);
   // Beside the entries it is nobody's.
-  const auto source = NewStringSource("{" + member + R"(,"entries":[{"hash":"aa","path":"x"}]})");
+  const std::string text = "{" + member + R"(,"entries":[{"hash":"aa","path":"x"}]})";
+  const auto source = NewStringSource(text);
   int64_t entries = 0;
   const auto done = ReadManifest(*source, ManifestFormat::kSniff, {}, [&](const ManifestOptions&, ManifestEntry) {
     ++entries;

@@ -93,12 +93,16 @@ TEST_CASE("RemoveOutgrown: what would come back after a power loss waits", "[cor
       Value(OpenLocalVersionStore(folder + "/versions", folder + "/incoming")), ""));
   Ok(Workspaces(*repository).Create("main", "w", std::nullopt).WithoutValue());
   const auto workspace = Value(Workspace::Open(*repository, "w"));
+  VersionId newest = 0;
   const auto close = [&](const std::string& text) {
     const std::string file = repository->incoming() + "/test-log";
     WriteFile(file, text);
+    StageHow how;
+    how.grown_from = newest;
     const StagedFile staged =
-        Value(workspace->StageFile({kRootFolder, "log"}, file, HashOf(text), text.size(), {}));
-    return OutgrownVersion{staged.entry.version, 0};
+        Value(workspace->StageFile({kRootFolder, "log"}, file, HashOf(text), text.size(), how));
+    newest = staged.entry.version;
+    return OutgrownVersion{newest, 0};
   };
   const OutgrownVersion before = close("one\n");
   Ok(repository->SyncAll());

@@ -286,7 +286,7 @@ TEST_CASE("Restore: over what is being written is refused", "[core][diff]") {
   CHECK(Restore(scene.workspace(), scene.At("main"), {scene.Path("a")}).error().code() == ErrorCode::kBusy);
   CHECK(Restore(scene.workspace(), scene.At("main"), {scene.Path("")}).error().code() == ErrorCode::kBusy);
   CHECK(scene.Read("a") == "2");
-  copies->Leave(place, false);
+  Ok(copies->Forget(place, false));
 }
 
 TEST_CASE("RestoreTo: puts an old state where nothing is", "[core][diff]") {

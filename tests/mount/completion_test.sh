@@ -41,9 +41,9 @@ offers "workspaces" "day night" status t/r:
 offers "workspaces that begin so" "night" --json ls t/r:n
 offers "repositories of a root" "" --root "$WORK/nowhere" fsck ""
 offers "branches" "main relabel" branch delete t/r ""
-offers "branches as an option's value" "relabel" log t/r --revision re
-offers "branches after =" "relabel" log t/r --revision=re
-offers "commits, too, as revisions" "$({ echo main; echo relabel; stagefs log t/r | cut -d' ' -f1; } | LC_ALL=C sort | paste -sd' ')" log t/r --revision ""
+offers "branches as an option's value" "relabel" mount t/r:day --branch re
+offers "branches after =" "relabel" mount t/r:day --branch=re
+offers "commits, too, as revisions" "$({ echo main; echo relabel; stagefs log t/r | cut -d' ' -f1; } | LC_ALL=C sort | paste -sd' ')" branch create t/r new --from ""
 offers "paths of a workspace" "dir/ file one two" ls t/r:day ""
 offers "paths below a folder" "dir/a dir/sub/" rm t/r:day dir/
 offers "folders to stage into" "dir/" stage t/r:day -d d
@@ -111,7 +111,7 @@ PY
   completes "workspaces" "stagefs status t/r:n" "stagefs status t/r:night"
   completes "options" "stagefs stage --at" "stagefs stage --atomic"
   completes "branches" "stagefs branch delete t/r re" "stagefs branch delete t/r relabel"
-  completes "branches as an option's value" "stagefs log t/r --revision re" "stagefs log t/r --revision relabel"
+  completes "branches as an option's value" "stagefs branch create t/r new --from re" "stagefs branch create t/r new --from relabel"
   completes "files" "stagefs put t/r files/o" "stagefs put t/r files/one"
   completes "commands to help with" "stagefs help branch me" "stagefs help branch merge"
   completes "after options for all" "stagefs --root $STAGEFS_ROOT fsck t/i" "stagefs --root $STAGEFS_ROOT fsck t/images"
@@ -135,7 +135,7 @@ if command -v fish > /dev/null; then
   fish_offers "workspaces" "t/r:day t/r:night" "stagefs status t/r:"
   fish_offers "options" "--atomic" "stagefs stage --at"
   fish_offers "branches" "main relabel" "stagefs branch delete t/r "
-  fish_offers "branches as an option's value" "relabel" "stagefs log t/r --revision re"
+  fish_offers "branches as an option's value" "relabel" "stagefs branch create t/r new --from re"
   fish_offers "paths" "dir/a dir/sub/" "stagefs rm t/r:day dir/"
   fish_offers "more paths" "dir/sub/" "stagefs rm t/r:day dir/a dir/s"
   fish_offers "what is staged" "dir/a dir/sub/b" "stagefs unstage t/r:day dir"

@@ -24,8 +24,8 @@
 // hex, an entry whose hash or path is nonsense (that is the entry's problem, reported per entry), a last line without
 // its end where nothing of it can be missing (it ends in a whole hash, a closed quote or brace). It must refuse, as a
 // whole, naming the line: truncated JSON, any other line without its end (a copy that stopped half-way), a missing or
-// ill-typed `hash` or `path`, an ill-typed `path_base64`, `executable` or `mtime` or one that says nothing, text that is not JSON where JSON began, a record with more or fewer cells than the
-// header, quotes that are no RFC 4180 quotes.
+// ill-typed `hash` or `path`, an ill-typed `path_base64`, `executable` or `mtime` or one that says nothing, text that
+// is not JSON where JSON began, a record with more or fewer cells than the header, quotes that are no RFC 4180 quotes.
 #pragma once
 
 #include <cstdint>

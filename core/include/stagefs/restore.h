@@ -26,13 +26,13 @@ Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::
 // Puts a file or folder of `from` at `to`. kExists where something is there; kNotFound.
 Result<Restored> RestoreTo(Workspace& workspace, const Revision& from, const RepoPath& path, const RepoPath& to);
 
-// Puts back what the change of this number (stagefs/taken_back.h) took back: of these paths, or all of it. What is there
-// is replaced. kNotFound; kBusy as above.
+// Puts back what the change of this number (stagefs/taken_back.h) took back: of these paths, or all of it. What is
+// there is replaced. kNotFound; kBusy as above.
 Result<Restored> RestoreTakenBack(Workspace& workspace, int64_t number, const std::vector<RepoPath>& paths);
 
 // Stages the inverse of what one commit changed; of a merge, what it brought into its first parent. kConflict, listing
-// the paths, where the workspace shows something else than the commit left there, and nothing is changed; kInvalidArgument
-// for the repository's first commit.
+// the paths, where the workspace shows something else than the commit left there, and nothing is changed;
+// kInvalidArgument for the repository's first commit.
 Result<Restored> Revert(Workspace& workspace, const CommitInfo& commit);
 
 }  // namespace stagefs

@@ -66,7 +66,7 @@ struct StageReport {
 // `path_base64` has them exactly. Example (in one line):
 //   {"directory":"data","atomic":false,"update_timestamp":false,"dry_run":false,"withdrawn":false,
 //    "finished":"2026-…Z","entries":3,"added":2,"modified":0,"unchanged":0,"replaced":0,"refused":1,
-//    "refused_entries":[{"line":3,"hash":"00","path":"c","code":"not_found","reason":"version 00…: no such version"}],
+//    "refused_entries":[{"line":3,"hash":"00","path":"c","code":"not_found","reason":"version 00: no such version"}],
 //    "replaced_entries":[]}
 // `columns` is there where more than one column of a table fits. In JSON it is "entry":3.
 Status WriteReportJson(const StageReport& report, const std::function<Status(std::string_view)>& write);

@@ -1,5 +1,6 @@
-// What was taken back: files that were staged, and were removed, unstaged or replaced before they were committed, through
-// any door. What a file grew out of by writes in place or appends is not. gc forgets them with the bytes it removes.
+// What was taken back: files that were staged, and were removed, unstaged or replaced before they were committed,
+// through any door. What a file grew out of by writes in place or appends is not. gc forgets them with the bytes it
+// removes.
 #pragma once
 
 #include <cstdint>

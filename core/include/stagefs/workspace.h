@@ -84,8 +84,8 @@ class Workspace {
   // A file or folder gets another path, in folders made on the way. Survives power loss.
   // Errors: kNotFound; kExists if there is something at `to`.
   Status MovePath(const RepoPath& from, const RepoPath& to);
-  // The same of several, one after the other, in one transaction; `outcomes` as above. Errors also: kInvalidArgument for
-  // a folder that would move into itself; kNotDirectory for a path below a file.
+  // The same of several, one after the other, in one transaction; `outcomes` as above. Errors also: kInvalidArgument
+  // for a folder that would move into itself; kNotDirectory for a path below a file.
   struct PathMove {
     RepoPath from, to;
   };
