@@ -105,13 +105,11 @@ class CheckoutWriter {
 
   Result<int64_t> Remove() {
     for (const std::string& path : plan_.blockers) STAGEFS_RETURN_IF_ERROR(RemoveAt(path, kSeenAnyTime));
-    std::set<std::string, std::greater<>> emptied;
     for (const CheckoutPlan::Removal& removal : plan_.removals) {
       STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
       STAGEFS_RETURN_IF_ERROR(RemoveAt(removal.path, removal.seen_ns));
-      emptied.insert(Above(removal.path));
     }
-    STAGEFS_RETURN_IF_ERROR(RemoveEmptied(std::move(emptied)));
+    STAGEFS_RETURN_IF_ERROR(RemoveEmptied(plan_.left));
     folder_.Forget();
     return static_cast<int64_t>(plan_.removals.size());
   }
@@ -128,10 +126,6 @@ class CheckoutWriter {
   }
 
  private:
-  static std::string Above(const std::string& path) {
-    const size_t slash = path.rfind('/');
-    return slash == std::string::npos ? "" : path.substr(0, slash);
-  }
   static std::string NameIn(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
   Error OnAnotherDisk() const {
@@ -146,7 +140,7 @@ class CheckoutWriter {
 
   // What is there was last changed at `seen_ns`.
   Status RemoveAt(const std::string& path, int64_t seen_ns) {
-    STAGEFS_ASSIGN_OR_RETURN(const CheckoutFolder::Way way, folder_.Find(Above(path)));
+    STAGEFS_ASSIGN_OR_RETURN(const CheckoutFolder::Way way, folder_.Find(FolderOfPath(path)));
     if (!way.fd) return {};
     const std::string name = NameIn(path);
     struct stat info {};
@@ -157,6 +151,11 @@ class CheckoutWriter {
     return unlinkat(way.fd->get(), name.c_str(), 0) == 0 ? Status() : Status(folder_.ErrnoAt(path));
   }
 
+  // Why a folder is not removed: it has other things in it, it is gone, something else is there, it is in use.
+  static bool MayStay(int error) {
+    return error == ENOTEMPTY || error == EEXIST || error == ENOENT || error == ENOTDIR || error == EBUSY;
+  }
+
   // Those that the revision has stay, and those with other things in them.
   Status RemoveEmptied(std::set<std::string, std::greater<>> folders) {
     if (folders.empty()) return {};
@@ -165,10 +164,10 @@ class CheckoutWriter {
       const std::string path = *folders.begin();
       folders.erase(folders.begin());
       if (kept.contains(path)) continue;
-      STAGEFS_ASSIGN_OR_RETURN(const CheckoutFolder::Way way, folder_.Find(Above(path)));
+      STAGEFS_ASSIGN_OR_RETURN(const CheckoutFolder::Way way, folder_.Find(FolderOfPath(path)));
       if (!way.fd) continue;
-      if (unlinkat(way.fd->get(), NameIn(path).c_str(), AT_REMOVEDIR) == 0) folders.insert(Above(path));
-      else if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOENT) return folder_.ErrnoAt(path);
+      if (unlinkat(way.fd->get(), NameIn(path).c_str(), AT_REMOVEDIR) == 0) folders.insert(FolderOfPath(path));
+      else if (!MayStay(errno)) return folder_.ErrnoAt(path);
     }
     return {};
   }

@@ -123,6 +123,8 @@ void CheckoutFolder::RemoveTemporariesIn(const std::string& path, int fd) {
   }
 }
 
+std::string FolderOfPath(const std::string& path) { return SplitPath(path).first; }
+
 Result<std::vector<FolderName>> NamesIn(int folder) {
   const int fd = openat(folder, ".", kFolderFlags);  // With a position of its own.
   DIR* dir = fd < 0 ? nullptr : fdopendir(fd);

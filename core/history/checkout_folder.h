@@ -65,6 +65,9 @@ class CheckoutFolder {
   Guarded<std::unordered_set<std::string>> clean_;
 };
 
+// "" of what is at the top.
+std::string FolderOfPath(const std::string& path);
+
 // The names in an open folder, each with whether it is one itself, in no order.
 struct FolderName {
   std::string name;

@@ -296,10 +296,8 @@ class CheckoutPlanner {
     std::vector<FoundThere> found(paths.size());
     std::vector<char> is_own(paths.size());
     STAGEFS_RETURN_IF_ERROR(InParallel(paths.size(), threads_, [&](uint64_t i) -> Status {
-      const size_t slash = paths[i].rfind('/');
-      const std::string above = slash == std::string::npos ? "" : paths[i].substr(0, slash);
-      const std::string name = slash == std::string::npos ? paths[i] : paths[i].substr(slash + 1);
-      STAGEFS_ASSIGN_OR_RETURN(found[i], LookAt(above, name));
+      const std::string name = paths[i].substr(paths[i].rfind('/') + 1);
+      STAGEFS_ASSIGN_OR_RETURN(found[i], LookAt(FolderOfPath(paths[i]), name));
       if (!found[i].exists || S_ISDIR(found[i].info.st_mode)) return {};
       is_own[i] = 1;
       if (!S_ISREG(found[i].info.st_mode)) return {};
@@ -308,6 +306,7 @@ class CheckoutPlanner {
       return {};
     }));
     for (size_t i = 0; i < paths.size(); ++i) {
+      plan_.left.insert(FolderOfPath(paths[i]));
       if (!found[i].exists || S_ISDIR(found[i].info.st_mode)) continue;  // A folder by now stays.
       if (is_own[i] != 0) NoteOwn(paths[i]);
       plan_.removals.push_back({paths[i], SeenNs(found[i].info)});

@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-#include <map>
+#include <functional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -43,6 +43,8 @@ struct CheckoutPlan {
     int64_t seen_ns = 0;
   };
   std::vector<Removal> removals;
+  // Folders that may be empty then: of all files that the revision has not, also where these are gone already.
+  std::set<std::string, std::greater<>> left;
   std::set<std::string> blockers;  // What is in the place of a folder.
 
   int64_t files_total = 0;

@@ -23,7 +23,8 @@ class PathTree : public Tree {
   // The first of a path counts.
   void Add(const RepoPath& path, const Entry& file) {
     FolderId folder = kRootFolder;
-    for (const std::string_view name : path.parent().components()) {
+    const RepoPath parent = path.parent();
+    for (const std::string_view name : parent.components()) {
       folder = FolderAt(folder, std::string(name));
       if (folder == 0) return;  // A file of the same change is in its way.
     }

@@ -13,6 +13,7 @@ Make NewStage, NewRemove, NewUnstage;                                 // stage.c
 Make NewStatus;                                                       // status.cc
 Make NewDiff;                                                         // diff.cc
 Make NewManifest, NewMissing;                                         // manifest.cc
+Make NewCheckout;                                                     // checkout.cc
 Make NewRestore, NewTakenBack, NewRevert, NewMove;                    // restore.cc
 Make NewCommit, NewRebase, NewLog;                                    // commit.cc
 Make NewLs, NewPrefetch;                                              // tree.cc
@@ -77,8 +78,9 @@ constexpr CommandRow kTable[] = {
     {"log", NewLog, "Show commits, newest first", "stagefs log team/images"},
     {"ls", NewLs, "List a folder of a workspace or a revision", "stagefs ls team/images:relabel train"},
     {"manifest", NewManifest, "Write a whole tree as a manifest", "stagefs manifest team/images@v1.0 > v1.0.sum"},
-    {"missing", NewMissing, "Print what a manifest names and the repository does not have, for whoever has it",
-     "stagefs missing team/images wanted.csv > to-send.csv"},
+Make NewManifest, NewMissing;                                         // manifest.cc
+Make NewCheckout;                                                     // checkout.cc
+Make NewRestore, NewTakenBack, NewRevert, NewMove;                    // restore.cc
     {"retry", NewRetry, "Stage again what was refused, or recovered after a crash",
      "stagefs retry team/images:relabel train/b.jpg"},
     {"dismiss", NewDismiss, "Throw away what was refused, or recovered after a crash",

@@ -17,11 +17,14 @@ struct LogScene : Scene {
     WriteFile(file, text);
     StageHow how;
     how.origin = Origin::kWritten;
+    how.grown_from = newest;
     const StagedFile staged =
         Value(workspace().StageFile({kRootFolder, "log"}, file, HashOf(text), text.size(), how));
     REQUIRE(staged.brought);
+    newest = staged.entry.version;
     return {staged.entry.version, 0};
   }
+  VersionId newest = 0;
   bool HasBytes(const std::string& text) {
     return Value(repository().versions().Locate(HashOf(text).sha256)) != Presence::kNowhere;
   }

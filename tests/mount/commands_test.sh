@@ -41,6 +41,7 @@ test_every_command_answers_in_json() {
   json "stage again" 1 stage t/r:w sums
   json "commit" 1 commit t/r:w -m first
   json "log" 2 log t/r
+  json "checkout" 1 checkout t/r out-of-t-r
   json "branch create" 1 branch create t/r side
   json "branch list" 2 branch list t/r
   json "branch merge" 1 branch merge t/r side main
