@@ -331,34 +331,31 @@ TEST_CASE("Changes by path wait for what was closed before them", "[core][recove
     CHECK(scene.StatusLines() == Lines{"A  b", "W  a (closed, being staged)"});
   }
   const RepoPath a = Value(RepoPath::Parse("a")), c = Value(RepoPath::Parse("c"));
-  std::function<void()> change;
+  std::function<Status()> change;
   Lines after;
   SECTION("commit") {
-    change = [&] { Ok(CommitStaged(scene.workspace(), "both", {"me", "me@here"}, std::nullopt).WithoutValue()); };
+    change = [&] {
+      return CommitStaged(scene.workspace(), "both", {"me", "me@here"}, std::nullopt).WithoutValue();
+    };
   }
   SECTION("rm") {
-    change = [&] { Ok(scene.workspace().RemovePaths({a})); };
+    change = [&] { return scene.workspace().RemovePaths({a}); };
     after = {"A  b"};
   }
   SECTION("unstage") {
-    change = [&] { CHECK(Value(scene.workspace().Unstage({a})) == 1); };
+    change = [&] { return scene.workspace().Unstage({a}).WithoutValue(); };
     after = {"A  b"};
   }
   SECTION("mv") {
-    change = [&] { Ok(scene.workspace().MovePath(a, c)); };
+    change = [&] { return scene.workspace().MovePath(a, c); };
     after = {"A  b", "A  c"};
   }
-  std::atomic<bool> changed = false;
-  std::thread other([&] {
-    change();
-    changed = true;
-  });
+  auto other = std::async(std::launch::async, change);
   StageAsClosed(scene, "a", "a");
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  CHECK_FALSE(changed);
+  CHECK(other.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
   std::filesystem::remove(place.file);
   Ok(copies->Forget(place, false));
-  other.join();
+  Ok(other.get());
   CHECK(scene.StatusLines() == after);
 }
 
