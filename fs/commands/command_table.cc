@@ -78,9 +78,10 @@ constexpr CommandRow kTable[] = {
     {"log", NewLog, "Show commits, newest first", "stagefs log team/images"},
     {"ls", NewLs, "List a folder of a workspace or a revision", "stagefs ls team/images:relabel train"},
     {"manifest", NewManifest, "Write a whole tree as a manifest", "stagefs manifest team/images@v1.0 > v1.0.sum"},
-Make NewManifest, NewMissing;                                         // manifest.cc
-Make NewCheckout;                                                     // checkout.cc
-Make NewRestore, NewTakenBack, NewRevert, NewMove;                    // restore.cc
+    {"checkout", NewCheckout, "Put a commit's files into a folder, without a mount; later only what differs",
+     "stagefs checkout team/images@v1.0 v1.0"},
+    {"missing", NewMissing, "Print the lines of a manifest whose content is not in a repository",
+     "stagefs missing team/images partner.sum > send-me.sum"},
     {"retry", NewRetry, "Stage again what was refused, or recovered after a crash",
      "stagefs retry team/images:relabel train/b.jpg"},
     {"dismiss", NewDismiss, "Throw away what was refused, or recovered after a crash",
