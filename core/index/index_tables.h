@@ -264,10 +264,10 @@ inline constexpr IndexTable kMetaTable = {
     .moving_rows = "key <> 'versions' AND substr(key, 1, 3) <> 'mov' AND substr(key, 1, 4) <> 'boot'"};
 
 inline constexpr const IndexTable* kIndexTables[] = {
-    &kVersionTable,       &kLineageTable,      &kCommitTable,      &kBranchTable,       &kFolderTable,
-    &kTreeEntryTable,     &kWorkspaceTable,    &kStagedEntryTable, &kUnsyncedEntryTable, &kFolderChangeTable,
-    &kInboxFileTable,     &kWorkingCopyTable,  &kMountTable,       &kMetaTable,         &kSparseVersionTable, &kTagTable,
-    &kTakenBackTable};
+    &kVersionTable,     &kLineageTable,     &kCommitTable,        &kBranchTable,        &kFolderTable,
+    &kTreeEntryTable,   &kWorkspaceTable,   &kStagedEntryTable,   &kUnsyncedEntryTable, &kFolderChangeTable,
+    &kInboxFileTable,   &kWorkingCopyTable, &kMountTable,         &kMetaTable,          &kSparseVersionTable,
+    &kTagTable,         &kTakenBackTable};
 
 // Every column that names a version. What gc must not remove is in one of them.
 struct NamingColumn {

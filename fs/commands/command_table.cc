@@ -44,7 +44,8 @@ constexpr CommandRow kTable[] = {
 
     {"tag", nullptr, "List, create and delete tags: names of commits that never move", "stagefs tag list team/images"},
     {"tag list", NewTagList, "List tags and their commits", "stagefs tag list team/images"},
-    {"tag create", NewTagCreate, "Name a commit for good", "stagefs tag create team/images@main v1.0 -m 'As trained on'"},
+    {"tag create", NewTagCreate, "Name a commit for good",
+     "stagefs tag create team/images@main v1.0 -m 'As trained on'"},
     {"tag delete", NewTagDelete, "Delete a tag", "stagefs tag delete team/images v1.0"},
 
     {"workspace", nullptr, "Create, list and delete workspaces", "stagefs workspace list team/images"},
@@ -80,8 +81,8 @@ constexpr CommandRow kTable[] = {
     {"manifest", NewManifest, "Write a whole tree as a manifest", "stagefs manifest team/images@v1.0 > v1.0.sum"},
     {"checkout", NewCheckout, "Put a commit's files into a folder, without a mount; later only what differs",
      "stagefs checkout team/images@v1.0 v1.0"},
-    {"missing", NewMissing, "Print the lines of a manifest whose content is not in a repository",
-     "stagefs missing team/images partner.sum > send-me.sum"},
+    {"missing", NewMissing, "Print what a manifest names and the repository does not have, for whoever has it",
+     "stagefs missing team/images wanted.csv > to-send.csv"},
     {"retry", NewRetry, "Stage again what was refused, or recovered after a crash",
      "stagefs retry team/images:relabel train/b.jpg"},
     {"dismiss", NewDismiss, "Throw away what was refused, or recovered after a crash",

@@ -99,7 +99,8 @@ class LogCommand : public Command {
   }
 
   ExitStatus Run(const GlobalOptions& globals) override {
-    const auto target = OpenTarget(globals, revision_.empty() ? target_ : target_ + '@' + revision_, TargetNeeds::kTree);
+    const std::string text = revision_.empty() ? target_ : target_ + '@' + revision_;
+    const auto target = OpenTarget(globals, text, TargetNeeds::kTree);
     if (!target) return Report(target.error());
     const auto path = RepoPath::ParseDirectory(path_);
     if (!path) return Report(path.error());

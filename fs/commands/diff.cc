@@ -1,6 +1,7 @@
 // diff: what two trees show differently.
 #include "stagefs/tree_diff.h"
 
+#include <algorithm>
 #include <array>
 
 #include "progress.h"
@@ -39,8 +40,12 @@ class DiffCommand : public Command {
   Result<DiffRequest> Request(const Target& target) const {
     DiffRequest request;
     std::vector<std::string> paths = arguments_;
-    const bool named = !paths.empty() && (paths.front().front() == '@' || paths.front().front() == ':' ||
-                                          paths.front().find_first_of("@:") != std::string::npos);
+    const std::string repository = target.repository->name().ToString();
+    const auto names_tree = [&](const std::string& text) {
+      return text.starts_with('@') || text.starts_with(':') || text.starts_with(repository + '@') ||
+             text.starts_with(repository + ':');
+    };
+    const bool named = !paths.empty() && names_tree(paths.front());
     if (named) {
       request.before = target.revision;
       STAGEFS_ASSIGN_OR_RETURN(request.after, OpenBeside(target, paths.front()));
@@ -67,7 +72,8 @@ class DiffCommand : public Command {
     };
     const std::string from = hash(change.before), to = hash(change.after);
     if (json) {
-      std::string line = "{" + JsonPath("path", change.path) + ",\"status\":\"" + std::string(ToString(change.kind)) + '"';
+      std::string line = "{" + JsonPath("path", change.path);
+      line += ",\"status\":\"" + std::string(ToString(change.kind)) + '"';
       if (change.kind == Kind::kMoved) line += ',' + JsonPath("moved_from", change.moved_from);
       line += ",\"old\":\"" + from + "\",\"new\":\"" + to + '"';
       if (change.before) line += ",\"old_size\":" + std::to_string(change.before->size_bytes);
@@ -103,9 +109,9 @@ class DiffCommand : public Command {
       }
       line += (kind == Kind::kAdded ? "" : ", ") + std::to_string(files) + ' ' + name;
       if (files == 0) continue;
-      line += kind == Kind::kAdded      ? " (" + std::to_string(new_bytes) + " bytes)"
-              : kind == Kind::kModified ? " (" + std::to_string(old_bytes) + " to " + std::to_string(new_bytes) + " bytes)"
-                                        : " (" + std::to_string(old_bytes) + " bytes)";
+      const std::string both = std::to_string(old_bytes) + " to " + std::to_string(new_bytes);
+      const std::string bytes = kind == Kind::kModified ? both : std::to_string(std::max(old_bytes, new_bytes));
+      line += " (" + bytes + " bytes)";
     }
     return Done(PrintOut(line + (json ? "}\n" : "\n")));
   }

@@ -44,7 +44,8 @@ Status AddMove(const std::string& from, const std::string& to, const std::string
 
 void PathList::Declare(CommandOptions& options, Completes completes, const std::string& help) {
   options.Add("paths", &paths_, help).Completing(completes);
-  options.Add("--from", &from_, "a file with a path on each line, - for standard input, instead").Completing(Completes::kFile);
+  options.Add("--from", &from_, "a file with a path on each line, - for standard input, instead")
+      .Completing(Completes::kFile);
   options.Add("-z,--zero", &zero_, "the list's paths end in NUL");
 }
 

@@ -32,7 +32,8 @@ class RestoreCommand : public Command {
     if (!target) return Report(target.error());
     const Waiting waiting("restore", "steps");
     std::vector<Status> outcomes;
-    const auto restored = taken_back_ > 0 ? RunTakenBack(*target->workspace) : Run(*target, partial_ ? &outcomes : nullptr);
+    const auto restored =
+        taken_back_ > 0 ? RunTakenBack(*target->workspace) : Run(*target, partial_ ? &outcomes : nullptr);
     if (!restored) return Report(restored.error());
     const int64_t refused = WarnOfRefused(outcomes);
     const ExitStatus status = AnswerRestored(globals.json, *restored);

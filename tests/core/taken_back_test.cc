@@ -22,7 +22,8 @@ struct TakenScene : Scene {
       CHECK(taken.actor == "Ann");
       CHECK(taken.door == "test");
       STAGEFS_ASSIGN_OR_RETURN(const auto version, index.GetVersion(taken.entry.version));
-      lines.push_back(std::to_string(taken.number) + ' ' + taken.path + ' ' + texts_.at(ToHex(version->content.sha256)));
+      const std::string& text = texts_.at(ToHex(version->content.sha256));
+      lines.push_back(std::to_string(taken.number) + ' ' + taken.path + ' ' + text);
       return {};
     }));
     return lines;

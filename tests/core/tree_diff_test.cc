@@ -79,7 +79,8 @@ Lines PlainDiff(const Files& before, const Files& after) {
 }
 
 Lines Sorted(Lines lines) {
-  std::sort(lines.begin(), lines.end(), [](const std::string& a, const std::string& b) { return a.substr(2) < b.substr(2); });
+  const auto by_path = [](const std::string& a, const std::string& b) { return a.substr(2) < b.substr(2); };
+  std::sort(lines.begin(), lines.end(), by_path);
   return lines;
 }
 
@@ -138,8 +139,10 @@ TEST_CASE("DiffTrees: what was added, modified, removed and moved", "[core][diff
   scene.Remove("gone");
   scene.Move("d/moved", "e/moved too");
   scene.Commit("two");
-  CHECK(scene.Diff(scene.At("main~1"), scene.At("main")) == Lines{"M changed", "R d/moved > e/moved too", "D gone", "A new"});
-  CHECK(scene.Diff(scene.At("main"), scene.At("main~1")) == Lines{"M changed", "R e/moved too > d/moved", "A gone", "D new"});
+  CHECK(scene.Diff(scene.At("main~1"), scene.At("main")) ==
+        Lines{"M changed", "R d/moved > e/moved too", "D gone", "A new"});
+  CHECK(scene.Diff(scene.At("main"), scene.At("main~1")) ==
+        Lines{"M changed", "R e/moved too > d/moved", "A gone", "D new"});
   CHECK(scene.Diff(scene.At("main"), scene.At("main")).empty());
   CHECK(scene.Diff(scene.At("main~1"), scene.At("main"), {"e", "new", "new"}) == Lines{"A e/moved too", "A new"});
   CHECK(scene.Diff(scene.At("main~1"), scene.At("main"), {"same"}).empty());
@@ -216,9 +219,11 @@ TEST_CASE("DiffTrees, Restore, Revert: as walks of both trees say, on random his
   for (int a = 0; a <= commits; ++a) {
     for (int b = 0; b <= commits; ++b) {
       CAPTURE(a, b);
-      CHECK(Sorted(scene.Diff(scene.At(at(a)), scene.At(at(b)), {}, false)) == PlainDiff(scene.FilesAt(at(a)), scene.FilesAt(at(b))));
+      CHECK(Sorted(scene.Diff(scene.At(at(a)), scene.At(at(b)), {}, false)) ==
+            PlainDiff(scene.FilesAt(at(a)), scene.FilesAt(at(b))));
     }
-    CHECK(Sorted(scene.Diff(scene.At(at(a)), scene.Now(), {}, false)) == PlainDiff(scene.FilesAt(at(a)), scene.AllFiles()));
+    CHECK(Sorted(scene.Diff(scene.At(at(a)), scene.Now(), {}, false)) ==
+          PlainDiff(scene.FilesAt(at(a)), scene.AllFiles()));
   }
   for (int a = 0; a <= commits; ++a) {
     CAPTURE(a);
@@ -328,9 +333,10 @@ TEST_CASE("WriteManifest: in each format, and staged again it is the same", "[co
   scene.Commit("one");
   const Files files = scene.FilesAt("main");
   for (const ManifestStyle& style :
-       {ManifestStyle{}, ManifestStyle{ManifestFormat::kSum, true, false, false}, ManifestStyle{ManifestFormat::kSum, false, true, true},
-        ManifestStyle{ManifestFormat::kSum, true, false, true}, ManifestStyle{ManifestFormat::kNdjson, false, false, true},
-        ManifestStyle{ManifestFormat::kJson}, ManifestStyle{ManifestFormat::kCsv}, ManifestStyle{ManifestFormat::kTsv}}) {
+       {ManifestStyle{}, ManifestStyle{ManifestFormat::kSum, true, false, false},
+        ManifestStyle{ManifestFormat::kSum, false, true, true}, ManifestStyle{ManifestFormat::kSum, true, false, true},
+        ManifestStyle{ManifestFormat::kNdjson, false, false, true}, ManifestStyle{ManifestFormat::kJson},
+        ManifestStyle{ManifestFormat::kCsv}, ManifestStyle{ManifestFormat::kTsv}}) {
     const std::string manifest = scene.Manifest(scene.At("main"), style);
     CAPTURE(manifest);
     scene.Remove("d");

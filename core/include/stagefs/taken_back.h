@@ -12,8 +12,8 @@
 
 namespace stagefs {
 
-// Calls `visit` for each file that changes after the one numbered `after` took back, in order. `index` is the reader they
-// are read with: this thread opens no other meanwhile.
+// Calls `visit` for each file that changes after the one numbered `after` took back, in order. `index` is the reader
+// they are read with: this thread opens no other meanwhile.
 using TakenBackVisit = std::function<Status(const TakenBack& taken, IndexReader& index)>;
 Status ForEachTakenBack(Workspace& workspace, int64_t after, const TakenBackVisit& visit);
 

@@ -45,7 +45,8 @@ class Workspaces {
   Repository& repository_;
 };
 
-// Branches, tags and workspaces share the rules for their names, which appear in paths of URLs and in NS/REPO:WORKSPACE.
+// Branches, tags and workspaces share the rules for their names, which appear in paths of URLs, in NS/REPO:WORKSPACE
+// and in NS/REPO@REV.
 Status CheckRevisionName(const std::string& what, const std::string& name);
 
 }  // namespace stagefs

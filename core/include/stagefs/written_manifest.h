@@ -15,8 +15,9 @@ namespace stagefs {
 
 // How each file is written, one a line:
 //
-//   sum      HEX  PATH; with `bsd_tag` SHA256 (PATH) = HEX or XXH128 (PATH) = HEX. With `zero` lines end in NUL and paths
-//            are as they are; else a line whose path has a newline or a backslash begins with '\', as sha256sum has it
+//   sum      HEX  PATH; with `bsd_tag` SHA256 (PATH) = HEX or XXH128 (PATH) = HEX. With `zero` lines end in NUL and
+//            paths are as they are; else a line whose path has a newline or a backslash begins with '\', as sha256sum
+//            has it
 //   ndjson   {"hash": HEX, "path": PATH, "size": BYTES, "mtime": "2026-11-20T15:04:05.123456789Z"}; also
 //            "path_base64" where a path is not UTF-8, "executable": true
 //   json     the same in an array

@@ -29,9 +29,9 @@ Result<std::shared_ptr<Node>> TreeFolders::Child(const Node& folder, const std::
   if (!entry) return NoSuchName(name);
   auto table = env_.nodes.Lock();
   const bool is_folder = entry->kind == EntryKind::kFolder;
-  const ControlKey key = in.key + ':' +
-                         (is_folder ? std::to_string(entry->child)
-                                    : std::to_string(folder.folder()) + '/' + name + '/' + std::to_string(entry->version));
+  const std::string held = std::to_string(is_folder ? entry->child : entry->version);
+  const ControlKey key =
+      in.key + ':' + (is_folder ? held : std::to_string(folder.folder()) + '/' + name + '/' + held);
   auto node = table->FindOrAddControl(key, is_folder ? kinds_.folder : kinds_.file, table->NumberAt(folder, name));
   if (is_folder && entry->mtime_ns == 0) entry->mtime_ns = in.folders_ns;
   node->SetEntry(*entry);

@@ -32,10 +32,10 @@ Status AddNewest(IndexReader& index, CommitSeq newest, std::vector<Listed>* name
 Result<std::shared_ptr<Node>> CommitsFolder::Child(const Node& folder, const std::string& name) {
   if (folder.kind != NodeKind::kCommitsFolder) return TreeFolders::Child(folder, name);
   const auto commit = History(env_.repository).Resolve(Replaced(name, "%2F", "/"));
-  if (!commit && (commit.error().code() == ErrorCode::kNotFound || commit.error().code() == ErrorCode::kInvalidArgument)) {
-    return NoSuchName(name);
+  if (!commit) {
+    const ErrorCode code = commit.error().code();
+    return code == ErrorCode::kNotFound || code == ErrorCode::kInvalidArgument ? NoSuchName(name) : commit.error();
   }
-  if (!commit) return commit.error();
   if (commit->id == name) {
     STAGEFS_ASSIGN_OR_RETURN(auto tree, OpenTree(env_.repository, *commit));
     return RootOf(folder, name, {std::move(tree), "t" + std::to_string(commit->seq), commit->time_ns});

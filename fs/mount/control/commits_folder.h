@@ -5,8 +5,8 @@
 
 namespace stagefs {
 
-// ID is a folder; whatever else names a commit (revision.h) is a link to it, a slash in it written %2F. Whoever resolves
-// the link once reads one commit. Listed are the newest kCommitsListed commits, and all branches and tags.
+// ID is a folder; whatever else names a commit (revision.h) is a link to it, a slash in it written %2F. Whoever
+// resolves the link once reads one commit. Listed are the newest kCommitsListed commits, and all branches and tags.
 class CommitsFolder : public TreeFolders {
  public:
   static constexpr size_t kCommitsListed = 100;

@@ -5,7 +5,8 @@
 namespace stagefs {
 
 ControlFolder::ControlFolder(const ControlEnv& env)
-    : ControlPlace(env), versions_(env), inbox_(env), base_(env), commits_(env), recovered_(env), taken_back_(env), texts_(env), commands_(env) {
+    : ControlPlace(env), versions_(env), inbox_(env), base_(env), commits_(env), recovered_(env), taken_back_(env),
+      texts_(env), commands_(env) {
   names_.push_back({"versions", NodeKind::kVersionsFolder});
   names_.push_back({"commits", NodeKind::kCommitsFolder});
   for (std::string& name : texts_.Names()) names_.push_back({std::move(name), NodeKind::kText});

@@ -15,7 +15,8 @@
 
 namespace stagefs {
 
-// Without a workspace it has only what a tree that nobody changes has use for: versions, commits, and what this mount is.
+// Without a workspace it has only what a tree that nobody changes has use for: versions, commits, and what this mount
+// is.
 class ControlFolder : public ControlPlace {
  public:
   explicit ControlFolder(const ControlEnv& env);
