@@ -113,6 +113,10 @@ Status Rebaser::Check(size_t listed, bool count_all) {
     if (!conflict) return {};
     ++conflicts_total_;
     if (conflicts_.size() < listed) conflicts_.push_back(at.path);
+    if (conflict_lines_.size() < kConflictPathsShown && count_all) {
+      STAGEFS_ASSIGN_OR_RETURN(std::string line, ThreeHashes(at));
+      conflict_lines_.push_back(std::move(line));
+    }
     return enough() ? Status(Error(ErrorCode::kConflict, "")) : Status();
   });
   if (!walked && !enough()) return walked;
@@ -240,13 +244,32 @@ Result<bool> Rebaser::IsConflict(const StagedAt& at) {
   return !SameFile(before, theirs) && !SameFile(theirs, ours);
 }
 
+Result<std::string> Rebaser::HashOf(const std::optional<Entry>& entry) {
+  if (!entry || entry->kind == EntryKind::kRemoved) return std::string("nothing");
+  if (entry->kind == EntryKind::kFolder) return std::string("a folder");
+  if (entry->kind == EntryKind::kSymlink) return std::string("a symbolic link");
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, from_.index().GetVersion(entry->version));
+  return version ? ToHex(version->content.sha256) : std::string("a version that is gone");
+}
+
+Result<std::string> Rebaser::ThreeHashes(const StagedAt& at) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto before, before_.Find(at.path));
+  STAGEFS_ASSIGN_OR_RETURN(const auto theirs, theirs_.Find(at.path));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string was, HashOf(before));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string here, HashOf(at.staged.entry));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string there, HashOf(theirs));
+  return ToDisplayUtf8(at.path) + "\n    base   " + was + "\n    here   " + here + "\n    branch " + there;
+}
+
 Error Rebaser::Conflict() const {
   std::string message = "changed here and on the branch:";
   for (size_t i = 0; i < conflicts_.size(); ++i) message += (i == 0 ? " " : ", ") + ToDisplayUtf8(conflicts_[i]);
   if (conflicts_total_ > conflicts_.size()) {
     message += " and " + std::to_string(conflicts_total_ - conflicts_.size()) + " more";
   }
-  return Error(ErrorCode::kConflict, message + ": unstage them or stage what you want on top of the head");
+  message += ": unstage them or stage what you want on top of the head";
+  for (const std::string& line : conflict_lines_) message += "\n  " + line;
+  return Error(ErrorCode::kConflict, message);
 }
 
 // What is laid into a folder does not change which folder it is.

@@ -45,6 +45,9 @@ class Rebaser {
   Result<bool> IsConflict(const StagedAt& at);
   Result<bool> IsInTheWay(const StagedAt& at, const std::optional<Entry>& before, const std::optional<Entry>& theirs);
   Result<bool> IsAboveInTheWay(const RepoPath& parent);
+  Result<std::string> HashOf(const std::optional<Entry>& entry);
+  // Of a conflict: its path, and what the base, the workspace and the branch have there.
+  Result<std::string> ThreeHashes(const StagedAt& at);
   Error Conflict() const;
   Status LayAll();
   Result<Slot> SlotAt(const std::string& path);
@@ -60,6 +63,7 @@ class Rebaser {
   bool removes_ = false, removes_folders_ = false;
   std::vector<StagedAt> renamed_;  // Folders.
   std::vector<std::string> conflicts_;
+  std::vector<std::string> conflict_lines_;  // Of the first few, with their hashes.
   size_t conflicts_total_ = 0;
   std::optional<std::string> above_;  // The folder whose way was looked at last, and
   bool above_in_the_way_ = false;     // whether theirs is in it.

@@ -159,6 +159,17 @@ test_what_was_lost_comes_back() {
   ends_well "the writer ends" $!
   unmount_w
 }
+test_a_conflict_says_what_each_side_has() {
+  two_commits
+  stagefs workspace create t/r:o > /dev/null
+  printf '%s  d/cat\n' "$DOG" | stagefs stage t/r:o - > /dev/null && stagefs commit t/r:o -m theirs > /dev/null
+  printf '%s  d/cat\n' "$BIG" | stagefs stage t/r:w - > /dev/null
+  for command in "commit -m mine" rebase; do
+    # shellcheck disable=SC2086
+    refused "$command over others' changes" 4 "changed here and on the branch: d/cat" stagefs ${command%% *} t/r:w ${command#"${command%% *}"}
+    equals "with the three hashes" "base $CAT here $BIG branch $DOG" "$(grep -E '^    ' err | awk '{ print $1, $2 }' | paste -sd' ')"
+  done
+}
 test_a_commit_is_undone() {
   two_commits
   check "a commit is reverted" stagefs revert t/r:w @main
