@@ -101,6 +101,70 @@ TEST_CASE("StagingIndex: bytes that are no text name nothing", "[contract][stagi
   }
 }
 
+TEST_CASE("StagingIndex: tags, and commits by how their ids begin", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  for (const char* id : {"abcd0", "abce1", "abcd2", "0123"}) {
+    CommitInfo commit;
+    commit.id = id;
+    Value(t->AddCommit(commit, "main"));
+  }
+  const auto found = Value(t->FindCommits("abcd", 10));
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].id == "abcd0");
+  CHECK(found[1].id == "abcd2");
+  CHECK(Value(t->FindCommits("a", 2)).size() == 2);
+  CHECK(Value(t->FindCommits("f", 2)).empty());
+  Ok(t->PutTag({"v2", found[0].seq, "message", "Ann", "ann@example.org", 5}));
+  Ok(t->PutTag({"v1", found[1].seq, "", "", "", 6}));
+  CHECK_FALSE(Value(t->FindTag("v3")));
+  CHECK_FALSE(Value(t->FindTag(std::string("\xff"))));
+  const TagInfo tag = *Value(t->FindTag("v2"));
+  CHECK(tag.commit == found[0].seq);
+  CHECK(tag.message == "message");
+  CHECK(tag.author == "Ann");
+  CHECK(tag.email == "ann@example.org");
+  CHECK(tag.time_ns == 5);
+  const auto tags = Value(t->ListTags());
+  REQUIRE(tags.size() == 2);
+  CHECK(tags[0].name == "v1");
+  Ok(t->EraseTag("v1"));
+  CHECK(Value(t->ListTags()).size() == 1);
+}
+
+TEST_CASE("StagingIndex: what was taken back, in order, until it is old", "[contract][staging_index]") {
+  IndexScene scene(INDEXES);
+  const auto t = scene.Begin();
+  const WorkspaceId w = scene.AddWorkspace(*t);
+  const std::string path(4000, '\xff');
+  for (const int64_t number : {10, 2}) {
+    for (const int64_t item : {1, 2}) {
+      Entry entry = IndexScene::File(7);
+      entry.executable = item == 2;
+      Ok(t->PutTakenBack({w, number, item, path, entry, 100 - number, "Ann", "test"}));
+    }
+  }
+  const auto all = Value(t->ListTakenBack(w, {}, 10));
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].number == 2);
+  CHECK(all[3].number == 10);
+  CHECK(all[3].item == 2);
+  CHECK(all[3].path == path);
+  CHECK(all[3].entry.version == 7);
+  CHECK(all[3].entry.executable);
+  CHECK(all[3].taken_ns == 90);
+  CHECK(all[3].actor == "Ann");
+  CHECK(all[3].door == "test");
+  CHECK(Value(t->ListTakenBack(w, {2, 1}, 2)).at(0).item == 2);
+  CHECK(Value(t->ListTakenBack(w + 1, {}, 10)).empty());
+  CHECK(Value(t->EraseTakenBack(98, 1)) == 1);
+  CHECK(Value(t->EraseTakenBack(98, 10)) == 1);
+  CHECK(Value(t->EraseTakenBack(98, 10)) == 0);
+  CHECK(Value(t->ListTakenBack(w, {}, 10)).at(0).number == 2);
+  Ok(t->EraseWorkspace(w));
+  CHECK(Value(t->ListTakenBack(w, {}, 10)).empty());
+}
+
 TEST_CASE("StagingIndex: a reader stays in the moment of its first question", "[contract][staging_index]") {
   IndexScene scene(INDEXES);
   auto before = scene.Read();
@@ -482,6 +546,8 @@ TEST_CASE("StagingIndex: an index is copied row by row, and frozen", "[contract]
     Ok(t->PutMeta("key", "value"));
     Ok(t->PutMeta("boot", "other"));
     Ok(t->PutSparse({one, 8}));
+    Ok(t->PutTag({"v1", commit.seq, "message", "Ann", "ann@example.org", 5}));
+    Ok(t->PutTakenBack({w, 1, 1, std::string("\xff"), IndexScene::File(one), 5, "Ann", "test"}));
     Ok(t->Commit());
   }
   const auto old = from.Begin();
