@@ -11,7 +11,7 @@ Make NewWorkspaceCreate, NewWorkspaceList, NewWorkspaceDelete;        // workspa
 Make NewPut, NewImportOxen;                                           // put.cc
 Make NewStage, NewRemove, NewUnstage;                                 // stage.cc
 Make NewStatus;                                                       // status.cc
-Make NewDiff;                                                         // diff.cc
+Make NewDiff, NewShow;                                                // diff.cc
 Make NewManifest, NewMissing;                                         // manifest.cc
 Make NewCheckout;                                                     // checkout.cc
 Make NewRestore, NewTakenBack, NewRevert, NewMove;                    // restore.cc
@@ -68,6 +68,7 @@ constexpr CommandRow kTable[] = {
     {"diff", NewDiff, "Show which files two trees have differently, with their hashes",
      "stagefs diff team/images@main~1 @main train"},
     {"unstage", NewUnstage, "Take back what is staged", "stagefs unstage team/images:relabel train/"},
+    {"show", NewShow, "Show a commit and which files it changed", "stagefs show team/images@main~1"},
     {"restore", NewRestore, "Stage files and folders as a commit has them",
      "stagefs restore team/images:relabel '@main@{yesterday}' train/night"},
     {"taken-back", NewTakenBack, "List what was staged, and then removed, unstaged or replaced",

@@ -192,6 +192,16 @@ test_a_tree_comes_out_as_it_goes_in() {
   stagefs manifest t/r@main | grep -v d/ > sums.main
   check "sha256sum takes it" sh -c "cd data && sha256sum -c --quiet ../sums.main"
 }
+test_a_commit_is_shown() {
+  two_commits
+  stagefs show t/r@main > shown
+  equals "a commit is shown with its parent" "$TWO $ONE" "$(awk '$1 == "commit" || $1 == "parent" { print $2 }' shown | paste -sd' ')"
+  equals "and what it changed" "A - $BIG big D $DOG - d/dog" "$(grep '^[ADMR]  ' shown | tr -s ' ' | paste -sd' ')"
+  equals "or how much" "1 added (3000000 bytes), 0 modified, 1 removed (4 bytes), 0 moved" "$(stagefs show t/r@main --stat | tail -n 1)"
+  equals "at some paths" "d/dog" "$(stagefs show t/r@main d | awk '/^[ADMR] / { print $4 }')"
+  check "the first, too" stagefs show t/r@v1~1
+  refused "a workspace" 2 "is a workspace" stagefs show t/r:w
+}
 test_tags() {
   two_commits
   equals "a tag is listed" "v1  $ONE" "$(stagefs tag list t/r | cut -d' ' -f1-3)"
