@@ -5,6 +5,7 @@
 
 #include "stagefs/posix_env.h"
 #include "stagefs/text.h"
+#include "stagefs/workspace.h"
 #include "stagefs/workspaces.h"
 #include "when.h"
 
@@ -184,6 +185,17 @@ Result<Revision> ResolveRevision(IndexReader& index, std::string_view text) {
   STAGEFS_ASSIGN_OR_RETURN(std::optional<Revision> found, Find(index, text));
   if (!found) return NoRevision(text);
   return std::move(*found);
+}
+
+Result<Revision> RevisionOf(Workspace& workspace) {
+  Revision revision;
+  STAGEFS_ASSIGN_OR_RETURN(revision.workspace, workspace.Info());
+  revision.name = revision.workspace->name.value_or(revision.workspace->uid);
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace.repository().index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const auto base, reader->GetCommit(revision.workspace->base));
+  if (!base) return Error(ErrorCode::kCorrupt, "the base commit of workspace " + revision.name + " is gone");
+  revision.commit = *base;
+  return revision;
 }
 
 Result<Resource> ResolveResource(Repository& repository, std::string_view text) {

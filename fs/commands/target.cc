@@ -27,17 +27,6 @@ Result<Revision> ResolveIn(Repository& repository, const std::string& text) {
   return ResolveRevision(*reader, text);
 }
 
-Result<Revision> RevisionOf(Workspace& workspace) {
-  Revision revision;
-  STAGEFS_ASSIGN_OR_RETURN(revision.workspace, workspace.Info());
-  revision.name = revision.workspace->name.value_or(revision.workspace->uid);
-  STAGEFS_ASSIGN_OR_RETURN(const auto reader, workspace.repository().index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const auto base, reader->GetCommit(revision.workspace->base));
-  if (!base) return Error(ErrorCode::kCorrupt, "the base commit of workspace " + revision.name + " is gone");
-  revision.commit = *base;
-  return revision;
-}
-
 Result<std::unique_ptr<Workspace>> OpenWorkspace(Repository& repository, const std::string& name) {
   auto workspace = Workspace::Open(repository, name);
   if (!workspace && workspace.error().code() == ErrorCode::kNotFound) {

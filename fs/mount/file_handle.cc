@@ -107,6 +107,36 @@ Result<ReadAnswer> BytesHandle::Read(size_t size_bytes, off_t) {
   return ReadAnswer{{}, source_.file};
 }
 
+Result<std::string> StreamedHandle::ReadNext(Stream& stream, size_t size_bytes) {
+  std::string bytes(size_bytes, '\0');
+  size_t filled = 0;
+  while (filled < size_bytes) {
+    STAGEFS_ASSIGN_OR_RETURN(const size_t got, stream.source->Read(bytes.data() + filled, size_bytes - filled));
+    if (got == 0) break;
+    filled += got;
+  }
+  bytes.resize(filled);
+  stream.at += static_cast<off_t>(filled);
+  return bytes;
+}
+
+Result<ReadAnswer> StreamedHandle::Read(size_t size_bytes, off_t offset) {
+  constexpr off_t kSkipBytes = 1 << 20;
+  auto stream = stream_.Lock();
+  if (!stream->source || offset < stream->at) {
+    STAGEFS_ASSIGN_OR_RETURN(stream->source, make_());
+    stream->at = 0;
+  }
+  while (stream->at < offset) {
+    const auto skip = static_cast<size_t>(std::min(offset - stream->at, kSkipBytes));
+    STAGEFS_ASSIGN_OR_RETURN(const std::string skipped, ReadNext(*stream, skip));
+    if (skipped.empty()) return ReadAnswer();
+  }
+  ReadAnswer answer;
+  STAGEFS_ASSIGN_OR_RETURN(answer.bytes, ReadNext(*stream, size_bytes));
+  return answer;
+}
+
 Result<ReadAnswer> TextHandle::Read(size_t size_bytes, off_t offset) {
   ReadAnswer answer;
   if (static_cast<size_t>(offset) < text_.size()) {

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "open_files.h"
 #include "shared_fd.h"
+#include "stagefs/byte_source.h"
+#include "stagefs/guarded.h"
 
 namespace stagefs {
 
@@ -83,6 +86,25 @@ class BytesHandle : public FileHandle {
 };
 
 // A text, as it was when it was opened.
+// A text that is made while it is read, from its beginning to its end; whoever goes back has it made anew.
+class StreamedHandle : public FileHandle {
+ public:
+  using Make = std::function<Result<std::unique_ptr<ByteSource>>()>;
+  StreamedHandle(Repository& repository, std::shared_ptr<Node> node, Make make)
+      : FileHandle(repository, std::move(node)), make_(std::move(make)) {}
+  Result<ReadAnswer> Read(size_t size_bytes, off_t offset) override;
+
+ private:
+  struct Stream {
+    std::unique_ptr<ByteSource> source;
+    off_t at = 0;
+  };
+  static Result<std::string> ReadNext(Stream& stream, size_t size_bytes);
+
+  const Make make_;
+  Guarded<Stream> stream_;
+};
+
 class TextHandle : public FileHandle {
  public:
   TextHandle(Repository& repository, std::shared_ptr<Node> node, std::string text)

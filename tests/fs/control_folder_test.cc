@@ -34,10 +34,10 @@ std::vector<ErrorCode> ChangesOf(FsScene& scene, const std::string& folder) {
 
 }  // namespace
 
-TEST_CASE("ControlFolder: it has twelve names and is always there", "[fs][control]") {
+TEST_CASE("ControlFolder: it has thirteen names and is always there", "[fs][control]") {
   FsScene scene;
-  CHECK(scene.Names(kTop) == Lines{"base", "commits", "config.json", "control", "inbox", "last.json", "recovered",
-                                   "stats", "status", "status.json", "taken-back", "versions"});
+  CHECK(scene.Names(kTop) == Lines{"base", "commits", "config.json", "control", "inbox", "last.json", "manifest.sum",
+                                   "recovered", "stats", "status", "status.json", "taken-back", "versions"});
   CHECK(Value(scene.fs().LookUp(kRootNode, kTop)).cacheable);
   CHECK(scene.WhyNot(".stagefs/nothing") == ErrorCode::kNotFound);
 }

@@ -524,7 +524,7 @@ TEST_CASE("StageFs: of a commit the control folder has what it is, and what nobo
     names.push_back(name.name);
     return true;
   }));
-  CHECK(names == Lines{"commits", "config.json", "stats", "versions"});
+  CHECK(names == Lines{"commits", "config.json", "manifest.sum", "stats", "versions"});
 }
 
 TEST_CASE("MountRegistration: a mount is there between its first and its last word", "[fs][stage_fs]") {

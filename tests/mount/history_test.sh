@@ -189,6 +189,16 @@ test_a_tree_comes_out_as_it_goes_in() {
     equals "staged again is the tree" "" "$(stagefs diff t/r@v1 :fresh | grep -v '^[AMDR]  .*big$')"
     stagefs rm t/r:fresh d
   done
+  mount_at t/r@v1 "$MNT"
+  stagefs manifest t/r@v1 > manifest
+  check "a mount has it, too" cmp manifest "$MNT/.stagefs/manifest.sum"
+  equals "from any place" "$(tail -c 20 manifest)" "$(tail -c +$(($(stat -c %s manifest) - 19)) "$MNT/.stagefs/manifest.sum")"
+  unmount_at
+  mount_w
+  cp data/dog "$MNT/staged"
+  check "of a workspace with what is staged" grep -qx "$DOG  staged" "$MNT/.stagefs/manifest.sum"
+  unmount_w
+  stagefs unstage t/r:w staged > /dev/null
   stagefs manifest t/r@main | grep -v d/ > sums.main
   check "sha256sum takes it" sh -c "cd data && sha256sum -c --quiet ../sums.main"
 }

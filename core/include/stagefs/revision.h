@@ -29,6 +29,10 @@ struct Revision {
   std::optional<WorkspaceInfo> workspace;  // If it is a workspace's id or name.
 };
 
+class Workspace;
+// A workspace as it is now.
+Result<Revision> RevisionOf(Workspace& workspace);
+
 struct Resource {
   Revision revision;
   RepoPath path;

@@ -5,9 +5,16 @@
 #include "stagefs/posix_env.h"
 #include "stagefs/status_text.h"
 #include "stagefs/text.h"
+#include "stagefs/revision.h"
 #include "stagefs/version_source.h"
+#include "stagefs/written_manifest.h"
 
 namespace stagefs {
+namespace {
+
+constexpr std::string_view kManifest = "manifest.sum";
+
+}  // namespace
 
 const std::vector<TextFiles::Kind>& TextFiles::Kinds() {
   static const std::vector<Kind> kKinds = {{"config.json", false, &TextFiles::Config},
@@ -19,7 +26,7 @@ const std::vector<TextFiles::Kind>& TextFiles::Kinds() {
 }
 
 std::vector<std::string> TextFiles::Names() const {
-  std::vector<std::string> names;
+  std::vector<std::string> names = {std::string(kManifest)};
   for (const Kind& kind : Kinds()) {
     if (env_.workspace != nullptr || !kind.of_workspace) names.emplace_back(kind.name);
   }
@@ -35,8 +42,23 @@ Result<std::string> TextFiles::TextOf(const std::string& name) {
 
 Result<std::unique_ptr<FileHandle>> TextFiles::Open(const std::shared_ptr<Node>& node, int flags) {
   if (WantsToWrite(flags)) return NeverChanges();
+  if (node->extra().path == kManifest) {
+    return std::make_unique<StreamedHandle>(env_.repository, node, [this] { return Manifest(); });
+  }
   STAGEFS_ASSIGN_OR_RETURN(std::string text, TextOf(node->extra().path));
   return std::make_unique<TextHandle>(env_.repository, node, std::move(text));
+}
+
+Result<std::unique_ptr<ByteSource>> TextFiles::Manifest() {
+  Revision shown;
+  if (env_.workspace != nullptr) {
+    STAGEFS_ASSIGN_OR_RETURN(shown, RevisionOf(*env_.workspace));
+  } else {
+    shown.commit = *env_.commit;
+  }
+  // Outlives what is open in the mount.
+  const std::shared_ptr<Repository> repository(std::shared_ptr<void>(), &env_.repository);
+  return NewManifestSource(repository, shown, RepoPath(), {});
 }
 
 Result<std::string> TextFiles::StatusText() {

@@ -1,4 +1,5 @@
-// The texts of .stagefs, made when they are opened: config.json, last.json, stats, status, status.json.
+// The texts of .stagefs, made when they are opened: config.json, last.json, stats, status, status.json; and
+// manifest.sum, made while it is read.
 #pragma once
 
 #include <string_view>
@@ -24,6 +25,8 @@ class TextFiles : public ControlPlace {
     Result<std::string> (TextFiles::*make)();
   };
   static const std::vector<Kind>& Kinds();
+  // The whole tree, as it is made while somebody reads it.
+  Result<std::unique_ptr<ByteSource>> Manifest();
   Result<std::string> Config();
   Result<std::string> NewestReport();
   Result<std::string> Stats();
