@@ -35,7 +35,6 @@ class Staging {
 
   // Collected, as the trees that tell of them are about to change.
   void Add(TreeChange change) { changes_.push_back(std::move(change)); }
-  const std::vector<TreeChange>& changes() const { return changes_; }
 
   // `keeps_folder`: whether an empty folder at this path stays.
   Result<Restored> Run(const std::function<Result<bool>(const RepoPath&)>& keeps_folder) {
