@@ -36,7 +36,8 @@ std::string DryRunMembers(const StageReport& report) {
                        {"unchanged", report.unchanged},
                        {"replaced", report.replaced.size()},
                        {"refused", report.refused.size()}};
-  return Dump(counts).substr(1, Dump(counts).size() - 2) + ',';
+  const std::string text = Dump(counts);
+  return text.substr(1, text.size() - 2) + ',';
 }
 
 }  // namespace

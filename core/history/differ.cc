@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "staging/path_outcomes.h"
 #include "stagefs/work_progress.h"
 #include "tree/walk.h"
 
@@ -17,15 +18,14 @@ FolderId FolderOf(const std::optional<Entry>& entry) {
   return entry && entry->kind == EntryKind::kFolder ? entry->child : 0;
 }
 
-Result<std::optional<Located>> FindIn(Tree& tree, const RepoPath& path) {
+}  // namespace
+
+Result<std::optional<Located>> FindIfThere(Tree& tree, const RepoPath& path) {
   auto at = tree.Find(path);
   if (at) return std::optional<Located>(std::move(*at));
-  const ErrorCode code = at.error().code();
-  if (code == ErrorCode::kNotFound || code == ErrorCode::kNotDirectory) return std::optional<Located>();
+  if (IsMissing(at.error())) return std::optional<Located>();
   return at.error();
 }
-
-}  // namespace
 
 // The names of a folder of either tree, page by page.
 class Differ::Listing {
@@ -158,8 +158,8 @@ const Differ::Names* Differ::NamesIn(FolderId folder) const {
 
 Status Differ::Run(const RepoPath& path, const Visit& visit) {
   STAGEFS_RETURN_IF_ERROR(LeadToNoted());
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> old_at, FindIn(before_, path));
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> new_at, FindIn(after_, path));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> old_at, FindIfThere(before_, path));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> new_at, FindIfThere(after_, path));
   if (!old_at && !new_at) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
   Pair top;
   if (old_at) top.before = old_at->entry;

@@ -13,6 +13,9 @@
 
 namespace stagefs {
 
+// std::nullopt: nothing is there.
+Result<std::optional<Located>> FindIfThere(Tree& tree, const RepoPath& path);
+
 // For one thread; lives within `index`, which both trees are read with.
 class Differ {
  public:

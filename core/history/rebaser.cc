@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "differ.h"
 #include "stagefs/posix_env.h"
 #include "stagefs/work_progress.h"
 
@@ -21,11 +22,8 @@ bool SameFile(const std::optional<Entry>& a, const std::optional<Entry>& b) {
 
 Result<std::optional<Entry>> FindIn(Tree& tree, const std::string& path) {
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
-  auto located = tree.Find(parsed);
-  if (located) return std::optional<Entry>(std::move(located->entry));
-  const ErrorCode code = located.error().code();
-  if (code == ErrorCode::kNotFound || code == ErrorCode::kNotDirectory) return std::optional<Entry>();
-  return located.error();
+  STAGEFS_ASSIGN_OR_RETURN(std::optional<Located> located, FindIfThere(tree, parsed));
+  return located ? std::optional<Entry>(std::move(located->entry)) : std::nullopt;
 }
 
 bool IsRenamedFolder(const StagedAt& at) {

@@ -113,10 +113,8 @@ class Staging {
 };
 
 Result<bool> HasFolder(Tree& tree, const RepoPath& path) {
-  const auto at = tree.Find(path);
-  if (at) return at->entry.kind == EntryKind::kFolder;
-  if (at.error().code() == ErrorCode::kNotFound || at.error().code() == ErrorCode::kNotDirectory) return false;
-  return at.error();
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> at, FindIfThere(tree, path));
+  return at && at->entry.kind == EntryKind::kFolder;
 }
 
 // Scratch, and links that a workspace keeps, are nobody's to restore over.
@@ -242,11 +240,8 @@ Result<Restored> Revert(Workspace& workspace, const CommitInfo& commit) {
     std::vector<RepoPath> paths;
     STAGEFS_RETURN_IF_ERROR(differ.Run(RepoPath(), [&](const Slot&, const TreeChange& change) -> Status {
       STAGEFS_ASSIGN_OR_RETURN(RepoPath path, RepoPath::Parse(change.path));
-      const auto now = overlay.Find(path);
-      const bool gone = !now && (now.error().code() == ErrorCode::kNotFound ||
-                                 now.error().code() == ErrorCode::kNotDirectory);
-      if (!now && !gone) return now.error();
-      bool as_then = gone;
+      STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> now, FindIfThere(overlay, path));
+      bool as_then = !now;
       if (change.before) {
         as_then = now && now->entry.kind == EntryKind::kFile && now->entry.version == change.before->version &&
                   now->entry.executable == change.before->executable;

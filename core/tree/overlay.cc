@@ -57,14 +57,12 @@ void Overlay::NoteTakenBack(std::string actor, std::string door) {
   taking_->next.door = std::move(door);
 }
 
-Status Overlay::TakeBack(const Slot& slot, const Entry* entry) {
-  if (!taking_ || taking_->is_paused) return {};
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
-  if (!staged || staged->entry.kind != EntryKind::kFile || staged->state == StagedState::kKept) return {};
-  const VersionId version = staged->entry.version;
+Result<bool> Overlay::TakeBack(const Slot& slot, const StagedEntry& staged, const Entry* entry) {
+  if (!TakesBack() || staged.entry.kind != EntryKind::kFile || staged.state == StagedState::kKept) return false;
+  const VersionId version = staged.entry.version;
   if ((entry != nullptr && entry->kind == EntryKind::kFile && entry->version == version) ||
       version == taking_->grown_from) {
-    return {};
+    return false;
   }
   TakenBack& taken = taking_->next;
   if (taken.number == 0) {
@@ -76,9 +74,9 @@ Status Overlay::TakeBack(const Slot& slot, const Entry* entry) {
   }
   ++taken.item;
   STAGEFS_ASSIGN_OR_RETURN(taken.path, PathOf(slot));
-  taken.entry = staged->entry;
-  STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(version, taken.taken_ns));
-  return transaction().PutTakenBack(taken);
+  taken.entry = staged.entry;
+  STAGEFS_RETURN_IF_ERROR(transaction().PutTakenBack(taken));
+  return true;
 }
 
 // What is durable now is fallen back to, and nothing that was there before it.
@@ -91,19 +89,30 @@ Status Overlay::ForgetOlderThan(const Slot& slot, const StagedEntry& previous) {
   return transaction().PutUnsyncedEntry({workspace().id, slot, 0, std::nullopt});
 }
 
+Result<bool> Overlay::IsUnsynced(const Entry& entry) {
+  if (entry.kind != EntryKind::kFile || entry.version == known_synced_) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index().GetVersion(entry.version));
+  if (!version) return Error(ErrorCode::kCorrupt, "a staged entry names a version that is gone");
+  return !version->synced;
+}
+
 Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
   NoteChange(slot.folder);
-  STAGEFS_RETURN_IF_ERROR(TakeBack(slot, &staged.entry));
-  const Entry& entry = staged.entry;
-  if (entry.kind == EntryKind::kFile && entry.version != known_synced_) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index().GetVersion(entry.version));
-    if (!version) return Error(ErrorCode::kCorrupt, "a staged entry names a version that is gone");
-    if (!version->synced) {
-      STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> previous, LookUpStaged(slot));
-      if (previous) STAGEFS_RETURN_IF_ERROR(ForgetOlderThan(slot, *previous));
-      STAGEFS_RETURN_IF_ERROR(
-          transaction().PutUnsyncedEntry({workspace().id, slot, entry.version, std::move(previous)}));
+  STAGEFS_ASSIGN_OR_RETURN(const bool unsynced, IsUnsynced(staged.entry));
+  std::optional<StagedEntry> previous;
+  if (unsynced || TakesBack()) {
+    STAGEFS_ASSIGN_OR_RETURN(previous, LookUpStaged(slot));
+  }
+  if (previous) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool taken, TakeBack(slot, *previous, &staged.entry));
+    if (taken) {
+      STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(previous->entry.version, change().ClockNs()));
     }
+  }
+  if (unsynced) {
+    if (previous) STAGEFS_RETURN_IF_ERROR(ForgetOlderThan(slot, *previous));
+    STAGEFS_RETURN_IF_ERROR(
+        transaction().PutUnsyncedEntry({workspace().id, slot, staged.entry.version, std::move(previous)}));
   }
   return transaction().PutStaged(workspace().id, slot, staged);
 }
@@ -156,7 +165,7 @@ Result<bool> Overlay::Withdraw(const Slot& slot) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
   if (!staged) return false;
   NoteChange(slot.folder);
-  STAGEFS_RETURN_IF_ERROR(TakeBack(slot, nullptr));
+  STAGEFS_RETURN_IF_ERROR(TakeBack(slot, *staged, nullptr).WithoutValue());
   // Whoever takes something back may want it again: gc leaves it alone for a while.
   if (staged->entry.version != 0) {
     STAGEFS_RETURN_IF_ERROR(transaction().RenewVersion(staged->entry.version, change().ClockNs()));

@@ -56,8 +56,11 @@ class Overlay : public WorkspaceTree {
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
   // What was there will be elsewhere.
   Status VacateToMove(const Slot& slot);
-  // `slot` is about to hold `entry` (nothing: no row of its own), which is no move.
-  Status TakeBack(const Slot& slot, const Entry* entry);
+  bool TakesBack() const { return taking_ && !taking_->is_paused; }
+  // `slot`, which has `staged`, is about to hold `entry` (nullptr: no row of its own). Whether that takes a file back,
+  // whose version the caller renews then.
+  Result<bool> TakeBack(const Slot& slot, const StagedEntry& staged, const Entry* entry);
+  Result<bool> IsUnsynced(const Entry& entry);
   Status ForgetOlderThan(const Slot& slot, const StagedEntry& previous);
   Status CheckNotBelow(FolderId folder, FolderId moving);
 
