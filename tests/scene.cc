@@ -126,6 +126,14 @@ StageReport Scene::StageManifest(const std::string& manifest, const std::string&
   return Value(workspace_->StageManifest(request));
 }
 
+void Scene::StageLinkIn(Workspace& workspace, const std::string& path, const std::string& target) {
+  const std::string manifest = "[{\"path\": \"" + path + "\", \"target\": \"" + target + "\"}]";
+  const auto source = NewStringSource(manifest);
+  Workspace::ManifestRequest request;
+  request.source = source.get();
+  (void)Value(workspace.StageManifest(request));
+}
+
 Slot Scene::SlotOf(const std::string& path) {
   const RepoPath parsed = Value(RepoPath::Parse(path));
   return {Value(workspace_->tree().Find(parsed.parent())).entry.child, std::string(parsed.name())};

@@ -61,6 +61,9 @@ class Scene {
                             ManifestOptions options = {}, ManifestFormat format = ManifestFormat::kSniff);
   // As a mount does it: by slot, from a file of its own.
   StageOutcome Write(const std::string& path, const std::string& text);
+  // Stages a symbolic link, as a manifest does, in this workspace or in another one.
+  void StageLink(const std::string& path, const std::string& target) { StageLinkIn(*workspace_, path, target); }
+  void StageLinkIn(Workspace& workspace, const std::string& path, const std::string& target);
   void Remove(const std::string& path);
   void Rename(const std::string& from, const std::string& to);
   void MakeFolder(const std::string& path);

@@ -56,7 +56,7 @@ class FolderFiles {
 
   // What a file that is written on grew out of leaves the store: it is as it is now, or gone (nullptr).
   Result<std::unique_ptr<VersionReader>> OpenNewer(FolderId folder, const Item& item, const Error& error) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));
+    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_, LinksAre::kFollowed));
     STAGEFS_ASSIGN_OR_RETURN(const auto now, tree->LookUp({folder, item.entry.name}));
     if (!now || now->kind != EntryKind::kFile) return std::unique_ptr<VersionReader>();
     if (now->version == item.version.id) return error;
@@ -65,7 +65,7 @@ class FolderFiles {
   }
 
   Status ReadPage(Folder* folder) {
-    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));
+    STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_, LinksAre::kFollowed));
     const std::string after = folder->page.empty() ? "" : folder->page.back().entry.name;
     STAGEFS_ASSIGN_OR_RETURN(auto page, tree->List(folder->folder, after, kPageEntries));
     folder->page.clear();

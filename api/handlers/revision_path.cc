@@ -25,7 +25,8 @@ OrRefusal<T> OrNoPath(const Call& call, Result<T> result) {
 Result<FoundPath> Find(const Call& call) {
   FoundPath found;
   STAGEFS_ASSIGN_OR_RETURN(found.resource, ResolveResource(*call.repository, call.rest));
-  STAGEFS_ASSIGN_OR_RETURN(found.tree, RevisionTree::Open(*call.repository, found.resource.revision));
+  STAGEFS_ASSIGN_OR_RETURN(found.tree,
+                           RevisionTree::Open(*call.repository, found.resource.revision, LinksAre::kFollowed));
   STAGEFS_ASSIGN_OR_RETURN(found.at, found.tree->Find(found.resource.path));
   return found;
 }
@@ -162,6 +163,7 @@ Result<ListingView> ViewFolder(const FoundPath& found, const RevisionView& revis
   STAGEFS_RETURN_IF_ERROR(ForEachOf(*found.tree, folder, scan, true, first, std::min(end, folders), show));
   STAGEFS_RETURN_IF_ERROR(ForEachOf(*found.tree, folder, scan, false, std::max<int64_t>(first - folders, 0),
                                     std::min(end - folders, files), show));
+  listing.left_out_links = found.tree->left_out_links();
   return listing;
 }
 

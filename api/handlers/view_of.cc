@@ -25,6 +25,27 @@ ChangesView::List* ListFor(ChangesView& view, StatusLine::Kind kind) {
   return nullptr;
 }
 
+// A link shows the hash and size of the file that it leads to; of another one both stay its own.
+Status FollowLinks(Workspace& workspace, ChangesView* changes) {
+  std::unique_ptr<RevisionTree> tree;
+  for (ChangesView::List* list : {&changes->added, &changes->modified}) {
+    for (ChangesView::Change& change : list->entries) {
+      if (change.version != 0) continue;
+      if (!tree) {
+        STAGEFS_ASSIGN_OR_RETURN(const Revision now, RevisionOf(workspace));
+        STAGEFS_ASSIGN_OR_RETURN(tree, RevisionTree::Open(workspace.repository(), now, LinksAre::kFollowed));
+      }
+      STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(change.path));
+      const auto at = tree->Find(path);
+      if (!at || at->entry.kind != EntryKind::kFile) continue;
+      STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree->VersionOf(at->entry));
+      change.hash = ToHex(version.content.xxh3);
+      change.size_bytes = version.size_bytes;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<CommitView> ViewOf(IndexReader& index, const CommitInfo& commit) {
@@ -86,6 +107,7 @@ Result<ChangesView> ViewChanges(Workspace& workspace, const RepoPath& path, cons
     return {};
   }));
   STAGEFS_RETURN_IF_ERROR(FindHashes(workspace.repository(), &view));
+  STAGEFS_RETURN_IF_ERROR(FollowLinks(workspace, &view));
   return view;
 }
 

@@ -23,7 +23,7 @@ Result<std::unique_ptr<RevisionTree>> OpenTree(Call& call) {
     return CommitAt(*reader, info.base, "the base commit of a workspace");
   };
   STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base, base_of());
-  return RevisionTree::Open(*call.repository, {info.uid, base, {}, {}, info});
+  return RevisionTree::Open(*call.repository, {info.uid, base, {}, {}, info}, LinksAre::kFollowed);
 }
 
 }  // namespace

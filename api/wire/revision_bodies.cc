@@ -27,6 +27,11 @@ std::string DirectoryBody(const ListingView& listing, const RevisionView& revisi
   body["resource"] = PathJson(listing.folder.path);
   body["resource"]["version"] = revision.name;
   body["metadata"] = {{"dir", {{"data_types", DataTypes(listing.data_types)}}}};
+  for (const auto& [path, why] : listing.left_out_links) {
+    Json& links = body["left_out_links"];  // Clients that do not know it pass it over.
+    links.push_back(PathJson(path));
+    links.back()["why"] = why;
+  }
   AddPage(body, listing.page);
   return Dump(body);
 }

@@ -67,6 +67,7 @@ struct ListingView {
   EntryView folder;
   std::vector<EntryView> entries;
   std::map<std::string, int64_t> data_types;
+  std::map<std::string, std::string> left_out_links;  // Path and why.
   PageView page;
 };
 

@@ -94,8 +94,10 @@ class CheckoutWriter {
                                                 " are not on this machine, so nothing can be linked to them: " +
                                                 "check out without --link");
     }
-    if (plan_.files.empty()) return {};
-    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.OpenVersion(plan_.files.front().version));
+    const auto first = std::find_if(plan_.files.begin(), plan_.files.end(),
+                                    [](const CheckoutFile& file) { return file.version != 0; });
+    if (first == plan_.files.end()) return {};
+    STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.OpenVersion(first->version));
     struct stat info {};
     if (reader->fd() < 0 || fstat(reader->fd(), &info) != 0) {
       return Error(ErrorCode::kUnsupported, "the versions are no files to link to: check out without --link");
@@ -174,14 +176,17 @@ class CheckoutWriter {
 
   Status WriteSome(const CheckoutFile* files, size_t count) {
     std::vector<VersionId> ids;
-    for (size_t i = 0; i < count; ++i) ids.push_back(files[i].version);
+    for (size_t i = 0; i < count; ++i) {
+      if (files[i].version != 0) ids.push_back(files[i].version);
+    }
     STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto versions, VersionsOf(*reader, std::move(ids)));
     reader.reset();
     return InParallel(count, threads_, [&](uint64_t i) -> Status {
       STAGEFS_RETURN_IF_ERROR(CheckInterrupted());
       const std::string path = JoinPath(plan_.folders[files[i].folder], files[i].name);
-      const Status written = WriteOne(files[i], path, versions.at(files[i].version));
+      const Status written = files[i].target.empty() ? WriteOne(files[i], path, versions.at(files[i].version))
+                                                     : WriteSymlink(files[i], path);
       if (written || written.error().code() == ErrorCode::kConflict) return written;
       return written.error().In(folder_.path() + '/' + ToDisplayUtf8(path));
     });
@@ -197,6 +202,18 @@ class CheckoutWriter {
     if (done) done = Place(file, path, folder->get(), temporary);
     // rename() leaves it where both names are of one file.
     if (!done || request_.link) (void)unlinkat(folder->get(), temporary.c_str(), 0);
+    return done;
+  }
+
+  Status WriteSymlink(const CheckoutFile& file, const std::string& path) {
+    STAGEFS_ASSIGN_OR_RETURN(const CheckoutFolder::SharedFd folder, folder_.Make(plan_.folders[file.folder]));
+    const std::string temporary = folder_.NewTemporary();
+    const int made = symlinkat(file.target.c_str(), folder->get(), temporary.c_str());
+    if (made != 0) return ErrnoError("make a symbolic link");
+    const timespec times[2] = {{0, UTIME_NOW}, ToTimespec(file.mtime_ns)};
+    (void)utimensat(folder->get(), temporary.c_str(), times, AT_SYMLINK_NOFOLLOW);  // Some disks keep no such times.
+    const Status done = Place(file, path, folder->get(), temporary);
+    if (!done) (void)unlinkat(folder->get(), temporary.c_str(), 0);
     return done;
   }
 

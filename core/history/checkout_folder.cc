@@ -153,6 +153,14 @@ Result<std::vector<FolderName>> NamesIn(int folder) {
   return names;
 }
 
+Result<std::string> ReadLinkIn(int folder, const std::string& name) {
+  std::string target(kLinkTargetBytesMax + 1, '\0');
+  const ssize_t size = readlinkat(folder, name.c_str(), target.data(), target.size());
+  if (size < 0) return ErrnoError("read the link " + ToDisplayUtf8(name));
+  target.resize(static_cast<size_t>(size));
+  return target;
+}
+
 Status RemoveFolderTree(int folder, const std::string& name, bool files_too) {
   const std::string what = "remove " + ToDisplayUtf8(name);
   if (unlinkat(folder, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};

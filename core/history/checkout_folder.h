@@ -74,6 +74,8 @@ struct FolderName {
   bool is_folder = false;
 };
 Result<std::vector<FolderName>> NamesIn(int folder);
+// Where the symbolic link `name` in an open folder leads.
+Result<std::string> ReadLinkIn(int folder, const std::string& name);
 
 // Removes the folder `name` in `folder` with the folders in it, and, if `files_too`, everything else in them. ENOTEMPTY
 // otherwise: kNotEmpty.

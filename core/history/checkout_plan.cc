@@ -24,9 +24,10 @@ bool HasTime(const struct stat& info, uint64_t size_bytes, int64_t mtime_ns) {
   return static_cast<uint64_t>(info.st_size) == size_bytes && ToNs(info.st_mtim) == mtime_ns;
 }
 
-// As a file was checked out before.
+// As a file or link was checked out before.
 struct CheckedOutBefore {
   VersionId version = 0;
+  std::string target;
   uint64_t size_bytes = 0;
   int64_t mtime_ns = 0;
 };
@@ -38,6 +39,14 @@ struct FoundThere {
   bool exists = false;
   bool is_open_question = false;  // A file whose bytes have to be looked at.
 };
+
+bool IsFileOrLink(const struct stat& info) { return S_ISREG(info.st_mode) || S_ISLNK(info.st_mode); }
+
+void AddVersions(const std::vector<CheckedOutBefore>& all, std::vector<VersionId>* ids) {
+  for (const CheckedOutBefore& was : all) {
+    if (was.version != 0) ids->push_back(was.version);
+  }
+}
 
 }  // namespace
 
@@ -57,7 +66,7 @@ class CheckoutPlanner {
       numbers_[top.entry.child] = 0;
       STAGEFS_RETURN_IF_ERROR(tree->Walk(top.entry.child, "", [&](const Tree::Walked& at) -> Status {
         if (at.entry.kind == EntryKind::kFolder) return AddFolder(at.path, at.entry.child);
-        return at.entry.kind == EntryKind::kFile ? AddFile(at.slot, numbers_.at(at.slot.folder), at.entry) : Status();
+        return AddFile(at.slot, numbers_.at(at.slot.folder), at.entry);
       }));
     } else {
       STAGEFS_RETURN_IF_ERROR(AddFile(top.slot, 0, top.entry));
@@ -78,11 +87,12 @@ class CheckoutPlanner {
   Status NoteChangesSince(const Revision& revision) {
     const DiffRequest request{revision, request_.revision, {request_.path}, /*find_moves=*/false};
     return DiffTrees(repository_, request, [&](const TreeChange& change, IndexReader&) -> Status {
-      if (!change.before || change.before->kind != EntryKind::kFile) return {};
+      if (!change.before) return {};
       const std::string path = BelowFolder(change.path);
       if (path == kCheckoutStateFile) return {};
-      changed_[path].push_back({change.before->version, change.before->size_bytes, change.before->mtime_ns});
-      if (!change.after || change.after->kind != EntryKind::kFile) removed_.insert(path);
+      changed_[path].push_back(
+          {change.before->version, change.before->target, change.before->size_bytes, change.before->mtime_ns});
+      if (!change.after) removed_.insert(path);
       return {};
     });
   }
@@ -106,6 +116,7 @@ class CheckoutPlanner {
     file.name = slot.name;
     file.folder = folder;
     file.version = entry.version;
+    file.target = entry.target;
     file.size_bytes = entry.size_bytes;
     file.mtime_ns = entry.mtime_ns;
     file.executable = entry.executable;
@@ -157,8 +168,8 @@ class CheckoutPlanner {
     for (size_t i = 0; i < found.size(); ++i) {
       if (!found[i].is_open_question) continue;
       open.push_back(i);
-      ids.push_back(waiting_[i].version);
-      for (const CheckedOutBefore& was : BeforeAt(PathOf(waiting_[i]))) ids.push_back(was.version);
+      if (waiting_[i].version != 0) ids.push_back(waiting_[i].version);
+      AddVersions(BeforeAt(PathOf(waiting_[i])), &ids);
     }
     STAGEFS_ASSIGN_OR_RETURN(const Versions versions, Ask(std::move(ids)));
     std::vector<char> is_own(found.size());
@@ -171,7 +182,7 @@ class CheckoutPlanner {
     for (size_t i = 0; i < found.size(); ++i) {
       CheckoutFile& file = waiting_[i];
       if (file.is_folder) STAGEFS_RETURN_IF_ERROR(NoteOwnIn(*found[i].folder, file.name, PathOf(file)));
-      if (found[i].exists && !file.is_folder && (is_own[i] != 0 || !S_ISREG(found[i].info.st_mode))) {
+      if (found[i].exists && !file.is_folder && (is_own[i] != 0 || !IsFileOrLink(found[i].info))) {
         NoteOwn(PathOf(file));
       }
       if (file.need == CheckoutFile::Need::kNothing) continue;
@@ -195,7 +206,11 @@ class CheckoutPlanner {
     const struct stat& info = found->info;
     file->seen_ns = SeenNs(info);
     file->is_folder = S_ISDIR(info.st_mode);
-    if (!S_ISREG(info.st_mode)) return;
+    if (!IsFileOrLink(info)) return;
+    if (S_ISLNK(info.st_mode) || !file->target.empty()) {
+      found->is_open_question = true;
+      return;
+    }
     found->is_open_question = request_.link || !before_.trusts_times ||
                               !HasTime(info, file->size_bytes, file->mtime_ns) || MayBeLink(info);
     if (!found->is_open_question) file->need = NeedOfRightBytes(*file, info);
@@ -223,13 +238,21 @@ class CheckoutPlanner {
 
   // Decides what a file needs; true if it is an own change.
   Result<bool> JudgeBytes(CheckoutFile* file, const FoundThere& found, const Versions& versions) {
+    const std::vector<CheckedOutBefore> now = {{file->version, file->target, file->size_bytes, file->mtime_ns}};
+    if (S_ISLNK(found.info.st_mode) || !file->target.empty()) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool is_right, IsAsOneOf(now, found, file->name, versions));
+      if (is_right && !before_.lost_bytes) file->need = CheckoutFile::Need::kNothing;
+      if (is_right) return false;
+      STAGEFS_ASSIGN_OR_RETURN(const bool is_as_before,
+                               IsAsOneOf(BeforeAt(PathOf(*file)), found, file->name, versions));
+      return !is_as_before;
+    }
     const VersionInfo& version = versions.at(file->version);
     if (request_.link || MayBeLink(found.info)) {
       STAGEFS_ASSIGN_OR_RETURN(const bool is_stores, IsFileOfStore(version, found.info));
       if (is_stores && request_.link) file->need = CheckoutFile::Need::kNothing;
       if (is_stores) return false;
     }
-    const std::vector<CheckedOutBefore> now = {{file->version, file->size_bytes, file->mtime_ns}};
     STAGEFS_ASSIGN_OR_RETURN(const bool is_right, IsAsOneOf(now, found, file->name, versions));
     if (is_right && !request_.link) file->need = NeedOfRightBytes(*file, found.info);
     if (is_right || (before_.lost_power && ToNs(found.info.st_mtim) == file->mtime_ns)) return false;
@@ -247,8 +270,13 @@ class CheckoutPlanner {
 
   Result<bool> IsAsOneOf(const std::vector<CheckedOutBefore>& all, const FoundThere& found, const std::string& name,
                          const Versions& versions) const {
+    if (S_ISLNK(found.info.st_mode)) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::string target, ReadLinkIn(found.folder->get(), name));
+      return std::any_of(all.begin(), all.end(), [&](const CheckedOutBefore& was) { return was.target == target; });
+    }
     bool may_be = false;
     for (const CheckedOutBefore& was : all) {
+      if (!was.target.empty()) continue;
       if (before_.trusts_times && HasTime(found.info, was.size_bytes, was.mtime_ns)) return true;
       may_be = may_be || was.size_bytes == static_cast<uint64_t>(found.info.st_size);
     }
@@ -257,7 +285,7 @@ class CheckoutPlanner {
     if (!fd.valid()) return ErrnoError("read " + ToDisplayUtf8(name));
     STAGEFS_ASSIGN_OR_RETURN(const HashedFile hashed, HashFile(fd.get()));
     return std::any_of(all.begin(), all.end(), [&](const CheckedOutBefore& was) {
-      return versions.at(was.version).content.sha256 == hashed.id.sha256;
+      return was.target.empty() && versions.at(was.version).content.sha256 == hashed.id.sha256;
     });
   }
 
@@ -290,7 +318,7 @@ class CheckoutPlanner {
   Status CompareRemoved(const std::vector<std::string>& paths) {
     std::vector<VersionId> ids;
     for (const std::string& path : paths) {
-      for (const CheckedOutBefore& was : BeforeAt(path)) ids.push_back(was.version);
+      AddVersions(BeforeAt(path), &ids);
     }
     STAGEFS_ASSIGN_OR_RETURN(const Versions versions, Ask(std::move(ids)));
     std::vector<FoundThere> found(paths.size());
@@ -300,7 +328,7 @@ class CheckoutPlanner {
       STAGEFS_ASSIGN_OR_RETURN(found[i], LookAt(FolderOfPath(paths[i]), name));
       if (!found[i].exists || S_ISDIR(found[i].info.st_mode)) return {};
       is_own[i] = 1;
-      if (!S_ISREG(found[i].info.st_mode)) return {};
+      if (!IsFileOrLink(found[i].info)) return {};
       STAGEFS_ASSIGN_OR_RETURN(const bool is_as_before, IsAsOneOf(BeforeAt(paths[i]), found[i], name, versions));
       is_own[i] = is_as_before ? 0 : 1;
       return {};

@@ -16,7 +16,7 @@ namespace stagefs {
 
 constexpr int64_t kSeenAnyTime = -1;
 
-// A file of the revision that is not as it should be.
+// A file or symbolic link of the revision that is not as it should be.
 struct CheckoutFile {
   enum class Need : uint8_t {
     kNothing,
@@ -26,6 +26,7 @@ struct CheckoutFile {
   std::string name;
   size_t folder = 0;  // In CheckoutPlan::folders.
   VersionId version = 0;
+  std::string target;  // Of a symbolic link, which has no version.
   uint64_t size_bytes = 0;
   int64_t mtime_ns = 0;
   // When what is there was changed last (st_ctime). 0: nothing is there; kSeenAnyTime: something that has other names.

@@ -35,7 +35,8 @@ Status Committer::Survey(LeftOut* left_out) {
       filled_.insert(at.slot.folder);
       return {};
     }
-    if (scratch || entry.kind == EntryKind::kSymlink) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool unstaged_link, tree_.IsUnstagedLink(at.slot, entry));
+    if (scratch || unstaged_link) {
       if (left_out->paths.size() < kLeftOutListed) left_out->paths.push_back(at.path);
       ++left_out->total;
     }

@@ -189,7 +189,10 @@ Status Differ::Compare(const Slot& slot_after, const std::string& path, const Pa
   // Permissions are a workspace's own.
   if (change.before) change.before->permissions.reset();
   if (change.after) change.after->permissions.reset();
-  if (change.before != change.after) {
+  // The time of a link says nothing of what it leads to.
+  const bool same_link = change.before && change.after && change.before->kind == EntryKind::kSymlink &&
+                         IsSameFile(*change.before, *change.after);
+  if (change.before != change.after && !same_link) {
     change.kind = !change.before  ? TreeChange::Kind::kAdded
                   : !change.after ? TreeChange::Kind::kRemoved
                                   : TreeChange::Kind::kModified;

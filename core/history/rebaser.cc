@@ -14,10 +14,15 @@ constexpr size_t kConflictPathsShown = 20;
 constexpr size_t kTheirsForEachOfOurs = 8, kTheirsMin = 1'024;
 
 bool SameFile(const std::optional<Entry>& a, const std::optional<Entry>& b) {
-  const bool a_file = a && a->kind == EntryKind::kFile;
-  const bool b_file = b && b->kind == EntryKind::kFile;
-  if (!a_file || !b_file) return a.has_value() == b.has_value() && (!a || a->kind == b->kind);
-  return a->version == b->version && a->executable == b->executable;
+  if (!a || !b) return a.has_value() == b.has_value();
+  return IsFileOrLink(*a) ? IsSameFile(*a, *b) : a->kind == b->kind;
+}
+
+// Kept as a workspace had it, staged never: WorkspaceTree::IsUnstagedLink().
+bool IsUnstagedLink(const StagedAt& at, const std::optional<Entry>& before) {
+  const bool kept = at.staged.state == StagedState::kKept || at.staged.state == StagedState::kRemoved;
+  return kept && at.staged.entry.kind == EntryKind::kSymlink && !at.staged.entry.scratch &&
+         !(before && IsSameFile(*before, at.staged.entry));
 }
 
 Result<std::optional<Entry>> FindIn(Tree& tree, const std::string& path) {
@@ -213,7 +218,7 @@ Result<bool> Rebaser::IsInTheWay(const StagedAt& at, const std::optional<Entry>&
   STAGEFS_ASSIGN_OR_RETURN(const bool above, IsAboveInTheWay(path.parent()));
   if (above) return true;
   if (!theirs) return false;
-  if (entry.kind == EntryKind::kSymlink) return !SameFile(before, theirs);
+  if (IsUnstagedLink(at, before)) return !SameFile(before, theirs);
   if (entry.kind != EntryKind::kFolder || theirs->kind == EntryKind::kFolder) return false;
   STAGEFS_ASSIGN_OR_RETURN(const bool empty, from_.IsEmpty(entry.child));
   return !empty && !SameFile(before, theirs);
@@ -233,7 +238,7 @@ Result<bool> Rebaser::IsConflict(const StagedAt& at) {
     // A renamed folder: where it was it must still be, and its new place must be free.
     STAGEFS_ASSIGN_OR_RETURN(const std::string home, from_.base().PathOf(entry.child));
     STAGEFS_ASSIGN_OR_RETURN(const auto at_home, FindIn(to_.base(), home));
-    const bool taken = theirs && (!before || (before->kind == EntryKind::kFile && !SameFile(before, theirs)));
+    const bool taken = theirs && (!before || (IsFileOrLink(*before) && !SameFile(before, theirs)));
     return !at_home || at_home->child != entry.child || taken;
   }
   if (before && before->kind == EntryKind::kFolder) return false;  // A folder removed or renamed away.
@@ -245,7 +250,7 @@ Result<bool> Rebaser::IsConflict(const StagedAt& at) {
 Result<std::string> Rebaser::HashOf(const std::optional<Entry>& entry) {
   if (!entry || entry->kind == EntryKind::kRemoved) return std::string("nothing");
   if (entry->kind == EntryKind::kFolder) return std::string("a folder");
-  if (entry->kind == EntryKind::kSymlink) return std::string("a symbolic link");
+  if (entry->kind == EntryKind::kSymlink) return "a symbolic link to " + ToDisplayUtf8(entry->target);
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, from_.index().GetVersion(entry->version));
   return version ? ToHex(version->content.sha256) : std::string("a version that is gone");
 }
@@ -301,7 +306,12 @@ Status Rebaser::Lay(const StagedAt& at) {
     case EntryKind::kFile:
     case EntryKind::kSymlink: break;
   }
-  if (entry.kind == EntryKind::kFile && at.staged.state == StagedState::kKept && !entry.scratch) {
+  if (entry.kind == EntryKind::kSymlink) {
+    STAGEFS_ASSIGN_OR_RETURN(const auto before, before_.Find(at.path));
+    STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
+    if (IsUnstagedLink(at, before)) return to_.KeepUnstaged(slot, entry);
+  }
+  if (at.staged.state == StagedState::kKept && !entry.scratch) {
     // Only a time of its own: it goes with the content it belongs to.
     STAGEFS_ASSIGN_OR_RETURN(const auto theirs, theirs_.Find(at.path));
     if (!SameFile(theirs, entry)) return {};

@@ -62,11 +62,14 @@ class Staging {
 
   Status Stage(const std::string& text, const Entry& entry) {
     STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, RepoPath::Parse(text));
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay_.index().GetVersion(entry.version));
-    if (!version) return Error(ErrorCode::kCorrupt, "the version of " + ToDisplayUtf8(text) + " is gone");
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, FolderAt(path.parent()));
     const Slot slot{folder, std::string(path.name())};
     STAGEFS_RETURN_IF_ERROR(ClearFolders(slot));
+    if (entry.kind == EntryKind::kSymlink) {
+      return overlay_.StageSymlink(slot, entry.target, entry.mtime_ns).WithoutValue();
+    }
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, overlay_.index().GetVersion(entry.version));
+    if (!version) return Error(ErrorCode::kCorrupt, "the version of " + ToDisplayUtf8(text) + " is gone");
     StageHow how;
     how.mtime_ns = entry.mtime_ns;
     how.mode = entry.mode();
@@ -117,12 +120,12 @@ Result<bool> HasFolder(Tree& tree, const RepoPath& path) {
   return at && at->entry.kind == EntryKind::kFolder;
 }
 
-// Scratch, and links that a workspace keeps, are nobody's to restore over.
-Result<bool> IsOrdinary(Overlay& overlay, const Slot& slot, const std::optional<Entry>& entry) {
+// What is never staged is nobody's to restore over.
+Result<bool> IsOrdinary(WorkspaceTree& tree, const Slot& slot, const std::optional<Entry>& entry) {
   if (!entry) return true;
-  if (entry->kind != EntryKind::kFile) return false;
-  STAGEFS_ASSIGN_OR_RETURN(const bool scratch, overlay.IsScratch(slot, *entry));
-  return !scratch;
+  if (!IsFileOrLink(*entry)) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const bool left_out, tree.IsLeftOut(slot, *entry));
+  return !left_out;
 }
 
 Error Conflicts(const CommitInfo& commit, const std::vector<std::string>& paths) {
@@ -153,8 +156,15 @@ Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::
     PathErrors missing;
     for (auto& [path, outcome] : by_path.outermost()) {
       outcome = differ.Run(path, [&](const Slot& slot, const TreeChange& change) -> Status {
-        STAGEFS_ASSIGN_OR_RETURN(const bool now, IsOrdinary(overlay, slot, change.before));
-        STAGEFS_ASSIGN_OR_RETURN(const bool then, IsOrdinary(overlay, slot, change.after));
+        Slot slot_now = slot;
+        if (change.before && change.before->kind == EntryKind::kSymlink) {
+          // Its folder may be another one now.
+          STAGEFS_ASSIGN_OR_RETURN(const RepoPath at, RepoPath::Parse(change.path));
+          STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(at));
+          slot_now = located.slot;
+        }
+        STAGEFS_ASSIGN_OR_RETURN(const bool now, IsOrdinary(overlay, slot_now, change.before));
+        STAGEFS_ASSIGN_OR_RETURN(const bool then, IsOrdinary(old, slot, change.after));
         if (now && then) staging.Add(change);
         return {};
       });
@@ -185,8 +195,8 @@ Result<Restored> RestoreTo(Workspace& workspace, const Revision& from, const Rep
     STAGEFS_ASSIGN_OR_RETURN(const Located top, old.Find(path));
     Staging staging(overlay);
     const auto add = [&](const std::string& at, const Slot& slot, const Entry& entry) -> Status {
-      STAGEFS_ASSIGN_OR_RETURN(const bool scratch, old.IsScratch(slot, entry));
-      if (entry.kind == EntryKind::kFile && !scratch) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool ordinary, IsOrdinary(old, slot, entry));
+      if (ordinary) {
         staging.Add({TreeChange::Kind::kAdded, at, "", std::nullopt, entry});
       }
       return {};
@@ -243,8 +253,7 @@ Result<Restored> Revert(Workspace& workspace, const CommitInfo& commit) {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> now, FindIfThere(overlay, path));
       bool as_then = !now;
       if (change.before) {
-        as_then = now && now->entry.kind == EntryKind::kFile && now->entry.version == change.before->version &&
-                  now->entry.executable == change.before->executable;
+        as_then = now && IsSameFile(now->entry, *change.before);
       } else if (now && now->entry.kind == EntryKind::kFolder) {
         STAGEFS_ASSIGN_OR_RETURN(as_then, HasFolder(then, path));
       }

@@ -1,15 +1,11 @@
 #include "index/held_reader.h"
 #include "stagefs/revision.h"
 #include "stagefs/version_source.h"
+#include "tree/follow_link.h"
 #include "tree/workspace_tree.h"
 
 namespace stagefs {
 namespace {
-
-Result<bool> IsHidden(Tree& tree, const Slot& slot, const Entry& entry) {
-  if (entry.kind == EntryKind::kSymlink) return true;
-  return tree.IsScratch(slot, entry);
-}
 
 // A commit never changes, so each question may have a reader of its own.
 class FixedTree : public Tree {
@@ -56,37 +52,58 @@ struct RevisionTree::Moment {
   Repository& repository;
   std::shared_ptr<IndexReader> reader;
   WorkspaceTree tree;
+  const LinksAre links;
+  LeftOutLinks left_out{};
+
+  // Whether clients are shown what `slot` has; a link that is followed becomes its file.
+  Result<bool> Show(const Slot& slot, Entry* entry) {
+    STAGEFS_ASSIGN_OR_RETURN(const bool hidden, tree.IsLeftOut(slot, *entry));
+    if (hidden || entry->kind != EntryKind::kSymlink || links == LinksAre::kLinks) return !hidden;
+    STAGEFS_ASSIGN_OR_RETURN(FollowedLink followed, FollowLink(tree, slot.folder, entry->target));
+    if (followed.file) {
+      *entry = std::move(*followed.file);
+      return true;
+    }
+    if (left_out.size() < kLeftOutLinksMax) {
+      STAGEFS_ASSIGN_OR_RETURN(const std::string path, tree.PathOf(slot));
+      left_out.emplace(path, std::move(followed.why));
+    }
+    return false;
+  }
 };
 
 RevisionTree::RevisionTree(std::unique_ptr<Moment> moment) : moment_(std::move(moment)) {}
 RevisionTree::~RevisionTree() = default;
 
-Result<std::unique_ptr<RevisionTree>> RevisionTree::Open(Repository& repository, const Revision& revision) {
+Result<std::unique_ptr<RevisionTree>> RevisionTree::Open(Repository& repository, const Revision& revision,
+                                                         LinksAre links) {
   STAGEFS_ASSIGN_OR_RETURN(std::shared_ptr<IndexReader> reader, repository.index().Read());
-  return OpenWith(repository, std::move(reader), revision);
+  return OpenWith(repository, std::move(reader), revision, links);
 }
 
 Result<std::unique_ptr<RevisionTree>> RevisionTree::OpenBeside(const Revision& revision) {
-  return OpenWith(moment_->repository, moment_->reader, revision);
+  return OpenWith(moment_->repository, moment_->reader, revision, moment_->links);
 }
 
 Result<std::unique_ptr<RevisionTree>> RevisionTree::OpenWith(Repository& repository,
                                                              std::shared_ptr<IndexReader> reader,
-                                                             const Revision& revision) {
+                                                             const Revision& revision, LinksAre links) {
   STAGEFS_ASSIGN_OR_RETURN(TreeView view, reader->ViewOf(revision.commit.seq));
   // Nothing is staged where there is no workspace.
   WorkspaceTree tree(*reader, revision.workspace.value_or(WorkspaceInfo()), std::move(view));
   return std::unique_ptr<RevisionTree>(
-      new RevisionTree(std::unique_ptr<Moment>(new Moment{repository, std::move(reader), std::move(tree)})));
+      new RevisionTree(std::unique_ptr<Moment>(new Moment{repository, std::move(reader), std::move(tree), links})));
 }
+
+const LeftOutLinks& RevisionTree::left_out_links() const { return moment_->left_out; }
 
 bool RevisionTree::is_workspace() const { return moment_->tree.workspace().id != 0; }
 
 Result<std::optional<Entry>> RevisionTree::LookUp(const Slot& slot) {
   STAGEFS_ASSIGN_OR_RETURN(std::optional<Entry> entry, moment_->tree.LookUp(slot));
   if (!entry) return entry;
-  STAGEFS_ASSIGN_OR_RETURN(const bool hidden, IsHidden(moment_->tree, slot, *entry));
-  if (hidden) entry.reset();
+  STAGEFS_ASSIGN_OR_RETURN(const bool shown, moment_->Show(slot, &*entry));
+  if (!shown) entry.reset();
   return entry;
 }
 
@@ -98,8 +115,8 @@ Result<std::vector<Named<Entry>>> RevisionTree::List(FolderId folder, std::strin
     if (page.empty()) break;
     last = page.back().name;
     for (Named<Entry>& entry : page) {
-      STAGEFS_ASSIGN_OR_RETURN(const bool hidden, IsHidden(moment_->tree, {folder, entry.name}, entry.value));
-      if (!hidden && shown.size() < limit) shown.push_back(std::move(entry));
+      STAGEFS_ASSIGN_OR_RETURN(const bool is_shown, moment_->Show({folder, entry.name}, &entry.value));
+      if (is_shown && shown.size() < limit) shown.push_back(std::move(entry));
     }
   }
   return shown;
@@ -109,8 +126,8 @@ Result<std::optional<Slot>> RevisionTree::PlaceOf(FolderId folder) { return mome
 
 Result<Located> RevisionTree::Find(const RepoPath& path) {
   STAGEFS_ASSIGN_OR_RETURN(Located at, moment_->tree.Find(path));
-  STAGEFS_ASSIGN_OR_RETURN(const bool hidden, IsHidden(moment_->tree, at.slot, at.entry));
-  if (hidden) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
+  STAGEFS_ASSIGN_OR_RETURN(const bool shown, moment_->Show(at.slot, &at.entry));
+  if (!shown) return Error(ErrorCode::kNotFound, "no such path: " + ToDisplayUtf8(path.str()));
   return at;
 }
 

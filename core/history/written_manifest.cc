@@ -47,7 +47,12 @@ class ManifestText {
     if (style_.format == ManifestFormat::kTsv) text_ += "\"path\"\t\"hash\"\n";  // Quotes count in what follows.
   }
 
+  // A file with its hash, or a link.
   void Add(const std::string& path, const Entry& entry, const std::string& hash) {
+    if (entry.kind == EntryKind::kSymlink && !IsJson()) {
+      ++written_.links;
+      return;
+    }
     if (entry.executable && !IsJson()) ++written_.executables;
     switch (style_.format) {
       case ManifestFormat::kJson:
@@ -88,8 +93,9 @@ class ManifestText {
   }
 
   void AddObject(const std::string& path, const Entry& entry, const std::string& hash) {
-    text_ += "{\"hash\":\"" + hash + "\"," + JsonPath("path", path) + ",\"size\":" + std::to_string(entry.size_bytes) +
-             ",\"mtime\":\"" + ExactTime(entry.mtime_ns) + (entry.executable ? "\",\"executable\":true}" : "\"}");
+    text_ += entry.kind == EntryKind::kSymlink ? '{' + JsonPath("target", entry.target) : "{\"hash\":\"" + hash + '"';
+    text_ += "," + JsonPath("path", path) + ",\"size\":" + std::to_string(entry.size_bytes) + ",\"mtime\":\"" +
+             ExactTime(entry.mtime_ns) + (entry.executable ? "\",\"executable\":true}" : "\"}");
   }
 
   void AddCells(const std::string& path, const std::string& hash, char between) {
@@ -115,6 +121,7 @@ Result<Hashes> FindHashes(IndexReader& index, std::vector<VersionId> ids, bool x
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, VersionsOf(index, std::move(ids)));
   Hashes hashes;
   for (const auto& [id, version] : versions) hashes[id] = HexOf(version, xxh3);
+  hashes[0];  // Of links.
   return hashes;
 }
 
@@ -152,7 +159,9 @@ class MomentWriter {
   Status WriteFiles() {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_.Read());
     std::vector<VersionId> ids;
-    for (const auto& [path, entry] : files_) ids.push_back(entry.version);
+    for (const auto& [path, entry] : files_) {
+      if (entry.version != 0) ids.push_back(entry.version);
+    }
     STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(*reader, std::move(ids), xxh3_));
     for (const auto& [path, entry] : files_) text_.Add(path, entry, hashes.at(entry.version));
     return text_.size() < kEmitBytes ? Status() : emit_(text_.Take());
@@ -178,11 +187,13 @@ class PagedManifest : public ByteSource {
   Status Open(const RepoPath& path) {
     STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(*repository_, revision_));
     STAGEFS_ASSIGN_OR_RETURN(const Located top, tree->Find(path));
-    if (top.entry.kind != EntryKind::kFile) {
+    if (top.entry.kind == EntryKind::kFolder) {
       open_.push_back({top.entry.child, path.is_root() ? "" : path.str() + '/'});
       return {};
     }
-    STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(tree->index(), {top.entry.version}, xxh3_));
+    std::vector<VersionId> ids;
+    if (top.entry.version != 0) ids.push_back(top.entry.version);
+    STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(tree->index(), std::move(ids), xxh3_));
     text_.Add(path.str(), top.entry, hashes.at(top.entry.version));
     return {};
   }
@@ -222,7 +233,7 @@ class PagedManifest : public ByteSource {
     const Named<Entry>& entry = top.page[top.at++];
     std::string path = top.path + entry.name;
     if (entry.value.kind == EntryKind::kFolder) open_.push_back({entry.value.child, path + '/'});
-    else if (entry.value.kind == EntryKind::kFile) text_.Add(path, entry.value, top.hashes.at(entry.value.version));
+    else text_.Add(path, entry.value, top.hashes.at(entry.value.version));
     return {};
   }
 
@@ -281,11 +292,11 @@ Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& re
   STAGEFS_ASSIGN_OR_RETURN(const auto tree, RevisionTree::Open(repository, revision));
   STAGEFS_ASSIGN_OR_RETURN(const Located top, tree->Find(path));
   MomentWriter writer(repository.index(), style, emit);
-  if (top.entry.kind == EntryKind::kFile) {
+  if (top.entry.kind != EntryKind::kFolder) {
     STAGEFS_RETURN_IF_ERROR(writer.Add(path.str(), top.entry));
   } else {
     STAGEFS_RETURN_IF_ERROR(tree->Walk(top.entry.child, path.str(), [&](const Tree::Walked& at) -> Status {
-      return at.entry.kind == EntryKind::kFile ? writer.Add(at.path, at.entry) : Status();
+      return IsFileOrLink(at.entry) ? writer.Add(at.path, at.entry) : Status();
     }));
   }
   return writer.End();

@@ -114,7 +114,8 @@ inline constexpr IndexColumn kTreeEntry[] = {
     OrNull(Number("child", "folders")),
     Number("size"),
     Number("executable"),
-    Number("mtime_ns")};
+    Number("mtime_ns"),
+    Since(5, OrNull(Bytes("target", "symbolic links")))};
 inline constexpr IndexTable::Ordered kTreeEntryOrders[] = {
     {"tree_entry_by_child", "child, seq", "child IS NOT NULL"}, {"tree_entry_by_commit", "seq, folder, name"}};
 
@@ -133,7 +134,7 @@ inline constexpr IndexColumn kStagedEntry[] = {
     Number("folder"),
     Bytes("name"),
     Number("kind"),
-    Number("state", "0 kept (folder, time, scratch, link), 1 added, 2 modified, 3 removed"),
+    Number("state", "0 kept (folder, time, scratch), 1 added, 2 modified, 3 removed"),
     Number("scratch", "1: visible in the mount, never staged; 2: while the finished file is beside it"),
     OrNull(Number("version")),
     OrNull(Number("child")),

@@ -43,7 +43,7 @@ const std::string kMoveStaged =
     "INSERT INTO tree_entry (" + ColumnsOf(kTreeEntryTable) +
     ") SELECT folder, name, CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CASE state WHEN 3 THEN 0 ELSE kind END,"
     " CASE state WHEN 3 THEN NULL ELSE version END, CASE state WHEN 3 THEN NULL ELSE child END, size, executable,"
-    " mtime_ns FROM staged_entry WHERE workspace = ?1 AND state <> 0" +
+    " mtime_ns, CASE state WHEN 3 THEN NULL ELSE target END FROM staged_entry WHERE workspace = ?1 AND state <> 0" +
     OrReplace(kTreeEntryTable);
 
 // Reads rows until `view` shows one.

@@ -141,6 +141,7 @@ constexpr auto ReadEntry = [](auto in) -> Entry {
   Entry entry;
   entry.kind = static_cast<EntryKind>(in.Number());
   ReadWhatItIs(in, &entry);
+  entry.target = in.Bytes();
   return entry;
 };
 
@@ -328,9 +329,14 @@ void AddWhatItIs(Out& out, const Entry& entry) {
   out.AddInt(entry.mtime_ns);
 }
 template <class Out>
+void AddTarget(Out& out, const Entry& entry) {
+  entry.target.empty() ? out.AddNull() : out.AddBlob(entry.target);
+}
+template <class Out>
 void Add(Out& out, const Entry& entry) {
   out.AddInt(static_cast<int64_t>(entry.kind));
   AddWhatItIs(out, entry);
+  AddTarget(out, entry);
 }
 template <class Out>
 void Add(Out& out, const StagedEntry& staged) {
@@ -338,7 +344,7 @@ void Add(Out& out, const StagedEntry& staged) {
   out.AddInt(static_cast<int64_t>(staged.state));
   Add(out, staged.entry.unfinished ? kScratchUnfinished : static_cast<int64_t>(staged.entry.scratch));
   AddWhatItIs(out, staged.entry);
-  staged.entry.target.empty() ? out.AddNull() : out.AddBlob(staged.entry.target);
+  AddTarget(out, staged.entry);
   staged.entry.permissions ? out.AddInt(*staged.entry.permissions) : out.AddNull();
 }
 template <class Out>

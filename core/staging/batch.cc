@@ -263,6 +263,10 @@ class Batch {
     for (size_t i = begin; i < end; ++i) {
       Waiting& waiting = run->entries[i];
       if (waiting.found) continue;
+      if (waiting.entry.target) {
+        waiting.found = Found{*waiting.path, {}};
+        continue;
+      }
       const auto hash = HashRef::Parse(waiting.entry.hash);
       if (!hash) {
         waiting.found = hash.error();
@@ -402,6 +406,10 @@ class Batch {
     StageHow how;
     how.update_timestamp = request_.options.update_timestamp || options.update_timestamp;
     how.mtime_ns = waiting.entry.mtime_ns;
+    if (waiting.entry.target) {
+      STAGEFS_ASSIGN_OR_RETURN(const StagedFile link, overlay_.StageSymlink(slot, *waiting.entry.target, how.mtime_ns));
+      return link.outcome;
+    }
     how.keep_mtime = how.mtime_ns.has_value();
     if (waiting.entry.executable) how.mode = FileMode{*waiting.entry.executable, std::nullopt};
     STAGEFS_ASSIGN_OR_RETURN(const StagedFile staged, overlay_.StageVersion(slot, found->version, how));

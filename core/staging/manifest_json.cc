@@ -109,7 +109,7 @@ class ShapeSax : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return --depth_ > 0 || true; }
   bool key(string_t& value) override {
     if (depth_ != 1) return true;
-    has_hash_ = has_hash_ || value == keys_.hash;
+    has_hash_ = has_hash_ || value == keys_.hash || value == "target" || value == "target_base64";
     has_path_ = has_path_ || value == keys_.path || keys_.HasBytesOfPath(value);
     return !is_entry();
   }
@@ -177,6 +177,8 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
         has_path_ = true;
         return true;
       }
+      if (!AtOption() && key_ == "target") entry_.target = std::move(value);
+      else if (!AtOption() && key_ == "target_base64") target_bytes_ = FromBase64(value);
     }
     if (std::string* option = TextOption()) {
       *option = std::move(value);
@@ -218,7 +220,9 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     if (depth == 1 && saw_entries_) return true;
     if (depth == 1) was_entry_ = true;
     if (visit_ == nullptr) return true;  // What an entry's members are called may be an option that comes later.
-    if (!has_hash_) return Fail("missing field '" + names_.hash + "'");
+    if (target_bytes_) entry_.target = std::move(*target_bytes_);
+    if (has_hash_) entry_.target.reset();  // It is what the file is about.
+    else if (!entry_.target) return Fail("missing field '" + names_.hash + "'");
     if (path_bytes_) entry_.path = std::move(*path_bytes_);
     else if (!has_path_) return Fail("missing field '" + names_.path + "'");
     entry_.number = number_;
@@ -303,6 +307,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
     entry_ = {};
     has_hash_ = has_path_ = false;
     path_bytes_.reset();
+    target_bytes_.reset();
   }
   // What a member of an entry must be that says more of its file; null for all others.
   const char* TraitType(int offset = 0) const {
@@ -353,7 +358,7 @@ class EntrySax : public nlohmann::json_sax<nlohmann::json> {
   const VisitEntry* visit_;
   Status status_;
   ManifestEntry entry_;
-  std::optional<std::string> path_bytes_;
+  std::optional<std::string> path_bytes_, target_bytes_;
   int64_t number_ = 1;
   std::string key_;
   std::vector<std::string> keys_;

@@ -15,7 +15,7 @@ constexpr size_t kPage = 1024;
 Result<int64_t> CountFiles(Tree& tree, FolderId folder) {
   int64_t count = 0;
   STAGEFS_RETURN_IF_ERROR(tree.Walk(folder, "", [&](const Tree::Walked& at) -> Status {
-    if (at.entry.kind != EntryKind::kFile) return {};
+    if (!IsFileOrLink(at.entry)) return {};
     STAGEFS_ASSIGN_OR_RETURN(const bool scratch, tree.IsScratch(at.slot, at.entry));
     count += !scratch;
     return {};
@@ -40,14 +40,16 @@ Status VisitRow(WorkspaceTree& tree, const StagedAt& at, const std::function<Sta
   using Kind = StatusLine::Kind;
   const Entry& entry = at.staged.entry;
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, tree.LookUpBase(at.slot));
-  const bool was_file = base && base->kind == EntryKind::kFile;
+  const bool was_file = base && IsFileOrLink(*base);
+  STAGEFS_ASSIGN_OR_RETURN(const bool unstaged_link, tree.IsUnstagedLink(at.slot, entry));
   // A folder's files say that they are gone, or its new name does.
-  if (was_file && entry.kind != EntryKind::kFile) {
+  if (was_file && (!IsFileOrLink(entry) || unstaged_link)) {
     StatusLine line = FileLine(Kind::kRemoved, at.path, *base);
     line.base_version = base->version;
     STAGEFS_RETURN_IF_ERROR(visit(line));
   }
-  if (entry.kind == EntryKind::kFile) {
+  if (unstaged_link) return visit(FileLine(Kind::kSymlink, at.path, entry));
+  if (IsFileOrLink(entry)) {
     STAGEFS_ASSIGN_OR_RETURN(const bool scratch, tree.IsScratch(at.slot, entry));
     if (at.staged.state == StagedState::kKept && !entry.scratch) return {};
     const Kind kind = scratch ? Kind::kScratch : was_file ? Kind::kModified : Kind::kAdded;
@@ -55,7 +57,6 @@ Status VisitRow(WorkspaceTree& tree, const StagedAt& at, const std::function<Sta
     if (base) line.base_version = base->version;
     return visit(line);
   }
-  if (entry.kind == EntryKind::kSymlink) return visit(FileLine(Kind::kSymlink, at.path, entry));
   if (entry.kind != EntryKind::kFolder) return {};
   StatusLine line;
   line.path = at.path;
@@ -143,11 +144,12 @@ class Comparison {
         return has ? std::optional(named->value) : std::nullopt;
       };
       auto now = entry_of(has_right, right);
+      HowNow how;
       if (now) {
-        STAGEFS_ASSIGN_OR_RETURN(now->scratch, all_.tree_.IsScratch({*now_, right->name}, *now));
+        STAGEFS_ASSIGN_OR_RETURN(how, all_.LookAt({*now_, right->name}, &*now));
       }
       STAGEFS_RETURN_IF_ERROR(all_.CompareEntries(entry_of(has_left, left), now,
-                                                  JoinPath(path_, has_left ? left->name : right->name), false));
+                                                  JoinPath(path_, has_left ? left->name : right->name), how));
       if (has_left) before_.Next();
       if (has_right) after_.Next();
       return Step::kOneMore;
@@ -207,21 +209,35 @@ class Comparison {
     else if (pair.now) open_.push_back(std::make_unique<Staged>(*this, *pair.now, std::move(pair.path)));
   }
 
-  Status CompareSlot(const Slot& slot, std::optional<Entry> now, const std::string& path, bool modified) {
-    if (now) {
-      STAGEFS_ASSIGN_OR_RETURN(now->scratch, tree_.IsScratch(slot, *now));
-    }
-    STAGEFS_ASSIGN_OR_RETURN(const auto base, tree_.LookUpBase(slot));
-    return CompareEntries(base, now, JoinPath(path, slot.name), modified);
+  struct HowNow {
+    bool modified = false;  // Staged as such even if the content is the same (a new time, asked for).
+    bool unstaged_link = false;
+  };
+
+  Result<HowNow> LookAt(const Slot& slot, Entry* now) {
+    HowNow how;
+    STAGEFS_ASSIGN_OR_RETURN(now->scratch, tree_.IsScratch(slot, *now));
+    STAGEFS_ASSIGN_OR_RETURN(how.unstaged_link, tree_.IsUnstagedLink(slot, *now));
+    return how;
   }
 
-  // `modified`: staged as such even if the content is the same (a new time, asked for). Folders are compared next.
+  Status CompareSlot(const Slot& slot, std::optional<Entry> now, const std::string& path, bool modified) {
+    HowNow how;
+    if (now) {
+      STAGEFS_ASSIGN_OR_RETURN(how, LookAt(slot, &*now));
+    }
+    how.modified = modified;
+    STAGEFS_ASSIGN_OR_RETURN(const auto base, tree_.LookUpBase(slot));
+    return CompareEntries(base, now, JoinPath(path, slot.name), how);
+  }
+
+  // Folders are compared next.
   Status CompareEntries(const std::optional<Entry>& base, const std::optional<Entry>& now, const std::string& path,
-                        bool modified) {
+                        const HowNow& how) {
     const auto folder_of = [](const std::optional<Entry>& entry) {
       return entry && entry->kind == EntryKind::kFolder ? std::optional(entry->child) : std::nullopt;
     };
-    STAGEFS_RETURN_IF_ERROR(CompareFiles(base, now, path, modified));
+    STAGEFS_RETURN_IF_ERROR(CompareFiles(base, now, path, how));
     if (folder_of(now) && !folder_of(base)) {
       STAGEFS_ASSIGN_OR_RETURN(const bool empty, tree_.IsEmpty(now->child));
       StatusLine line;
@@ -234,12 +250,11 @@ class Comparison {
   }
 
   Status CompareFiles(const std::optional<Entry>& base, const std::optional<Entry>& now, const std::string& path,
-                      bool modified) {
+                      const HowNow& how) {
     using Kind = StatusLine::Kind;
-    const bool was_file = base && base->kind == EntryKind::kFile;
-    if (now && now->kind == EntryKind::kFile) {
-      const bool same = was_file && !modified && base->version == now->version && base->executable == now->executable;
-      if (same) return {};
+    const bool was_file = base && IsFileOrLink(*base);
+    if (now && IsFileOrLink(*now) && !how.unstaged_link) {
+      if (was_file && !how.modified && IsSameFile(*base, *now)) return {};
       StatusLine line = FileLine(now->scratch ? Kind::kScratch : was_file ? Kind::kModified : Kind::kAdded, path, *now);
       if (was_file) line.base_version = base->version;
       return visit_(line);
@@ -249,7 +264,7 @@ class Comparison {
       line.base_version = base->version;
       STAGEFS_RETURN_IF_ERROR(visit_(line));
     }
-    if (now && now->kind == EntryKind::kSymlink) return visit_(FileLine(Kind::kSymlink, path, *now));
+    if (how.unstaged_link) return visit_(FileLine(Kind::kSymlink, path, *now));
     return {};
   }
 

@@ -23,17 +23,18 @@ Json PathJson(const std::string& path) {
 std::string ShowPath(const std::string& path, bool raw) { return raw ? path : ShowText(path); }
 
 std::string TextLine(const StatusLine& line, bool raw) {
-  const std::string path = ShowPath(line.path, raw);
+  const bool link = !line.target.empty() && line.kind != StatusLine::Kind::kRemoved;
+  const std::string path = ShowPath(line.path, raw) + (link ? " -> " + ShowPath(line.target, raw) : "");
   switch (line.kind) {
-    case StatusLine::Kind::kAdded: return "A  " + path;
-    case StatusLine::Kind::kModified: return "M  " + path;
+    case StatusLine::Kind::kAdded: return "A  " + path + (link ? " (symbolic link)" : "");
+    case StatusLine::Kind::kModified: return "M  " + path + (link ? " (symbolic link)" : "");
     case StatusLine::Kind::kRemoved: return "D  " + path;
     case StatusLine::Kind::kRenamed:
       return "R  " + ShowPath(line.renamed_from, raw) + " -> " + path + " (" +
              std::to_string(line.renamed_files) + (line.renamed_files == 1 ? " file)" : " files)");
     case StatusLine::Kind::kScratch: return "?  " + path + " (scratch, never staged)";
     case StatusLine::Kind::kSymlink:
-      return "L  " + path + " -> " + ShowPath(line.target, raw) + " (symbolic link, never staged)";
+      return "L  " + path + " (symbolic link, not staged: touch -h or rename it to stage it)";
     case StatusLine::Kind::kEmptyFolder: return "E  " + path + "/ (empty folder, not in commits)";
   }
   return path;
@@ -141,7 +142,10 @@ Status WriteStatusJson(Workspace& workspace, bool expand, const TextSink& write)
       item["renamed_from"] = ToDisplayUtf8(line.renamed_from);
       item["files"] = line.renamed_files;
     }
-    if (line.kind == StatusLine::Kind::kSymlink) item["target"] = ToDisplayUtf8(line.target);
+    if (!line.target.empty()) {
+      item["target"] = ToDisplayUtf8(line.target);
+      if (!IsValidUtf8(line.target)) item["target_base64"] = Base64(line.target);
+    }
     if (line.version != 0) {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<VersionInfo> version, index.GetVersion(line.version));
       if (version) {

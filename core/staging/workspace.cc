@@ -215,7 +215,8 @@ Result<std::string> Workspace::StatusOf(const Slot& slot) {
     STAGEFS_ASSIGN_OR_RETURN(const bool scratch, now.tree.IsScratch(slot, staged->entry));
     return std::string(scratch ? "scratch" : "added");
   }
-  if (staged->entry.kind == EntryKind::kSymlink) return std::string("symlink");
+  STAGEFS_ASSIGN_OR_RETURN(const bool unstaged_link, now.tree.IsUnstagedLink(slot, staged->entry));
+  if (unstaged_link) return std::string("symlink");
   if (staged->entry.kind == EntryKind::kFolder && staged->state == StagedState::kRemoved) {
     return std::string("unchanged");  // What was there is removed.
   }

@@ -22,6 +22,16 @@ Status CheckEntryName(std::string_view name) {
   return {};
 }
 
+Status CheckLinkTarget(std::string_view target) {
+  const auto refuse = [&](const std::string& why, ErrorCode code) {
+    return Error(code, "the link's target '" + ToDisplayUtf8(target.substr(0, 200)) + "' " + why);
+  };
+  if (target.empty()) return refuse("is empty", ErrorCode::kInvalidArgument);
+  if (target.find('\0') != std::string_view::npos) return refuse("contains a NUL byte", ErrorCode::kInvalidArgument);
+  if (target.size() > kLinkTargetBytesMax) return refuse("is over 4,095 bytes", ErrorCode::kNameTooLong);
+  return {};
+}
+
 Result<RepoPath> RepoPath::ParseDirectory(std::string_view raw) {
   if (raw.starts_with('/')) return Refuse(raw, "is absolute: give it relative to the workspace");
   std::string path;

@@ -21,14 +21,10 @@ Error Refuse(ErrorCode code, const Slot& slot, const std::string& why) {
   return Error(code, "'" + ToDisplayUtf8(slot.name) + "' " + why);
 }
 
-bool SameContent(const Entry& a, const Entry& b) {
-  return a.kind == EntryKind::kFile && b.kind == EntryKind::kFile && a.version == b.version &&
-         a.executable == b.executable;
-}
-
 void NameScratch(const std::string& name, Entry* entry) {
-  entry->scratch = IsScratchFile(name, entry->size_bytes);
-  entry->unfinished = entry->scratch && !FinishedNameOf(name).empty();
+  const bool is_link = entry->kind == EntryKind::kSymlink;
+  entry->scratch = is_link ? IsScratchLink(name) : IsScratchFile(name, entry->size_bytes);
+  entry->unfinished = entry->scratch && !is_link && !FinishedNameOf(name).empty();
 }
 
 // What staging `version` makes of `slot`, where `existing` is, and `base` in the base.
@@ -39,6 +35,11 @@ Entry NewEntry(const Slot& slot, const VersionInfo& version, const StageHow& how
   entry.SetMode(how.mode.value_or(existing ? existing->mode() : FileMode()));
   if (how.origin == Origin::kWritten && !base) NameScratch(slot.name, &entry);
   return entry;
+}
+
+StageOutcome OutcomeOf(StagedState state) {
+  if (state == StagedState::kKept) return StageOutcome::kUnchanged;
+  return state == StagedState::kModified ? StageOutcome::kModified : StageOutcome::kAdded;
 }
 
 // The state of something that is never committed itself.
@@ -120,15 +121,15 @@ Status Overlay::PutStaged(const Slot& slot, const StagedEntry& staged) {
 Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
   StagedState state = StagedState::kKept;
-  if (entry.kind == EntryKind::kFile && !entry.scratch) {
-    if (base && SameContent(*base, entry)) {
+  if (IsFileOrLink(entry) && !entry.scratch) {
+    if (base && IsSameFile(*base, entry)) {
       // The path is as in the base again; a time or permissions of its own are kept, not staged.
       if (base->mtime_ns == entry.mtime_ns && !entry.permissions) {
         STAGEFS_RETURN_IF_ERROR(Withdraw(slot).WithoutValue());
         return StagedState::kKept;
       }
     } else {
-      state = base && base->kind == EntryKind::kFile ? StagedState::kModified : StagedState::kAdded;
+      state = base && IsFileOrLink(*base) ? StagedState::kModified : StagedState::kAdded;
     }
   } else if (entry.kind == EntryKind::kFolder) {
     const bool as_in_base = base && base->kind == EntryKind::kFolder && base->child == entry.child;
@@ -139,8 +140,6 @@ Result<StagedState> Overlay::Place(const Slot& slot, const Entry& entry) {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Slot> home, this->base().PlaceOf(entry.child));
     const bool renamed = home && !as_in_base;
     state = renamed ? StagedState::kModified : StateOver(base, entry);  // A folder of the base; a new one.
-  } else if (entry.kind == EntryKind::kSymlink) {
-    state = StateOver(base, entry);
   }
   STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {entry, state}));
   return state;
@@ -202,7 +201,7 @@ Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& ve
     return Refuse(ErrorCode::kIsDirectory, slot, "is a folder");
   }
   Entry entry = NewEntry(slot, version, how, existing, base ? &*base : nullptr);
-  const bool same = base && SameContent(*base, entry);
+  const bool same = base && IsSameFile(*base, entry);
   if (same && how.update_timestamp) {
     STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {entry, StagedState::kModified}));
     return StagedFile{StageOutcome::kModified, entry};
@@ -210,8 +209,7 @@ Result<StagedFile> Overlay::StageVersion(const Slot& slot, const VersionInfo& ve
   if (same && !how.keep_mtime) entry.mtime_ns = base->mtime_ns;
   STAGEFS_ASSIGN_OR_RETURN(const StagedState state, Place(slot, entry));
   if (entry.scratch) return StagedFile{StageOutcome::kScratch, entry};
-  if (state == StagedState::kKept) return StagedFile{StageOutcome::kUnchanged, entry};
-  return StagedFile{state == StagedState::kModified ? StageOutcome::kModified : StageOutcome::kAdded, entry};
+  return StagedFile{OutcomeOf(state), entry};
 }
 
 Status Overlay::Remove(const Slot& slot) {
@@ -337,7 +335,7 @@ Status Overlay::Rename(const Slot& from, const Slot& to, RenameMode mode) {
   if (source->kind == EntryKind::kFolder) STAGEFS_RETURN_IF_ERROR(CheckNotBelow(to.folder, source->child));
   // What is renamed gets its meaning from its new name.
   const auto arrive = [&](const Slot& slot, Entry entry) -> Status {
-    if (entry.kind == EntryKind::kFile) {
+    if (IsFileOrLink(entry)) {
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
       entry.scratch = entry.unfinished = false;
       if (!base) NameScratch(slot.name, &entry);
@@ -371,14 +369,30 @@ Result<Entry> Overlay::MakeSymlink(const Slot& slot, const std::string& target) 
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
   if (existing) return Refuse(ErrorCode::kExists, slot, "exists");
-  Entry link;
-  link.kind = EntryKind::kSymlink;
-  link.target = target;
-  link.size_bytes = target.size();
-  link.mtime_ns = NowNs();
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
-  STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {link, StateOver(base, link)}));
+  Entry link = Entry::OfSymlink(target, NowNs());
+  if (base && IsSameFile(*base, link)) link.mtime_ns = base->mtime_ns;
+  if (!base) NameScratch(slot.name, &link);
+  STAGEFS_RETURN_IF_ERROR(Place(slot, link).WithoutValue());
   return link;
+}
+
+Result<StagedFile> Overlay::StageSymlink(const Slot& slot, const std::string& target,
+                                         std::optional<int64_t> mtime_ns) {
+  STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
+  STAGEFS_RETURN_IF_ERROR(CheckLinkTarget(target));
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
+  if (existing && existing->kind == EntryKind::kFolder) return Refuse(ErrorCode::kIsDirectory, slot, "is a folder");
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  Entry link = Entry::OfSymlink(target, mtime_ns.value_or(NowNs()));
+  if (!mtime_ns && base && IsSameFile(*base, link)) link.mtime_ns = base->mtime_ns;
+  STAGEFS_ASSIGN_OR_RETURN(const StagedState state, Place(slot, link));
+  return StagedFile{OutcomeOf(state), link};
+}
+
+Status Overlay::KeepUnstaged(const Slot& slot, const Entry& link) {
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  return PutStaged(slot, {link, StateOver(base, link)});
 }
 
 Result<Entry> Overlay::SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns,
@@ -389,11 +403,11 @@ Result<Entry> Overlay::SetTraits(const Slot& slot, std::optional<int64_t> mtime_
   if (mtime_ns) entry->mtime_ns = *mtime_ns;
   if (mode && entry->kind == EntryKind::kFile) entry->executable = mode->executable;
   if (mode && entry->kind != EntryKind::kSymlink) entry->permissions = mode->permissions;
-  if (entry->kind == EntryKind::kFile) {
+  if (IsFileOrLink(*entry)) {
     // Staged with update_timestamp: same content, and still modified.
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
     const bool forced = staged && staged->state == StagedState::kModified && base &&
-                        SameContent(*base, staged->entry) && SameContent(*base, *entry);
+                        IsSameFile(*base, staged->entry) && IsSameFile(*base, *entry);
     if (forced) {
       STAGEFS_RETURN_IF_ERROR(PutStaged(slot, {*entry, StagedState::kModified}));
     } else {

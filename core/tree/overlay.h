@@ -40,6 +40,10 @@ class Overlay : public WorkspaceTree {
   Status RemoveFolder(const Slot& slot);
   Status Rename(const Slot& from, const Slot& to, RenameMode mode);
   Result<Entry> MakeSymlink(const Slot& slot, const std::string& target);
+  // The link, whatever file or link was there. Default of the time: as in the base, or now.
+  Result<StagedFile> StageSymlink(const Slot& slot, const std::string& target, std::optional<int64_t> mtime_ns);
+  // A link that was not staged stays so: WorkspaceTree::IsUnstagedLink().
+  Status KeepUnstaged(const Slot& slot, const Entry& link);
   Result<Entry> SetTraits(const Slot& slot, std::optional<int64_t> mtime_ns, const std::optional<FileMode>& mode);
 
   // Makes `slot` show `entry`, whatever was there, with the state that follows from the base.

@@ -51,12 +51,14 @@ bool IsScratchFile(std::string_view name, uint64_t size_bytes) {
   return IsRsyncName(name) || IsVimSwapName(name) || IsStageManifestName(name);
 }
 
+bool IsScratchLink(std::string_view name) { return name.size() > 2 && name.starts_with(".#"); }
+
 std::string_view ScratchNamesHelp() {
   return "  .goutputstream-*   GLib's unfinished files\n"
          "  .NAME.XXXXXX       rsync's (six letters and digits, not all lower case)\n"
          "  NAME.part          KIO's and browsers', while NAME is beside it\n"
          "  .NAME.sw?          vim's; 4913 while it is empty\n"
-         "  .~lock.*#          LibreOffice's locks\n"
+         "  .~lock.*#          LibreOffice's locks; symbolic links .#*, which are Emacs's\n"
          "  .DS_Store  ._*  Thumbs.db  desktop.ini   what other desktops leave behind\n"
          "  .nfs*  .fuse_hidden*                     open files that were removed\n"
          "  *.stage.json  *.stage.ndjson  *.stage.csv  *.stage.tsv  *.stage.sum\n"

@@ -13,6 +13,22 @@ Result<std::optional<StagedEntry>> WorkspaceTree::LookUpStaged(const Slot& slot)
   return index_.LookUpStaged(workspace_.id, slot.folder, slot.name);
 }
 
+Result<bool> WorkspaceTree::IsUnstagedLink(const Slot& slot, const Entry& entry) {
+  if (entry.kind != EntryKind::kSymlink || entry.scratch || workspace_.id == 0) return false;
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
+  if (!staged || staged->entry.kind != EntryKind::kSymlink) return false;
+  if (staged->state == StagedState::kAdded || staged->state == StagedState::kModified) return false;
+  // Else it has only a time of its own.
+  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
+  return !base || !IsSameFile(*base, entry);
+}
+
+Result<bool> WorkspaceTree::IsLeftOut(const Slot& slot, const Entry& entry) {
+  STAGEFS_ASSIGN_OR_RETURN(const bool scratch, IsScratch(slot, entry));
+  if (scratch) return true;
+  return IsUnstagedLink(slot, entry);
+}
+
 Result<std::optional<Entry>> WorkspaceTree::LookUp(const Slot& slot) {
   STAGEFS_ASSIGN_OR_RETURN(std::optional<StagedEntry> staged, LookUpStaged(slot));
   if (!staged) return base_.LookUp(slot);

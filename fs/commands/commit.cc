@@ -55,7 +55,7 @@ class CommitCommand : public Command {
       (void)PrintOut("on top of " + std::to_string(result.others) + " commits of others, which are shown now\n");
     }
     for (const std::string& path : result.left_out.paths) {
-      (void)PrintOut("left out: " + ShowText(path) + " (scratch or a symbolic link)\n");
+      (void)PrintOut("left out: " + ShowText(path) + " (scratch, or a link that was not staged)\n");
     }
     const int64_t more = result.left_out.total - static_cast<int64_t>(result.left_out.paths.size());
     if (more > 0) (void)PrintOut("left out: " + std::to_string(more) + " more\n");

@@ -34,7 +34,11 @@ struct ChangesShown {
 
  private:
   Status Print(IndexReader& index, const TreeChange& change, bool json) const {
+    const auto is_link = [](const std::optional<Entry>& entry) {
+      return entry && entry->kind == EntryKind::kSymlink;
+    };
     const auto hash = [&](const std::optional<Entry>& entry) -> std::string {
+      if (is_link(entry)) return "link";
       const auto version = entry ? index.GetVersion(entry->version).value_or(std::nullopt) : std::nullopt;
       return version ? ToHex(version->content.sha256) : "-";
     };
@@ -46,6 +50,8 @@ struct ChangesShown {
       line += ",\"old\":\"" + from + "\",\"new\":\"" + to + '"';
       if (change.before) line += ",\"old_size\":" + std::to_string(change.before->size_bytes);
       if (change.after) line += ",\"new_size\":" + std::to_string(change.after->size_bytes);
+      if (is_link(change.before)) line += ',' + JsonPath("old_target", change.before->target);
+      if (is_link(change.after)) line += ',' + JsonPath("new_target", change.after->target);
       return PrintOut(line + "}\n");
     }
     const std::string line = std::string(1, "AMDR"[static_cast<int>(change.kind)]) + "  " + from + "  " + to + "  ";
@@ -54,7 +60,8 @@ struct ChangesShown {
       return PrintOut(line + moved + change.path + '\0');
     }
     const std::string moved = change.kind == Kind::kMoved ? ShowText(change.moved_from) + " -> " : "";
-    return PrintOut(line + moved + ShowText(change.path) + '\n');
+    const std::string target = is_link(change.after) ? " -> " + ShowText(change.after->target) : "";
+    return PrintOut(line + moved + ShowText(change.path) + target + '\n');
   }
 
   Status Count(const TreeChange& change) {

@@ -29,6 +29,9 @@ class ManifestCommand : public Command {
     const Waiting waiting("manifest", "files");
     const auto written = WriteManifest(*target->repository, target->revision, *path, style_, PrintOut);
     if (!written) return Report(written.error());
+    if (written->links > 0) {
+      Warn(std::to_string(written->links) + " symbolic links were left out: only --format ndjson and json say them");
+    }
     if (written->executables > 0) {
       Warn(std::to_string(written->executables) + " files are executable, which only --format ndjson and json say");
     }

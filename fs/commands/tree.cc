@@ -69,8 +69,9 @@ class LsCommand : public Command {
       const char* kind = entry.kind == EntryKind::kFolder    ? "folder"
                          : entry.kind == EntryKind::kSymlink ? "symlink"
                                                              : "file";
-      return PrintOut("{" + JsonPath("name", named.name) + ",\"kind\":\"" + kind +
-                      "\",\"size\":" + std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash + "\"}\n");
+      const std::string target = entry.target.empty() ? "" : ',' + JsonPath("target", entry.target);
+      return PrintOut("{" + JsonPath("name", named.name) + ",\"kind\":\"" + kind + "\",\"size\":" +
+                      std::to_string(entry.size_bytes) + ",\"sha256\":\"" + hash + '"' + target + "}\n");
     }
     const auto show = [&](const std::string& text) { return zero_ ? text : ShowText(text); };
     std::string name = show(named.name);

@@ -37,6 +37,10 @@ NodeKind KindOf(EntryKind kind) {
   return NodeKind::kFile;
 }
 
+bool IsLink(NodeKind kind) {
+  return kind == NodeKind::kSymlink || kind == NodeKind::kCommitLink || kind == NodeKind::kTreeLink;
+}
+
 bool IsFolder(NodeKind kind) {
   switch (kind) {
     case NodeKind::kFolder:
@@ -56,6 +60,7 @@ bool IsFolder(NodeKind kind) {
     case NodeKind::kBaseFile:
     case NodeKind::kCommitLink:
     case NodeKind::kCommitFile:
+    case NodeKind::kTreeLink:
     case NodeKind::kTakenBackFile:
     case NodeKind::kRecoveredFile:
     case NodeKind::kText:

@@ -39,6 +39,7 @@ enum class NodeKind : uint8_t {
   kCommitLink,  // A name of a commit.
   kCommitFolder,
   kCommitFile,
+  kTreeLink,  // A symbolic link of a tree that nobody changes.
   kTakenBackFolder,
   kTakenBackTree,
   kTakenBackFile,
@@ -51,6 +52,7 @@ enum class NodeKind : uint8_t {
 // What an entry of the tree is as a node.
 NodeKind KindOf(EntryKind kind);
 bool IsFolder(NodeKind kind);
+bool IsLink(NodeKind kind);
 // Whether two entries show the same bytes, folder or link.
 bool SameContent(const Entry& a, const Entry& b);
 

@@ -99,7 +99,7 @@ Attributes Nodes::AttributesOf(const Node& node) const {
   attributes.type = S_IFREG;
   attributes.size_bytes = entry.size_bytes;
   attributes.mtime_ns = entry.mtime_ns;
-  if (node.kind == NodeKind::kSymlink || node.kind == NodeKind::kCommitLink) {
+  if (IsLink(node.kind)) {
     attributes.type = S_IFLNK;
     attributes.permissions = 0777;
     attributes.size_bytes = entry.target.size();

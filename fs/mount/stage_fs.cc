@@ -113,9 +113,7 @@ Result<Attributes> StageFs::SetAttributesOf(NodeId id, const SetAttributes& set,
 
 Result<std::string> StageFs::ReadLink(NodeId id) {
   STAGEFS_ASSIGN_OR_RETURN(const auto node, nodes_.Get(id));
-  if (node->kind != NodeKind::kSymlink && node->kind != NodeKind::kCommitLink) {
-    return Error(ErrorCode::kInvalidArgument, "not a symbolic link");
-  }
+  if (!IsLink(node->kind)) return Error(ErrorCode::kInvalidArgument, "not a symbolic link");
   auto table = nodes_.Lock();
   return node->extra().target;
 }

@@ -86,11 +86,7 @@ Result<LookedUp> TreePlace::MakeSymlink(const std::shared_ptr<Node>& folder, con
   // The kernel insists on a symbolic link as the answer; the next look-up finds the file under a new id.
   auto table = nodes_.Lock();
   const auto node = table->Add(NodeKind::kSymlink);
-  Entry entry;
-  entry.kind = EntryKind::kSymlink;
-  entry.target = target;
-  entry.mtime_ns = NowNs();
-  node->SetEntry(entry);
+  node->SetEntry(Entry::OfSymlink(target, NowNs()));
   ++node->lookups;
   return LookedUp{nodes_.AttributesOf(*node), /*cacheable=*/false};
 }

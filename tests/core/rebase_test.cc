@@ -16,10 +16,8 @@ namespace stagefs::test {
 namespace {
 
 bool SameFile(const std::optional<Entry>& a, const std::optional<Entry>& b) {
-  const bool a_file = a && a->kind == EntryKind::kFile;
-  const bool b_file = b && b->kind == EntryKind::kFile;
-  if (!a_file || !b_file) return a.has_value() == b.has_value() && (!a || a->kind == b->kind);
-  return a->version == b->version && a->executable == b->executable;
+  if (!a || !b || a->kind != b->kind) return !a && !b;
+  return a->version == b->version && a->executable == b->executable && a->target == b->target;
 }
 
 std::optional<Entry> FindIn(Tree& tree, const std::string& path) {
@@ -80,7 +78,6 @@ class PlainRebaser {
     }
     const auto theirs = FindIn(to_.base(), at.path), before = FindIn(from_.base(), at.path);
     if (!theirs) return false;
-    if (entry.kind == EntryKind::kSymlink) return !SameFile(before, theirs);
     if (entry.kind != EntryKind::kFolder || theirs->kind == EntryKind::kFolder) return false;
     return !Value(from_.IsEmpty(entry.child)) && !SameFile(before, theirs);
   }
@@ -91,7 +88,7 @@ class PlainRebaser {
     const auto base = FindIn(from_.base(), at.path), theirs = FindIn(to_.base(), at.path);
     if (IsRenamedFolder(at)) {
       const auto home = FindIn(to_.base(), Value(from_.base().PathOf(entry.child)));
-      const bool taken = theirs && (!base || (base->kind == EntryKind::kFile && !SameFile(base, theirs)));
+      const bool taken = theirs && (!base || (base->kind != EntryKind::kFolder && !SameFile(base, theirs)));
       return !home || home->child != entry.child || taken;
     }
     if (base && base->kind == EntryKind::kFolder) return false;
@@ -118,7 +115,7 @@ class PlainRebaser {
   Status Lay(const StagedAt& at) {
     const Entry& entry = at.staged.entry;
     if (entry.kind == EntryKind::kRemoved) return {};
-    const bool is_time = entry.kind == EntryKind::kFile && at.staged.state == StagedState::kKept && !entry.scratch;
+    const bool is_time = entry.kind != EntryKind::kFolder && at.staged.state == StagedState::kKept && !entry.scratch;
     if (is_time && !SameFile(FindIn(to_.base(), at.path), entry)) return {};
     const RepoPath path = Value(RepoPath::Parse(at.path));
     STAGEFS_ASSIGN_OR_RETURN(const FolderId folder, to_.EnsureFolders(path.parent()));
@@ -159,7 +156,8 @@ struct RandomScene : Scene {
   // What cannot be is refused, and that is all.
   void Change(Workspace& in) {
     const RepoPath path = Path(), other = Path();
-    switch (Below(10)) {
+    switch (Below(12)) {
+      case 10: case 11: StageLinkIn(in, path.str(), "to" + std::to_string(Below(2))); break;
       case 0: case 1: case 2: case 3: (void)in.StagePath(path, Put(std::to_string(Below(3))), {}); break;
       case 4: case 5: (void)in.RemovePaths({path}); break;
       case 6: case 7: (void)in.MovePath(path, other); break;
@@ -190,7 +188,7 @@ Lines Shown(Overlay& tree) {
   const auto text_of = [](const Entry& entry) {
     return std::to_string(static_cast<int>(entry.kind)) + ' ' + std::to_string(entry.version) + ' ' +
            std::to_string(entry.executable) + ' ' +
-           (entry.kind == EntryKind::kFile ? std::to_string(entry.mtime_ns) : std::string());
+           (entry.kind != EntryKind::kFolder ? std::to_string(entry.mtime_ns) : std::string()) + entry.target;
   };
   Ok(tree.Walk(kRootFolder, "", [&](const Tree::Walked& at) -> Status {
     lines.push_back(at.path + ": " + text_of(at.entry));

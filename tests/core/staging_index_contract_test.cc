@@ -945,7 +945,7 @@ TEST_CASE("StagingIndex: an older index is upgraded in place", "[core][staging_i
                         " writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, ' AUTOINCREMENT', '')"
                         " WHERE name = 'version'; PRAGMA writable_schema = OFF;"
                         "ALTER TABLE branch DROP COLUMN line;"
-                        "ALTER TABLE staged_entry DROP COLUMN permissions;"
+                        "ALTER TABLE tree_entry DROP COLUMN target; ALTER TABLE staged_entry DROP COLUMN permissions;"
                         "ALTER TABLE unsynced_entry DROP COLUMN permissions; DROP TABLE sparse_version; DROP TABLE tag;"
                         "DROP TABLE taken_back;";
   if (version < 4) {

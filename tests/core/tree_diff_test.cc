@@ -110,7 +110,8 @@ class RandomChanges {
   }
   // What cannot be done is not.
   void Change() {
-    switch (Below(6)) {
+    switch (Below(7)) {
+      case 6: scene_.StageLink(RandomPath(), "to" + std::to_string(Below(3))); break;
       case 0: (void)scene_.workspace().RemovePaths({scene_.Path(RandomThere())}); break;
       case 1:
         (void)scene_.workspace().MovePath(scene_.Path(RandomThere()), scene_.Path(RandomPath()));

@@ -39,7 +39,8 @@ os.makedirs(root)
 MODES = ["kill", "data", "journal", "strict"]
 # What each step of core/index/sqlite/sqlite_upgrade.cc adds.
 DOWNGRADE = """BEGIN; ALTER TABLE commit_log DROP COLUMN merged; ALTER TABLE branch DROP COLUMN line; DROP TABLE mount;
-ALTER TABLE staged_entry DROP COLUMN permissions; ALTER TABLE unsynced_entry DROP COLUMN permissions;
+ALTER TABLE tree_entry DROP COLUMN target; ALTER TABLE staged_entry DROP COLUMN permissions;
+ALTER TABLE unsynced_entry DROP COLUMN permissions;
 DROP TABLE sparse_version; DROP TABLE tag; DROP TABLE taken_back;
 CREATE TABLE mount (mountpoint BLOB PRIMARY KEY, workspace INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL)
 STRICT, WITHOUT ROWID; PRAGMA writable_schema = ON;

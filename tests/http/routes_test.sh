@@ -261,6 +261,26 @@ test_what_is_no_file() {
   says "a folder is no file" 404 'j["status"]' error http "$R/file/main/data"
   says "a resized image is not served" 501 'j["error"]["type"]' not_implemented http "$R/file/main/numbers.txt?width=10"
 }
+# Clients know none: one that leads to a file of the tree is that file, any other is left out, and named.
+test_symbolic_links() {
+  repository data/one.txt
+  stagefs workspace create t/r:w > put
+  W=$R/workspaces/w
+  says "a manifest has them" 200 '[j["status"], j["err_files"]]' '["success", []]' \
+    post '[{"path":"a","target":"../data/one.txt"},{"path":"b","target":"nothing"},{"path":"c","target":"../data"}]' "$W/files/batch/links"
+  says "what is staged" 200 '[[e["filename"], e["size"], e["hash"]] for e in j["staged"]["added_files"]["entries"]]' \
+    "[[\"links/a\", 5, \"$(short_xxh3 form.txt)\"], [\"links/b\", 7, \"\"], [\"links/c\", 7, \"\"]]" http "$W/changes"
+  for at in w main; do
+    says "a listing of $at shows that file" 200 '[[e["filename"], e["size"], e["hash"]] for e in j["entries"]]' "[[\"a\", 5, \"$(short_xxh3 form.txt)\"]]" http "$R/dir/$at/links"
+    says "and names those that lead to none" 200 '[[l["path"], l["why"]] for l in j["left_out_links"]]' \
+      '[["links/b", "it leads to nothing"], ["links/c", "it leads to a folder"]]' http "$R/dir/$at/links"
+    equals "its bytes" "200 form" "$(http "$R/file/$at/links/a") $(cat body)"
+    equals "none of the others" 404 "$(http "$R/file/$at/links/b")"
+    equals "a zip" "200 form 1" "$(http "$R/export/download/$at/links") $(python3 -c 'import zipfile; z = zipfile.ZipFile("body"); print(z.read("a").decode().strip(), len(z.namelist()))')"
+    stagefs commit t/r:w -m links > put
+  done
+  equals "the workspace's file" "200 form" "$(http "$W/files/links/a") $(cat body)"
+}
 test_a_folder_as_zip() {
   repository data/one.txt data/two.csv data/three.txt
   equals "a folder as zip" 200 "$(http "$R/export/download/main/data")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ln and ln -s: a link to content stages it, any other symbolic link is kept.
+# ln and ln -s: a link to content stages it, any other symbolic link is staged as one.
 # shellcheck source=tests/mount/scene.sh
 . "$(dirname "$0")/scene.sh"
 
@@ -25,10 +25,44 @@ A  s1
 A  s2
 A  s3" "$(status)"
 }
-test_other_symbolic_links_are_kept() {
+test_other_symbolic_links_are_links() {
   mounted
-  check "any other symbolic link is kept" sh -c "ln -s /nowhere $MNT/s4 && test \$(readlink $MNT/s4) = /nowhere"
-  equals "and never staged" "L  s4 -> /nowhere (symbolic link, never staged)" "$(status)"
+  check "any other symbolic link is one" sh -c "ln -s /nowhere $MNT/s4 && test \$(readlink $MNT/s4) = /nowhere"
+  equals "and staged as one" "A  s4 -> /nowhere (symbolic link)" "$(status)"
+  mkdir "$MNT/v1" && echo one > "$MNT/v1/file" && ln -s v1 "$MNT/latest" && ln -s v1/file "$MNT/first"
+  stagefs commit t/r:w -m links > /dev/null
+  equals "a commit has it" "" "$(status)"
+  equals "so has a folder of the commit" "v1 one" "$(cd "$MNT/.stagefs/commits/main" && echo "$(readlink latest) $(cat latest/file)")"
+  equals "and .stagefs/base" "/nowhere l" "$(readlink "$MNT/.stagefs/base/s4") $(stat -c %A "$MNT/.stagefs/base/s4" | cut -c1)"
+  local inode
+  inode=$(stat -c %i "$MNT/latest")
+  touch -h -d 2020-01-01 "$MNT/latest"
+  equals "a time of its own is the workspace's" "" "$(status)"
+  ln -sfn v2 "$MNT/latest"
+  equals "changed, it is a change" "M  latest -> v2 (symbolic link)" "$(status)"
+  equals "diff says which link it was" "M  link  link  latest -> v2" "$(stagefs diff t/r:w)"
+  equals "and JSON both targets" "v1 v2" "$(stagefs --json diff t/r:w | jq -r '"\(.old_target) \(.new_target)"')"
+  mkdir rev && stagefs mount t/r@main rev
+  equals "a mount of the commit has the old one, with the same number" "v1 $inode" "$(readlink rev/latest) $(stat -c %i rev/latest)"
+  stagefs unmount rev && rmdir rev
+  stagefs checkout t/r@main out > /dev/null
+  equals "and so has a folder checked out" "v1 one" "$(readlink out/latest) $(cat out/first)"
+  equals "a manifest of sums counts what it leaves out" "stagefs: 3 symbolic links were left out: only --format ndjson and json say them" \
+    "$(stagefs manifest t/r@main 2>&1 > /dev/null)"
+  stagefs create t/copied && stagefs workspace create t/copied:w > /dev/null
+  stagefs put t/copied out > /dev/null 2>&1
+  stagefs manifest t/r@main --format ndjson | stagefs stage t/copied:w - > /dev/null
+  equals "one of JSON has them" "$(stagefs manifest t/r@main --format ndjson)" "$(stagefs manifest t/copied:w --format ndjson)"
+  rm "$MNT/first"
+  equals "removed, it is a removal" "D  first
+M  latest -> v2 (symbolic link)" "$(status)"
+  stagefs restore t/r:w @main first > /dev/null
+  equals "and comes back" v1/file "$(readlink "$MNT/first")"
+}
+test_scratch_links() {
+  mounted
+  ln -s user@host.1 "$MNT/.#file" # As emacs locks a file.
+  equals "a lock of an editor is scratch" "?  .#file -> user@host.1 (scratch, never staged)" "$(status)"
 }
 test_links_to_files_of_the_mount_stay_links() {
   mounted

@@ -11,7 +11,7 @@
 
 namespace stagefs {
 
-// Scratch files and symbolic links, which are never staged. So many are listed, the first ones.
+// Scratch files, and symbolic links that 0.1.0 kept and nobody touched since. So many are listed, the first ones.
 constexpr size_t kLeftOutListed = 1'000;
 struct LeftOut {
   std::vector<std::string> paths;

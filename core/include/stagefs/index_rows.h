@@ -87,12 +87,31 @@ struct Entry {
     entry.child = child;
     return entry;
   }
+  static Entry OfSymlink(std::string target, int64_t mtime_ns) {
+    Entry entry;
+    entry.kind = EntryKind::kSymlink;
+    entry.size_bytes = target.size();
+    entry.target = std::move(target);
+    entry.mtime_ns = mtime_ns;
+    return entry;
+  }
 };
+
+// What commits record: a file or a symbolic link.
+inline bool IsFileOrLink(const Entry& entry) {
+  return entry.kind == EntryKind::kFile || entry.kind == EntryKind::kSymlink;
+}
+// Files with the same content and executable bit, or links to the same target.
+inline bool IsSameFile(const Entry& a, const Entry& b) {
+  return IsFileOrLink(a) && a.kind == b.kind && a.version == b.version && a.executable == b.executable &&
+         a.target == b.target;
+}
 
 enum class StagedState { kKept = 0, kAdded = 1, kModified = 2, kRemoved = 3 };
 
-// A path's pending change, or (kKept) something a workspace remembers without committing it. A folder or a symbolic
-// link that lies where the base has something else is kRemoved: what was there goes with the next commit, it stays.
+// A path's pending change, or (kKept) something a workspace remembers without committing it. A folder that lies where
+// the base has something else is kRemoved: what was there goes with the next commit, it stays. So may be symbolic links
+// that 0.1.0 kept, which staged none: WorkspaceTree::IsUnstagedLink() tells them.
 struct StagedEntry {
   Entry entry;
   StagedState state = StagedState::kKept;

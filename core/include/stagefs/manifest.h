@@ -7,7 +7,8 @@
 //   ndjson  {"hash": "b5e9…", "path": "train/a.txt"}\n …           one object a line
 //           An entry of JSON may also have "path_base64": "dHJhaW4v…", which counts instead of a path that is called
 //           `path`; "executable": true; "mtime": "2026-11-20T15:04:05.123456789Z", of RFC 3339 with up to 9 digits of
-//           fraction, or nanoseconds since 1970 as a whole number. null is as if it were not there.
+//           fraction, or nanoseconds since 1970 as a whole number. null is as if it were not there. A symbolic link has
+//           "target" ("target_base64" counts instead), and no hash: beside one, "target" is a key like any other.
 //   sum     HEX  PATH\n | HEX *PATH\n | \HEX  ESCAPED\n            sha256sum, xxhsum -H2 (GNU)
 //           SHA256 (PATH) = HEX\n | XXH128 (PATH) = HEX\n          the same with --tag (BSD)
 //           HEX  PATH\0                                             the same with -z
@@ -61,6 +62,7 @@ struct ManifestEntry {
   // What JSON may say of the file besides.
   std::optional<int64_t> mtime_ns{};
   std::optional<bool> executable{};
+  std::optional<std::string> target{};  // Of a symbolic link, which has no hash.
 };
 
 struct ManifestOptions {

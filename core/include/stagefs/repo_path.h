@@ -19,6 +19,11 @@ constexpr std::string_view kControlFolder = ".stagefs";
 // OK if `name` can be one directory entry: 1 to kNameBytesMax bytes, no '/', no NUL, not "." or "..".
 Status CheckEntryName(std::string_view name);
 
+// What Linux takes for a symbolic link's target (PATH_MAX less the NUL at its end).
+constexpr size_t kLinkTargetBytesMax = 4095;
+// OK if a symbolic link can lead there: 1 to kLinkTargetBytesMax bytes, no NUL.
+Status CheckLinkTarget(std::string_view target);
+
 // A path inside a workspace's tree, in bytes (UTF-8 is usual and not required).
 //
 // INVARIANT: relative; components separated by one '/'; no empty, "." or ".." component; no NUL; each

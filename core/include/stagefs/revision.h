@@ -11,6 +11,7 @@
 //   refs:NAME            the branch or tag of just that name, whatever is in it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,16 +50,27 @@ Result<Resource> ResolveResource(Repository& repository, std::string_view text);
 // The whole tree of a commit, which never changes. Safe for concurrent use; outlived by the repository.
 Result<std::unique_ptr<Tree>> OpenTree(Repository& repository, const CommitInfo& commit);
 
-// The tree of a revision as clients see it: files and folders, without scratch and symbolic links. A moment of it, for
+// What clients are shown of a symbolic link: itself; or, where they know no links, the file of the same tree that it
+// leads to, over at most kLinkHopsMax links. Then a link to a folder, out of the tree, to nothing or in a ring is left
+// out and noted.
+enum class LinksAre { kLinks, kFollowed };
+// The path of each, and why.
+using LeftOutLinks = std::map<std::string, std::string>;
+constexpr size_t kLeftOutLinksMax = 1'000;
+
+// The tree of a revision as clients see it: what a commit has or, of a workspace, would have. A moment of it, for
 // a few questions on one thread. Outlived by the repository.
 class RevisionTree : public Tree {
  public:
-  static Result<std::unique_ptr<RevisionTree>> Open(Repository& repository, const Revision& revision);
+  static Result<std::unique_ptr<RevisionTree>> Open(Repository& repository, const Revision& revision,
+                                                    LinksAre links = LinksAre::kLinks);
   // Another tree of the same moment, read with the same reader.
   Result<std::unique_ptr<RevisionTree>> OpenBeside(const Revision& revision);
   ~RevisionTree() override;
 
   bool is_workspace() const;
+  // Which links were left out where it was asked so far; the first kLeftOutLinksMax of them.
+  const LeftOutLinks& left_out_links() const;
 
   using Tree::PathOf;
   Result<std::optional<Entry>> LookUp(const Slot& slot) override;
@@ -79,7 +91,7 @@ class RevisionTree : public Tree {
   struct Moment;
   explicit RevisionTree(std::unique_ptr<Moment> moment);
   static Result<std::unique_ptr<RevisionTree>> OpenWith(Repository& repository, std::shared_ptr<IndexReader> reader,
-                                                        const Revision& revision);
+                                                        const Revision& revision, LinksAre links);
   const std::unique_ptr<Moment> moment_;
 };
 

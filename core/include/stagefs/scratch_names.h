@@ -10,6 +10,8 @@ namespace stagefs {
 // Names that editors, browsers and copy tools give to files that are not finished, and that desktops leave
 // behind. Written through a mount they are scratch: kept, readable, renamable, never staged.
 bool IsScratchFile(std::string_view name, uint64_t size_bytes);
+// The same of symbolic links, of which only Emacs makes some.
+bool IsScratchLink(std::string_view name);
 // NAME of `NAME.part`, which is scratch only where NAME is beside it. Empty for what is scratch whatever is there.
 std::string_view FinishedNameOf(std::string_view name);
 // The rules of IsScratchFile() for people, one a line.

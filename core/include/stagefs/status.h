@@ -11,6 +11,7 @@
 namespace stagefs {
 
 struct StatusLine {
+  // kSymlink: a link that is not staged, as 0.1.0 kept it. Other links are added, modified and removed as files are.
   enum class Kind { kAdded, kModified, kRemoved, kRenamed, kScratch, kSymlink, kEmptyFolder };
   Kind kind = Kind::kAdded;
   std::string path;
@@ -21,7 +22,7 @@ struct StatusLine {
   uint64_t size_bytes = 0;
   bool executable = false;
   int64_t mtime_ns = 0;
-  std::string target;  // kSymlink.
+  std::string target;  // Of a symbolic link; of a file empty.
 };
 
 // "added", "modified", … as status and JSON print it.

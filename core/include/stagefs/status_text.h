@@ -24,7 +24,8 @@ struct StatusStyle {
 //   A  train/a.jpg                    added          M modified, D removed
 //   R  old -> new (3 files)           a renamed folder
 //   ?  .a.swp (scratch, never staged)
-//   L  latest -> v1 (symbolic link, never staged)
+//   A  latest -> v1 (symbolic link)
+//   L  latest -> v1 (symbolic link, not staged: touch -h or rename it to stage it)
 //   E  empty/ (empty folder, not in commits)
 // and then
 //   W  train/b.jpg (being written)

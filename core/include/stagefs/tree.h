@@ -17,6 +17,9 @@ struct Located {
   Entry entry;
 };
 
+// So many symbolic links are followed one to the other, as Linux does.
+constexpr int kLinkHopsMax = 40;
+
 // A place in a tree is a Slot: a name in a folder. Folders are identities, so a renamed folder keeps its FolderId.
 //
 // A tree shows one moment, or what is newest at each question: whoever opens it says which. Use by several threads at

@@ -19,7 +19,8 @@ namespace stagefs {
 //            paths are as they are; else a line whose path has a newline or a backslash begins with '\', as sha256sum
 //            has it
 //   ndjson   {"hash": HEX, "path": PATH, "size": BYTES, "mtime": "2026-11-20T15:04:05.123456789Z"}; also
-//            "path_base64" where a path is not UTF-8, "executable": true
+//            "path_base64" where a path is not UTF-8, "executable": true; a symbolic link has "target" (and
+//            "target_base64") instead of "hash"
 //   json     the same in an array
 //   csv, tsv path and hash, under a header; quotes where a cell needs them
 struct ManifestStyle {
@@ -34,12 +35,13 @@ Result<ManifestStyle> ManifestStyleOf(const std::string& format, const std::stri
 // What was written, and of how many files the format left something out.
 struct WrittenManifest {
   int64_t files = 0;
-  int64_t executables = 0;  // Said by JSON alone.
+  int64_t executables = 0;  // Said by JSON alone,
+  int64_t links = 0;        // as are these: so many were left out.
 };
 
-// Writes every file at or below `path` of the tree, folder by folder in byte order of the names, by calls of `emit` of
-// some thousand bytes, from any one thread at a time; its error ends the writing and is returned. Memory does not grow
-// with the tree.
+// Writes every file and symbolic link at or below `path` of the tree, folder by folder in byte order of the names, by
+// calls of `emit` of some thousand bytes, from any one thread at a time; its error ends the writing and is returned.
+// Memory does not grow with the tree.
 // Errors: kNotFound; kInvalidArgument for a style that is none.
 Result<WrittenManifest> WriteManifest(Repository& repository, const Revision& revision, const RepoPath& path,
                                       const ManifestStyle& style,

@@ -7,6 +7,11 @@ constexpr size_t kListPage = 512;
 
 }  // namespace
 
+NodeKind TreeFolders::KindIn(const Entry& entry) const {
+  if (entry.kind == EntryKind::kFolder) return kinds_.folder;
+  return entry.kind == EntryKind::kSymlink ? NodeKind::kTreeLink : kinds_.file;
+}
+
 TreeFolders::In TreeFolders::TreeOf(const Node& folder) {
   const ShownTree& shown = *folder.extra().tree;
   return {*shown.tree, shown.key, shown.folders_ns};
@@ -29,10 +34,12 @@ Result<std::shared_ptr<Node>> TreeFolders::Child(const Node& folder, const std::
   if (!entry) return NoSuchName(name);
   auto table = env_.nodes.Lock();
   const bool is_folder = entry->kind == EntryKind::kFolder;
-  const std::string held = std::to_string(is_folder ? entry->child : entry->version);
+  const std::string held = entry->kind == EntryKind::kSymlink
+                               ? "> " + entry->target
+                               : std::to_string(is_folder ? entry->child : entry->version);
   const ControlKey key =
       in.key + ':' + (is_folder ? held : std::to_string(folder.folder()) + '/' + name + '/' + held);
-  auto node = table->FindOrAddControl(key, is_folder ? kinds_.folder : kinds_.file, table->NumberAt(folder, name));
+  auto node = table->FindOrAddControl(key, KindIn(*entry), table->NumberAt(folder, name));
   if (is_folder && entry->mtime_ns == 0) entry->mtime_ns = in.folders_ns;
   node->SetEntry(*entry);
   if (is_folder && folder.extra().tree && !node->extra().tree) node->MakeExtra().tree = folder.extra().tree;
@@ -43,10 +50,7 @@ Result<ListedPage> TreeFolders::List(const Node& folder, const std::string& afte
   if (folder.kind != kinds_.folder) return ControlPlace::List(folder, after);
   STAGEFS_ASSIGN_OR_RETURN(const auto entries, TreeOf(folder).tree.List(folder.folder(), after, kListPage));
   ListedPage page;
-  for (const auto& [name, entry] : entries) {
-    const bool is_folder = entry.kind == EntryKind::kFolder;
-    page.names.push_back({name, is_folder ? kinds_.folder : kinds_.file, entry});
-  }
+  for (const auto& [name, entry] : entries) page.names.push_back({name, KindIn(entry), entry});
   page.is_last = entries.size() < kListPage;
   return page;
 }

@@ -16,7 +16,7 @@ struct ShownTree {
   int64_t folders_ns = 0;
 };
 
-// Folders of trees that nobody changes through them, their files, and the links in them, which show as files.
+// Folders of trees that nobody changes through them, their files, and the links in them.
 class TreeFolders : public ControlPlace {
  public:
   // What its nodes are.
@@ -40,6 +40,8 @@ class TreeFolders : public ControlPlace {
   std::shared_ptr<Node> RootOf(const Node& folder, const std::string& name, ShownTree tree);
 
  private:
+  NodeKind KindIn(const Entry& entry) const;
+
   const Kinds kinds_;
 };
 

@@ -40,14 +40,10 @@ Result<std::shared_ptr<Node>> CommitsFolder::Child(const Node& folder, const std
     STAGEFS_ASSIGN_OR_RETURN(auto tree, OpenTree(env_.repository, *commit));
     return RootOf(folder, name, {std::move(tree), "t" + std::to_string(commit->seq), commit->time_ns});
   }
-  Entry link;
-  link.kind = EntryKind::kSymlink;
-  link.target = commit->id;
-  link.mtime_ns = commit->time_ns;
   auto table = env_.nodes.Lock();
   auto node = table->FindOrAddControl("l:" + name + '/' + commit->id, NodeKind::kCommitLink,
                                       table->NumberAt(folder, name));
-  node->SetEntry(link);
+  node->SetEntry(Entry::OfSymlink(commit->id, commit->time_ns));
   return node;
 }
 

@@ -42,7 +42,8 @@ Place& ControlFolder::PlaceOf(NodeKind kind) {
     case NodeKind::kControlFolder:
     case NodeKind::kFolder:
     case NodeKind::kFile:
-    case NodeKind::kSymlink: break;
+    case NodeKind::kSymlink:
+    case NodeKind::kTreeLink: break;
   }
   return *this;
 }
