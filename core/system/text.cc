@@ -66,8 +66,9 @@ std::string JsonString(const std::string& text) {
 }
 
 std::string JsonPath(const std::string& key, const std::string& path) {
-  return '"' + key + "\":" + JsonString(path) +
-         (IsValidUtf8(path) ? "" : ",\"path_base64\":\"" + Base64(path) + '"');
+  const std::string member = '"' + key + "\":" + JsonString(path);
+  if (IsValidUtf8(path)) return member;
+  return member + ",\"" + (key == "name" ? "path" : key) + "_base64\":\"" + Base64(path) + '"';
 }
 
 std::string FormatTime(int64_t time_ns) {

@@ -104,6 +104,14 @@ Result<LookedUp> TreePlace::Link(const std::shared_ptr<Node>& source, const std:
                                  const std::string& name) {
   STAGEFS_RETURN_IF_ERROR(CheckNewName(*folder, name));
   STAGEFS_RETURN_IF_ERROR(StageBeforeLink(source));
+  if (IsLink(source->kind)) {
+    std::string target;
+    {
+      auto table = nodes_.Lock();
+      target = source->extra().target;
+    }
+    return MakeSymlink(folder, name, target);  // Another link: the two share no number.
+  }
   if (source->kind != NodeKind::kFile && source->kind != NodeKind::kVersion && source->kind != NodeKind::kBaseFile &&
       source->kind != NodeKind::kCommitFile && source->kind != NodeKind::kTakenBackFile) {
     return Error(ErrorCode::kPermission, "only files can be linked");

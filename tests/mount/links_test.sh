@@ -135,15 +135,16 @@ test_links_share_a_number_and_a_count() {
 }
 test_programs_that_make_links() {
   mounted
-  mkdir "$MNT/tree" && cd "$MNT" && cp ../data/cat ../data/dog tree && ln tree/cat tree/again
+  mkdir "$MNT/tree" && cd "$MNT" && cp ../data/cat ../data/dog tree && ln tree/cat tree/again && ln -s cat tree/link
   check "cp -al" cp -al tree linked
   equals "shares" "$(number_and_count tree/dog)" "$(number_and_count linked/dog)"
+  equals "links are links" "cat" "$(readlink linked/link)"
   check "rsync -H" rsync -aH tree/ "$WORK/copy/"
   equals "finds them" "$(stat -c %i "$WORK/copy/cat")" "$(stat -c %i "$WORK/copy/again")"
   check "tar" tar -cf "$WORK/tree.tar" tree
   check "finds them" sh -c "tar -tvf '$WORK/tree.tar' | grep -q 'link to tree/'"
   git init -q source && git -C source config user.email a@b && git -C source config user.name n
-  cp ../data/dog source && git -C source add -A && git -C source commit -qm 1
+  cp ../data/dog source && ln -s dog source/link && git -C source add -A && git -C source commit -qm 1
   check "git clone here" git clone -q source clone
   check "is right" git -C clone fsck --strict
   equals "is clean" "" "$(git -C clone status --short)"
