@@ -16,9 +16,10 @@ class Descent {
   }
 
   bool HasMore() const { return !waiting_.empty(); }
-  // Whether what is to come may be of `side` alone.
-  bool HasMoreOnlyOf(Side side) const {
-    return std::any_of(waiting_.begin(), waiting_.end(), [side](const auto& one) { return one.second == side; });
+  // Whether what is to come may be of one side alone, which is among `sides`.
+  bool HasMoreApart(int sides) const {
+    return std::any_of(waiting_.begin(), waiting_.end(),
+                       [sides](const auto& one) { return one.second != kBoth && (one.second & sides) != 0; });
   }
   Result<std::pair<CommitInfo, int>> Next() {
     const auto [seq, sides] = *waiting_.begin();
@@ -56,12 +57,20 @@ Result<CommitSeq> CommonAncestor(IndexReader& index, CommitSeq left, CommitSeq r
   return found;
 }
 
+Status WalkApart(IndexReader& index, CommitSeq left, CommitSeq right, int sides,
+                 const std::function<void(CommitInfo commit, Side side)>& visit) {
+  for (Descent descent(index, left, right); descent.HasMoreApart(sides);) {
+    STAGEFS_ASSIGN_OR_RETURN(auto next, descent.Next());
+    if (next.second != kBoth && (next.second & sides) != 0) visit(std::move(next.first), Side{next.second});
+  }
+  return {};
+}
+
 Result<std::vector<CommitInfo>> CommitsOnlyIn(IndexReader& index, CommitSeq head, CommitSeq base) {
   std::vector<CommitInfo> commits;
-  for (Descent descent(index, base, head); descent.HasMoreOnlyOf(kRight);) {
-    STAGEFS_ASSIGN_OR_RETURN(auto next, descent.Next());
-    if (next.second == kRight) commits.push_back(std::move(next.first));
-  }
+  STAGEFS_RETURN_IF_ERROR(WalkApart(index, base, head, kRight, [&](CommitInfo commit, Side) {
+    commits.push_back(std::move(commit));
+  }));
   return commits;
 }
 

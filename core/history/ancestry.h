@@ -19,6 +19,11 @@ Status WalkBoth(IndexReader& index, CommitSeq left, CommitSeq right,
 // The newest commit that both descend from: there is one, the first of the repository.
 Result<CommitSeq> CommonAncestor(IndexReader& index, CommitSeq left, CommitSeq right);
 
+// Calls `visit` for what one of the two descends from and the other does not, newest first: where that one is among
+// `sides`.
+Status WalkApart(IndexReader& index, CommitSeq left, CommitSeq right, int sides,
+                 const std::function<void(CommitInfo commit, Side side)>& visit);
+
 // What `head` descends from and `base` does not, newest first.
 Result<std::vector<CommitInfo>> CommitsOnlyIn(IndexReader& index, CommitSeq head, CommitSeq base);
 

@@ -98,8 +98,12 @@ class Differ::Pairs {
 struct Differ::Folder {
   std::string path;
   FolderId id_after = 0;
+  TreeChange::Kind kind = TreeChange::Kind::kModified;
   Pairs pairs;
 };
+
+Differ::Differ(IndexReader& index, Tree& before, Tree& after) : index_(index), before_(before), after_(after) {}
+Differ::~Differ() = default;
 
 void Differ::Note(const Slot& slot) {
   Names& in = noted_[slot.folder];
@@ -164,23 +168,31 @@ Status Differ::Run(const RepoPath& path, const Visit& visit) {
   Pair top;
   if (old_at) top.before = old_at->entry;
   if (new_at) top.after = new_at->entry;
-  std::vector<Folder> open;
-  STAGEFS_RETURN_IF_ERROR(Compare(new_at ? new_at->slot : old_at->slot, path.str(), top, &open, visit));
-  while (!open.empty()) {
-    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Pair> pair, open.back().pairs.Next());
+  open_.clear();
+  entered_ = 0;
+  STAGEFS_RETURN_IF_ERROR(Compare(new_at ? new_at->slot : old_at->slot, path.str(), top, visit));
+  while (!open_.empty()) {
+    STAGEFS_ASSIGN_OR_RETURN(const std::optional<Pair> pair, open_.back().pairs.Next());
     NoteSteps(1);
     if (!pair) {
-      open.pop_back();
+      open_.pop_back();
+      entered_ = std::min(entered_, open_.size());
       continue;
     }
-    const Slot slot{open.back().id_after, pair->name};
-    STAGEFS_RETURN_IF_ERROR(Compare(slot, JoinPath(open.back().path, pair->name), *pair, &open, visit));
+    const Slot slot{open_.back().id_after, pair->name};
+    STAGEFS_RETURN_IF_ERROR(Compare(slot, JoinPath(open_.back().path, pair->name), *pair, visit));
   }
   return {};
 }
 
-Status Differ::Compare(const Slot& slot_after, const std::string& path, const Pair& pair, std::vector<Folder>* open,
-                       const Visit& visit) {
+Status Differ::EnterFolders(const FolderChangeVisit& enter) {
+  for (; entered_ < open_.size(); ++entered_) {
+    STAGEFS_RETURN_IF_ERROR(enter(open_[entered_].path, open_[entered_].kind));
+  }
+  return {};
+}
+
+Status Differ::Compare(const Slot& slot_after, const std::string& path, const Pair& pair, const Visit& visit) {
   const FolderId old_folder = FolderOf(pair.before), new_folder = FolderOf(pair.after);
   TreeChange change;
   change.path = path;
@@ -201,7 +213,10 @@ Status Differ::Compare(const Slot& slot_after, const std::string& path, const Pa
   if (old_folder == 0 && new_folder == 0) return {};
   const Names* names = old_folder == new_folder ? NamesIn(old_folder) : nullptr;
   if (old_folder == new_folder && names == nullptr) return {};
-  open->push_back({path, new_folder, Pairs(before_, after_, old_folder, new_folder, names)});
+  const TreeChange::Kind kind = old_folder == 0   ? TreeChange::Kind::kAdded
+                                : new_folder == 0 ? TreeChange::Kind::kRemoved
+                                                  : TreeChange::Kind::kModified;
+  open_.push_back({path, new_folder, kind, Pairs(before_, after_, old_folder, new_folder, names)});
   return {};
 }
 

@@ -19,7 +19,8 @@ Result<std::optional<Located>> FindIfThere(Tree& tree, const RepoPath& path);
 // For one thread; lives within `index`, which both trees are read with.
 class Differ {
  public:
-  Differ(IndexReader& index, Tree& before, Tree& after) : index_(index), before_(before), after_(after) {}
+  Differ(IndexReader& index, Tree& before, Tree& after);
+  ~Differ();
 
   // First all that may have made a difference: commits since the trees met, and what is staged.
   Status NoteCommits(CommitSeq before, CommitSeq after);
@@ -29,6 +30,8 @@ class Differ {
   // of a folder, that comes before what was in the folder. kNotFound: neither tree shows the path.
   using Visit = std::function<Status(const Slot& slot_after, const TreeChange& change)>;
   Status Run(const RepoPath& path, const Visit& visit);
+  // Within `visit`: calls `enter` for the folders from `path` down to what is visited for which it was not yet called.
+  Status EnterFolders(const FolderChangeVisit& enter);
 
  private:
   // The names of a folder that may be different, among them those that lead to such folders.
@@ -49,13 +52,14 @@ class Differ {
   Status LeadToNoted();
   Status LeadTo(FolderId folder, Tree& tree, std::unordered_set<FolderId>* led);
   const Names* NamesIn(FolderId folder) const;
-  Status Compare(const Slot& slot_after, const std::string& path, const Pair& pair, std::vector<Folder>* open,
-                 const Visit& visit);
+  Status Compare(const Slot& slot_after, const std::string& path, const Pair& pair, const Visit& visit);
 
   IndexReader& index_;
   Tree &before_, &after_;
   std::unordered_map<FolderId, Names> noted_;
   bool is_led_to_ = false;
+  std::vector<Folder> open_;  // From the path of Run() down.
+  size_t entered_ = 0;        // How many of them EnterFolders() called for.
 };
 
 // Paths and all below them; of none, everything.

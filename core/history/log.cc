@@ -148,6 +148,25 @@ Result<std::vector<CommitInfo>> History::CommitsSince(const std::string& revisio
   return CommitsOnlyIn(*reader, head.seq, base);
 }
 
+Result<ApartPage> History::LogApart(CommitSeq base, CommitSeq head, bool both_sides, int64_t skip, size_t limit) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+  ApartPage page;
+  STAGEFS_RETURN_IF_ERROR(
+      WalkApart(*reader, base, head, both_sides ? kBoth : kRight, [&](CommitInfo commit, Side side) {
+        if (page.total++ < skip || page.commits.size() >= limit) return;
+        page.commits.push_back({std::move(commit), side == kLeft});
+      }));
+  return page;
+}
+
+Result<CommitInfo> History::MergeBase(CommitSeq base, CommitSeq head) {
+  STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+  STAGEFS_ASSIGN_OR_RETURN(const CommitSeq seq, CommonAncestor(*reader, base, head));
+  STAGEFS_ASSIGN_OR_RETURN(const auto commit, reader->GetCommit(seq));
+  if (!commit) return Error(ErrorCode::kNotFound, "the two commits descend from no common one");
+  return *commit;
+}
+
 Result<std::vector<std::string>> History::ParentsOf(const CommitInfo& commit) {
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
   std::vector<std::string> ids;

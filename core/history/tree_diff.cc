@@ -90,7 +90,8 @@ std::string_view ToString(TreeChange::Kind kind) {
   return "";
 }
 
-Status DiffTrees(Repository& repository, const DiffRequest& request, const TreeChangeVisit& visit) {
+Status DiffTrees(Repository& repository, const DiffRequest& request, const TreeChangeVisit& visit,
+                 const FolderChangeVisit& enter) {
   STAGEFS_ASSIGN_OR_RETURN(const auto before, RevisionTree::Open(repository, request.before));
   STAGEFS_ASSIGN_OR_RETURN(const auto after, before->OpenBeside(request.after));
   IndexReader& index = before->index();
@@ -118,7 +119,9 @@ Status DiffTrees(Repository& repository, const DiffRequest& request, const TreeC
   }
   return each([&](TreeChange change) -> Status {
     const std::optional<TreeChange> told = moves.Merge(std::move(change));
-    return told ? visit(*told, index) : Status();
+    if (!told) return {};
+    if (enter) STAGEFS_RETURN_IF_ERROR(differ.EnterFolders(enter));
+    return visit(*told, index);
   });
 }
 

@@ -242,6 +242,36 @@ TEST_CASE("History: a path's commits are those that changed it or what is below 
   CHECK(Value(History(scene.repository()).LogOf("main", RepoPath(), 1, 2)).commits.size() == 2);
 }
 
+TEST_CASE("History: what one of two commits descends from and the other does not", "[core][merge]") {
+  Branches scene;
+  scene.StageOnSide("theirs", "1");
+  const CommitInfo theirs = scene.CommitSide();
+  scene.Stage("ours", "1");
+  scene.Commit("ours");
+  scene.Stage("ours", "2");
+  scene.Commit("ours again");
+  History history(scene.repository());
+  const CommitSeq main = Value(history.Resolve("main")).seq;
+  const auto apart = [&](CommitSeq base, CommitSeq head, bool both, int64_t skip = 0, size_t limit = 10) {
+    const ApartPage page = Value(history.LogApart(base, head, both, skip, limit));
+    Lines lines{std::to_string(page.total)};
+    for (const auto& [commit, of_base] : page.commits) lines.push_back((of_base ? "base " : "head ") + commit.message);
+    return lines;
+  };
+  CHECK(apart(theirs.seq, main, false) == Lines{"2", "head ours again", "head ours"});
+  CHECK(apart(main, theirs.seq, false) == Lines{"1", "head side"});
+  CHECK(apart(main, main, true) == Lines{"0"});
+  CHECK(apart(main, theirs.seq, true) == Lines{"3", "base ours again", "base ours", "head side"});
+  CHECK(apart(main, theirs.seq, true, 1, 1) == Lines{"3", "base ours"});
+  CHECK(Value(history.MergeBase(main, theirs.seq)).message == "base");
+  CHECK(Value(history.MergeBase(main, main)).message == "ours again");
+  Value(scene.Merge("main", "side"));
+  const CommitSeq merged = Value(history.Resolve("main")).seq;
+  CHECK(apart(merged, theirs.seq, false) == Lines{"0"});
+  CHECK(apart(main, merged, false) == Lines{"2", "head merge", "head side"});
+  CHECK(Value(history.MergeBase(merged, theirs.seq)).seq == theirs.seq);
+}
+
 TEST_CASE("Seed: files go into the first commit, and only there", "[core][merge]") {
   Scene scene;
   const VersionInfo readme = Value(scene.repository().PutBytes("# hello"));

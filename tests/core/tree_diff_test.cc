@@ -46,6 +46,18 @@ struct TreeScene : Scene {
     }));
     return lines;
   }
+  // "A path/", "M path/", "D path/" of the folders that something differs below.
+  Lines ChangedFolders(const Revision& before, const Revision& after, const std::string& path = "") {
+    Lines lines;
+    const DiffRequest request{before, after, {Path(path)}, false};
+    Ok(DiffTrees(
+        repository(), request, [](const TreeChange&, IndexReader&) { return Status(); },
+        [&](const std::string& folder, TreeChange::Kind kind) -> Status {
+          lines.push_back(std::string(1, "AMDR"[static_cast<int>(kind)]) + ' ' + folder + '/');
+          return {};
+        }));
+    return lines;
+  }
   Files FilesAt(const std::string& revision) {
     return FilesOf(*Value(OpenTree(repository(), At(revision).commit)));
   }
@@ -75,6 +87,25 @@ Lines PlainDiff(const Files& before, const Files& after) {
   }
   Lines lines;
   for (const auto& [path, kind] : kinds) lines.push_back(std::string(1, kind) + ' ' + path);
+  return lines;
+}
+
+// What folders a diff enters, by looking at everything.
+Lines PlainChangedFolders(const Files& before, const Files& after) {
+  const auto has = [](const Files& files, const std::string& folder) {
+    const auto in = [&](const auto& file) { return folder.empty() || file.first.starts_with(folder + '/'); };
+    return folder.empty() || std::any_of(files.begin(), files.end(), in);
+  };
+  std::map<std::string, char> kinds;
+  for (const std::string& line : PlainDiff(before, after)) {
+    std::string folder = line.substr(2);
+    do {
+      folder.resize(folder.find('/') == std::string::npos ? 0 : folder.rfind('/'));
+      kinds[folder] = !has(before, folder) ? 'A' : !has(after, folder) ? 'D' : 'M';
+    } while (!folder.empty());
+  }
+  Lines lines;
+  for (const auto& [folder, kind] : kinds) lines.push_back(std::string(1, kind) + ' ' + folder + '/');
   return lines;
 }
 
@@ -192,6 +223,31 @@ TEST_CASE("DiffTrees: a folder in the place of a file, and the reverse", "[core]
   CHECK(scene.Diff(scene.At("main~1"), scene.At("main")) == Lines{"D x", "A x/inside", "A y", "D y/deep/er"});
 }
 
+TEST_CASE("DiffTrees: tells the folders on the way to what differs, once, before it", "[core][diff]") {
+  TreeScene scene;
+  scene.Stage("d/e/same", "same");
+  scene.Stage("d/e/f/gone", "1");
+  scene.Stage("moves/a", "moved");
+  scene.Commit("one");
+  scene.Remove("d/e/f");
+  scene.Stage("d/e/one", "1");
+  scene.Stage("d/e/two", "2");
+  scene.Stage("new/er/x", "x");
+  scene.Move("moves/a", "new/a");
+  scene.Commit("two");
+  CHECK(scene.ChangedFolders(scene.At("main~1"), scene.At("main")) ==
+        Lines{"M /", "M d/", "M d/e/", "D d/e/f/", "D moves/", "A new/", "A new/er/"});
+  CHECK(scene.ChangedFolders(scene.At("main~1"), scene.At("main"), "d/e") == Lines{"M d/e/", "D d/e/f/"});
+  CHECK(scene.ChangedFolders(scene.At("main"), scene.At("main")).empty());
+  Lines told;
+  const DiffRequest request{scene.At("main~1"), scene.At("main"), {scene.Path("moves"), scene.Path("new")}, true};
+  Ok(DiffTrees(
+      scene.repository(), request,
+      [&](const TreeChange& change, IndexReader&) { return told.push_back(change.path), Status(); },
+      [&](const std::string& path, TreeChange::Kind) { return told.push_back(path + '/'), Status(); }));
+  CHECK(told == Lines{"new/", "new/a", "new/er/", "new/er/x"});
+}
+
 TEST_CASE("DiffTrees: a folder with more changes than are remembered by name", "[core][diff]") {
   TreeScene scene;
   std::string manifest;
@@ -222,6 +278,9 @@ TEST_CASE("DiffTrees, Restore, Revert: as walks of both trees say, on random his
       CAPTURE(a, b);
       CHECK(Sorted(scene.Diff(scene.At(at(a)), scene.At(at(b)), {}, false)) ==
             PlainDiff(scene.FilesAt(at(a)), scene.FilesAt(at(b))));
+      Lines folders = scene.ChangedFolders(scene.At(at(a)), scene.At(at(b)));
+      Lines expected = PlainChangedFolders(scene.FilesAt(at(a)), scene.FilesAt(at(b)));
+      CHECK(Sorted(folders) == Sorted(expected));
     }
     CHECK(Sorted(scene.Diff(scene.At(at(a)), scene.Now(), {}, false)) ==
           PlainDiff(scene.FilesAt(at(a)), scene.AllFiles()));

@@ -23,6 +23,16 @@ struct CommitPage {
   int64_t total = 0;
 };
 
+// Commits that one of two descends from and the other does not.
+struct ApartPage {
+  struct Apart {
+    CommitInfo commit;
+    bool of_base = false;  // Or of the head.
+  };
+  std::vector<Apart> commits;
+  int64_t total = 0;
+};
+
 struct MergePreview {
   std::vector<CommitInfo> commits;     // Of the head, not of the base; newest first.
   std::vector<std::string> conflicts;  // Paths that both sides changed, the first 10,000 of them.
@@ -68,6 +78,11 @@ class History {
   Result<CommitPage> LogOf(const std::string& revision, const RepoPath& path, int64_t skip, size_t limit);
   // What `revision` descends from and `base` does not, newest first.
   Result<std::vector<CommitInfo>> CommitsSince(const std::string& revision, CommitSeq base);
+  // The same of two commits, and with `both_sides` also what `base` descends from and `head` does not: the page after
+  // `skip` commits. Time goes with how many there are since the two met, memory with the page.
+  Result<ApartPage> LogApart(CommitSeq base, CommitSeq head, bool both_sides, int64_t skip, size_t limit);
+  // The newest commit that both descend from. kNotFound where they have none.
+  Result<CommitInfo> MergeBase(CommitSeq base, CommitSeq head);
 
   // What Merge() would do. kNotFound.
   Result<MergePreview> PreviewMerge(const std::string& base, const std::string& head);

@@ -23,16 +23,21 @@ std::string_view ToString(TreeChange::Kind kind);
 // `index` is the reader that both trees are read with: this thread opens no other meanwhile.
 using TreeChangeVisit = std::function<Status(const TreeChange& change, IndexReader& index)>;
 
+// `path` is that of a folder below which something differs: added, removed, or modified, which is in both trees.
+using FolderChangeVisit = std::function<Status(const std::string& path, TreeChange::Kind kind)>;
+
 struct DiffRequest {
   Revision before, after;
   std::vector<RepoPath> paths;  // Only what is at or below these; none: everything.
   bool find_moves = true;       // A file whose content came at one path and went at another is one change, not two.
 };
 
-// Calls `visit` for each file that the trees show differently, in order of the paths, folder by folder. Of a workspace
-// counts what a commit would take. Costs what was changed on either side since they met, and what is below folders
-// that are other folders now; memory grows with the number of files that were added, removed or moved.
+// Calls `visit` for each file that the trees show differently, in order of the paths, folder by folder; and `enter`, if
+// there is one, for each folder before the first such file below it, from those that were asked for on ("" is the
+// root). Of a workspace counts what a commit would take. Costs what was changed on either side since they met, and what
+// is below folders that are other folders now; memory grows with the number of files that were added, removed or moved.
 // Errors: kNotFound for a path that neither tree shows.
-Status DiffTrees(Repository& repository, const DiffRequest& request, const TreeChangeVisit& visit);
+Status DiffTrees(Repository& repository, const DiffRequest& request, const TreeChangeVisit& visit,
+                 const FolderChangeVisit& enter = nullptr);
 
 }  // namespace stagefs
