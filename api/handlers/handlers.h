@@ -43,6 +43,12 @@ Reply GetHistory(Call& call);
 Reply GetCommit(Call& call);
 Reply CompleteCommit(Call& call);
 
+// What two commits show differently (compare_handlers.cc).
+Reply CompareCommits(Call& call);
+Reply CompareFolders(Call& call);
+Reply CompareEntries(Call& call);
+Reply CompareFile(Call& call);
+
 // Files of revisions (file_handlers.cc), and changes of a branch's (file_change_handlers.cc).
 Reply ListDirectory(Call& call);
 Reply GetEntry(Call& call);

@@ -49,22 +49,6 @@ EntryView FolderView(const std::string& path, const RevisionView& revision) {
   return view;
 }
 
-Result<EntryView> ViewEntry(RevisionTree& tree, const RevisionView& revision, const Slot& slot, const Entry& entry,
-                            const std::string& path) {
-  if (entry.kind == EntryKind::kFolder) return FolderView(path, revision);
-  EntryView view;
-  view.path = path;
-  view.size_bytes = entry.size_bytes;
-  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree.VersionOf(entry));
-  view.hash = ToHex(version.content.xxh3);
-  STAGEFS_ASSIGN_OR_RETURN(view.change, tree.ChangeOf(slot));
-  STAGEFS_ASSIGN_OR_RETURN(const auto latest, tree.LastCommitOf(slot));
-  if (latest) {
-    STAGEFS_ASSIGN_OR_RETURN(view.latest, ViewOf(tree.index(), *latest));
-  }
-  return view;
-}
-
 // What a scan of a folder found, with its way marked so that a page is read from near its place.
 struct FolderScan {
   struct Mark {
@@ -138,8 +122,24 @@ OrRefusal<BranchPath> FindBranchPath(const Call& call) {
   return BranchPath{resource.revision.branch->name, resource.path};
 }
 
+Result<EntryView> ViewOf(RevisionTree& tree, const RevisionView& revision, const Located& at, const std::string& path) {
+  const auto& [slot, entry] = at;
+  if (entry.kind == EntryKind::kFolder) return FolderView(path, revision);
+  EntryView view;
+  view.path = path;
+  view.size_bytes = entry.size_bytes;
+  STAGEFS_ASSIGN_OR_RETURN(const VersionInfo version, tree.VersionOf(entry));
+  view.hash = ToHex(version.content.xxh3);
+  STAGEFS_ASSIGN_OR_RETURN(view.change, tree.ChangeOf(slot));
+  STAGEFS_ASSIGN_OR_RETURN(const auto latest, tree.LastCommitOf(slot));
+  if (latest) {
+    STAGEFS_ASSIGN_OR_RETURN(view.latest, ViewOf(tree.index(), *latest));
+  }
+  return view;
+}
+
 Result<EntryView> ViewOf(const FoundPath& found, const RevisionView& revision) {
-  return ViewEntry(*found.tree, revision, found.at.slot, found.at.entry, found.resource.path.str());
+  return ViewOf(*found.tree, revision, found.at, found.resource.path.str());
 }
 
 Result<ListingView> ViewFolder(const FoundPath& found, const RevisionView& revision, PageView page) {
@@ -154,8 +154,8 @@ Result<ListingView> ViewFolder(const FoundPath& found, const RevisionView& revis
   for (const auto& [type, count] : scan.data_types) listing.data_types.emplace(type, count);
   const int64_t first = (page.number - 1) * page.size, end = first + page.size;
   const auto show = [&](const Named<Entry>& entry) -> Status {
-    STAGEFS_ASSIGN_OR_RETURN(EntryView view, ViewEntry(*found.tree, revision, {folder, entry.name}, entry.value,
-                                                       JoinPath(path, entry.name)));
+    const Located at{{folder, entry.name}, entry.value};
+    STAGEFS_ASSIGN_OR_RETURN(EntryView view, ViewOf(*found.tree, revision, at, JoinPath(path, entry.name)));
     listing.entries.push_back(std::move(view));
     return {};
   };

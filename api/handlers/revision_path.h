@@ -37,6 +37,8 @@ struct BranchPath {
 OrRefusal<BranchPath> FindBranchPath(const Call& call);
 
 Result<EntryView> ViewOf(const FoundPath& found, const RevisionView& revision);
+// What `tree` shows at `at`, whose path is `path`.
+Result<EntryView> ViewOf(RevisionTree& tree, const RevisionView& revision, const Located& at, const std::string& path);
 Result<ListingView> ViewFolder(const FoundPath& found, const RevisionView& revision, PageView page);
 
 }  // namespace stagefs

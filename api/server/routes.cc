@@ -42,6 +42,11 @@ constexpr Route kRoutes[] = {
     {"GET", REPO "/merge/{spec*}", &GetMergeable},
     {"POST", REPO "/merge/{spec*}", &MergeBranches},
 
+    {"GET", REPO "/compare/commits/{base_head*}", &CompareCommits},
+    {"GET", REPO "/compare/dir_tree/{base_head*}", &CompareFolders},
+    {"GET", REPO "/compare/entries/{base_head*}", &CompareEntries},
+    {"GET", REPO "/compare/file/{base_head*}", &CompareFile},
+
     {"GET", REPO "/dir/{resource*}", &ListDirectory},
     {"GET", REPO "/meta/{resource*}", &GetEntry},
     {"GET", REPO "/file/{resource*}", &GetFile},
@@ -92,7 +97,8 @@ constexpr Route kRoutes[] = {
     {"", REPO "/tree/{rest*}", &NotServed},
     {"", REPO "/data_frames/{rest*}", &NotServed},
     {"", REPO "/schemas/{rest*}", &NotServed},
-    {"", REPO "/compare/{rest*}", &NotServed},
+    {"", REPO "/compare/data_frames", &NotServed},
+    {"", REPO "/compare/data_frames/{rest*}", &NotServed},
     {"", REPO "/fork", &NotServed},
     {"", REPO "/prune", &NotServed},
 };

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "stagefs/line_diff.h"
 #include "stagefs/revision.h"
+#include "stagefs/tree_diff.h"
 
 namespace stagefs {
 
@@ -86,6 +88,56 @@ struct ChangesView {
   List added, modified, removed;
   std::map<std::string, int64_t>
       folders;  // How many files of each are there now that were not, or otherwise.
+};
+
+struct ApartView {
+  CommitView commit;
+  bool of_base = false;  // Or of the head.
+};
+
+// How many files differ.
+struct FileCounts {
+  int64_t added = 0, modified = 0, removed = 0;
+
+  int64_t total() const { return added + modified + removed; }
+};
+
+// A file or folder that two revisions show differently; a file that moved was removed and added.
+struct DifferenceView {
+  std::string path;
+  TreeChange::Kind kind = TreeChange::Kind::kModified;
+  std::optional<EntryView> base, head;
+  std::optional<FileCounts> files;             // Below a folder.
+  std::optional<std::vector<DiffLine>> lines;  // Of a file, where they were asked for and it is text.
+
+  const EntryView& newest() const { return head ? *head : *base; }
+};
+
+// One page of what two revisions show differently below a folder; folders come before files.
+struct ComparisonView {
+  RevisionView base, head;
+  FileCounts files;
+  std::optional<DifferenceView> folder;  // std::nullopt: nothing differs below it.
+  std::vector<DifferenceView> entries;
+  PageView page;
+};
+
+struct FileComparisonView {
+  RevisionView base, head;
+  DifferenceView file;
+};
+
+// A folder that something differs below, and the first of those in it that are so, too.
+struct ChangedFolderView {
+  static constexpr int64_t kChildrenMax = 10;
+  struct Child {
+    std::string path;
+    TreeChange::Kind kind = TreeChange::Kind::kModified;
+  };
+  std::string path;
+  TreeChange::Kind kind = TreeChange::Kind::kModified;
+  int64_t folders = 0;  // In it.
+  std::vector<Child> children;
 };
 
 // What checking all versions found and did.

@@ -414,6 +414,17 @@ def merge_and_mergeability():
 
 
 @flow
+def diff_of_a_file():
+    repo = new_repo("diff")
+    repo.upload(local("notes.txt", "one\ntwo\nthree\n"), "first", branch="main")
+    repo.create_branch("feature")
+    repo.upload(local("notes.txt", "one\n2\nthree\n"), "second", branch="feature")
+    lines = repo.diff("main", "feature", "notes.txt").lines
+    assert [line.value for line in lines] == ["  one", "- two", "+ 2", "  three", "  "], lines
+    fails(lambda: repo.diff("main", "feature", "none.txt"), "none.txt")
+
+
+@flow
 def fsspec_read_and_write():
     repo = new_repo("fsspec")
     fs = OxenFS(*repo.identifier.split("/"), host=HOST, scheme="http")

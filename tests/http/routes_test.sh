@@ -315,6 +315,104 @@ test_merges() {
   says "move a branch" 200 'j["branch"]["commit_id"]' "$FIRST" method PUT --data-binary "{\"commit_id\":\"$FIRST\"}" "$R/branches/y"
   says "delete a branch" 200 '[j["status_message"], j["branch"]["name"]]' '["resource_deleted", "y"]' method DELETE "$R/branches/y"
 }
+# What differs, in short; folders with a slash.
+DIFFERS='[[e["status"], e["filename"] + ("/" if e["is_dir"] else "")] for e in j["compare"]["entries"]]'
+test_comparisons() {
+  repository keep.txt d/one.txt d/moves.txt d/e/two.txt
+  START=$(stagefs log t/r | head -n 1 | cut -c1-32)
+  post '{"new_name":"v1/dir/x","from_name":"main"}' "$R/tags" > code
+  post '{"new_name":"feature/dir/x","from_name":"main"}' "$R/branches" > code
+  echo other > other.txt
+  method PUT -F 'file=@other.txt;filename=one.txt' "$R/file/feature/dir/x/d" > code
+  method PATCH --data-binary '{"new_path":"new/er/moved.txt","message":"move"}' -H 'content-type: application/json' "$R/file/feature/dir/x/d/moves.txt" > code
+  method DELETE "$R/file/feature/dir/x/d/e/two.txt" > code
+  on_branch feature/dir/x d/table.csv
+  HEAD=$(stagefs log t/r@feature/dir/x | head -n 1 | cut -c1-32)
+  on_branch main on-main.txt
+  C=$R/compare
+  ALL='[["modified", "d/"], ["removed", "d/e/"], ["added", "new/"], ["added", "new/er/"], ["removed", "d/e/two.txt"], ["removed", "d/moves.txt"], ["modified", "d/one.txt"], ["added", "d/table.csv"], ["added", "new/er/moved.txt"]]'
+
+  says "commits" 200 '[[[c["message"], c["side"]] for c in j["compare"]["commits"]], j["compare"]["base_commit"]["id"], j["compare"]["head_commit"]["id"], j["total_entries"], j["page_number"]]' \
+    "[[[\"Auto-commit files to d/table.csv\", \"head\"], [\"Removed 'd/e/two.txt'\", \"head\"], [\"move\", \"head\"], [\"Auto-commit files to d\", \"head\"]], \"$START\", \"$HEAD\", 4, 1]" \
+    http "$C/commits/v1/dir/x..feature/dir/x"
+  says "commits in pages" 200 '[[c["message"] for c in j["compare"]["commits"]], j["total_entries"], j["total_pages"], j["page_size"]]' '[["move"], 4, 4, 1]' http "$C/commits/v1/dir/x..feature/dir/x?page=3&page_size=1"
+  says "commits that are the base's" 200 '[c["message"] for c in j["compare"]["commits"]]' '["Auto-commit files to on-main.txt"]' http "$C/commits/feature/dir/x..main"
+  says "commits of both sides" 200 '[[c["side"] for c in j["compare"]["commits"]], j["compare"]["base_commit"]["message"]]' '[["base", "head", "head", "head", "head"], "Auto-commit files to on-main.txt"]' http "$C/commits/main...feature/dir/x"
+  says "commits of one and the same" 200 '[j["compare"]["commits"], j["total_entries"], j["total_pages"]]' '[[], 0, 1]' http "$C/commits/main..main"
+
+  says "entries" 200 "$DIFFERS" "$ALL" http "$C/entries/v1/dir/x..feature/dir/x"
+  says "counts are of files" 200 '[j["compare"]["counts"], j["total_entries"], j["total_pages"], j["compare"]["base_commit"]["id"], j["compare"]["head_commit"]["id"]]' \
+    "[{\"added\": 2, \"removed\": 2, \"modified\": 1}, 9, 1, \"$START\", \"$HEAD\"]" http "$C/entries/$START..$HEAD"
+  says "and the folder's" 200 '[j["compare"]["self"][key] for key in ("status", "filename", "is_dir", "data_type", "diff_summary", "diff")] + [j["compare"]["self"]["head_entry"]["is_dir"]]' \
+    '["modified", "", true, "dir", {"dir": {"file_counts": {"added": 2, "removed": 2, "modified": 1}}}, null, true]' http "$C/entries/$START..$HEAD"
+  says "of each folder, too" 200 '[list(e["diff_summary"]["dir"]["file_counts"].values()) for e in j["compare"]["entries"] if e["is_dir"]]' '[[1, 2, 1], [0, 1, 0], [1, 0, 0], [1, 0, 0]]' http "$C/entries/$START..$HEAD"
+  for size in 1 2 4 5; do
+    got=
+    for page in $(seq $(((9 + size - 1) / size))); do
+      http "$C/entries/$START..$HEAD?page=$page&page_size=$size" > code
+      got+=$(python3 -c "import json; j = json.load(open('body')); print(*(e['filename'] for e in j['compare']['entries']), sep='\n')")$'\n'
+    done
+    equals "in pages of $size" "$(python3 -c 'import json, sys; print(*(path.rstrip("/") for _, path in json.loads(sys.argv[1])), sep="\n")' "$ALL")"$'\n' "$got"
+  done
+  says "beyond the end there is nothing" 200 '[j["compare"]["entries"], j["total_entries"], j["page_number"], j["compare"]["counts"]["added"]]' '[[], 9, 4, 2]' http "$C/entries/$START..$HEAD?page=4&page_size=4"
+  says "two dots take the base as it is" 200 '[e["filename"] for e in j["compare"]["entries"] if e["status"] == "removed" and not e["is_dir"]]' '["d/e/two.txt", "d/moves.txt", "on-main.txt"]' http "$C/entries/main..feature/dir/x"
+  says "three what both descend from" 200 "[$DIFFERS == $ALL, j['compare']['base_commit']['id']]" "[true, \"$START\"]" http "$C/entries/main...feature/dir/x"
+  says "steps from a name" 200 "$DIFFERS" '[["added", "on-main.txt"]]' http "$C/entries/main~1..main"
+  says "the reverse" 200 "$DIFFERS" '[["removed", "on-main.txt"]]' http "$C/entries/main..refs:v1/dir/x"
+  says "nothing differs" 200 '[j["compare"]["entries"], j["compare"]["self"], j["compare"]["counts"], j["total_entries"], j["total_pages"]]' '[[], null, {"added": 0, "removed": 0, "modified": 0}, 0, 1]' http "$C/entries/main..main"
+  ONE='next(e for e in j["compare"]["entries"] if e["filename"] == "d/one.txt")'
+  says "an entry is both its sides" 200 "[[${ONE}[side + '_entry']['hash'], ${ONE}[side + '_entry']['filename'], ${ONE}[side + '_entry']['latest_commit']['message'], ${ONE}[side + '_resource']['resource']] for side in ('base', 'head')] + [${ONE}['size'], ${ONE}['data_type'], ${ONE}['diff_summary']]" \
+    "[[\"$(short_xxh3 form.txt)\", \"one.txt\", \"Auto-commit files to d/one.txt\", \"$START/d/one.txt\"], [\"$(short_xxh3 other.txt)\", \"one.txt\", \"Auto-commit files to d\", \"$HEAD/d/one.txt\"], 6, \"text\", null]" \
+    http "$C/entries/$START..$HEAD"
+  says "of which one may be missing" 200 '[[e["base_entry"] is None, e["base_resource"] is None, e["head_entry"] is None, e["head_resource"] is None, e["size"]] for e in j["compare"]["entries"] if e["filename"] in ("d/e/two.txt", "d/table.csv", "new")]' \
+    '[[true, true, false, false, 0], [false, false, true, true, 5], [true, true, false, false, 5]]' http "$C/entries/$START..$HEAD"
+  equals "an entry's resource is what GET …/file takes" 200 "$(http "$R/file/$START/d/one.txt")"
+
+  says "entries of a folder" 200 "[$DIFFERS, j['compare']['self']['filename'], j['compare']['self']['status'], j['compare']['counts']]" \
+    '[[["removed", "d/e/"], ["removed", "d/e/two.txt"], ["removed", "d/moves.txt"], ["modified", "d/one.txt"], ["added", "d/table.csv"]], "d", "modified", {"added": 1, "removed": 2, "modified": 1}]' \
+    http "$C/entries/v1/dir/x..feature/dir/x/dir/d"
+  says "of one that is new" 200 "[$DIFFERS, j['compare']['self']['status'], j['compare']['self']['base_entry']]" '[[["added", "new/er/moved.txt"]], "added", null]' http "$C/entries/v1/dir/x..feature/dir/x/dir/new/er"
+  says "of one that is gone" 200 "[$DIFFERS, j['compare']['self']['status'], j['compare']['self']['head_entry']]" '[[["removed", "d/e/two.txt"]], "removed", null]' http "$C/entries/v1/dir/x..feature/dir/x/dir/d/e"
+  says "of the root" 200 "$DIFFERS == $ALL" true http "$C/entries/v1/dir/x..feature/dir/x/dir/"
+  says "of one that does not differ" 200 '[j["compare"]["entries"], j["compare"]["self"]]' '[[], null]' http "$C/entries/main~1..main/dir/d"
+  says "of one that is not there" 404 'j["error"]["detail"]' 'Could not find path: none' http "$C/entries/main~1..main/dir/none"
+  says "of a file" 404 'j["error"]["detail"]' 'Could not find path: keep.txt' http "$C/entries/main~1..main/dir/keep.txt"
+  says "of what is no path" 404 'j["error"]["title"]' 'Path does not exist' http --path-as-is "$C/entries/main~1..main/dir/a/%2e%2e/b"
+
+  says "folders" 200 '[[d["name"], d["status"], d["num_subdirs"], d["can_display"], [[c["name"], c["status"]] for c in d["children"]]] for d in j["dirs"]]' \
+    '[["d", "modified", 1, false, [["d/e", "removed"]]], ["new", "added", 1, false, [["new/er", "added"]]], ["", "modified", 2, false, [["d", "modified"], ["new", "added"]]]]' http "$C/dir_tree/main...feature/dir/x"
+  says "the root alone" 200 '[[d["name"], d["status"], d["num_subdirs"], d["children"]] for d in j["dirs"]]' '[["", "modified", 0, []]]' http "$C/dir_tree/main~1..main"
+  says "no folder" 200 'j' '{"status": "success", "status_message": "resource_found", "oxen_version": "0.50.0", "dirs": []}' http "$C/dir_tree/main..main"
+
+  says "a file" 200 '[j["compare"]["status"], j["compare"]["filename"], j["compare"]["diff"]]' \
+    '["modified", "d/one.txt", {"lines": [{"modification": "Removed", "text": "form"}, {"modification": "Added", "text": "other"}, {"modification": "Unchanged", "text": ""}], "filename1": "one.txt", "filename2": "one.txt"}]' \
+    http "$C/file/v1/dir/x..feature/dir/x/d/one.txt"
+  says "that is new" 200 '[j["compare"]["status"], j["compare"]["base_entry"], [l["modification"] for l in j["compare"]["diff"]["lines"]], j["compare"]["diff"]["filename1"], j["compare"]["diff"]["filename2"]]' \
+    '["added", null, ["Added", "Unchanged"], null, "moved.txt"]' http "$C/file/main...feature/dir/x/new/er/moved.txt"
+  says "that is gone" 200 '[j["compare"]["status"], j["compare"]["head_entry"], [l["modification"] for l in j["compare"]["diff"]["lines"]]]' '["removed", null, ["Removed", "Unchanged"]]' http "$C/file/main..feature/dir/x/on-main.txt"
+  says "that is the same" 200 '[j["compare"]["status"], j["compare"]["base_entry"]["hash"] == j["compare"]["head_entry"]["hash"], j["compare"]["diff"]["lines"]]' '["modified", true, []]' http "$C/file/main~1..main/keep.txt"
+  says "a table has no lines" 200 '[j["compare"]["status"], j["compare"]["data_type"], j["compare"]["diff"], j["compare"]["diff_summary"]]' '["added", "tabular", null, null]' http "$C/file/main..feature/dir/x/d/table.csv"
+  says "a folder is no file" 404 'j["error"]["detail"]' 'Could not find path: d' http "$C/file/main..feature/dir/x/d"
+  says "nor is what is not there" 404 'j["error"]["detail"]' 'Could not find path: d/none' http "$C/file/main..feature/dir/x/d/none"
+  says "nor the root" 404 'j["error"]["title"]' 'Path does not exist' http "$C/file/main..feature/dir/x"
+  printf 'a\0b' > nul.txt && method PUT -F 'file=@nul.txt' "$R/file/main/nul.txt" > code
+  says "nor are bytes that are no text lines" 200 '[j["compare"]["data_type"], j["compare"]["diff"]]' '["text", null]' http "$C/file/main~1..main/nul.txt"
+
+  for route in commits dir_tree entries file; do
+    says "$route: an unknown head" 404 '[j["error"]["title"], "none" in j["error"]["detail"]]' '["Revision not found", true]' http "$C/$route/main..none"
+    says "$route: an unknown base" 404 '[j["error"]["title"], j["error"]["detail"]]' '["Revision not found", "Could not find branch or commit: none"]' http "$C/$route/none..main"
+    says "$route: no dots" 400 'j["error"]["detail"]' 'write BASE..HEAD or BASE...HEAD' http "$C/$route/main"
+    says "$route: no head" 400 'j["error"]["detail"]' 'write BASE..HEAD or BASE...HEAD' http "$C/$route/main.."
+    says "$route: no base" 400 'j["error"]["detail"]' 'write BASE..HEAD or BASE...HEAD' http "$C/$route/..main"
+    says "$route: another method" 405 'j["status"]' error method POST "$C/$route/main..main"
+  done
+  method PUT --data-binary '{"workspace_id":"workspace-1","branch_name":"main"}' "$R/workspaces" > code
+  says "a workspace is no commit" 404 'j["error"]["title"]' 'Revision not found' http "$C/file/main..workspace-1/keep.txt"
+  says "another comparison" 404 'j["status_message"]' resource_not_found http "$C/schemas/main..main"
+  for call in "POST $C/data_frames" "GET $C/data_frames/id/diff/main..main" "PUT $C/data_frames/id" "DELETE $C/data_frames/id"; do
+    says "of tables: ${call%% *} ${call#*/api/repos/t/r}" 501 'j["error"]["type"]' not_implemented method "${call%% *}" "${call#* }"
+  done
+}
 test_workspaces() {
   repository
   says "create a workspace" 200 '[j["status_message"], j["workspace"]["id"], j["workspace"]["name"]]' '["resource_created", "workspace-1", "my name"]' \
