@@ -109,9 +109,9 @@ class ManifestText {
   WrittenManifest written_;
 };
 
-std::string HexOf(const VersionInfo& version, bool xxh3) {
-  if (!xxh3) return ToHex(version.content.sha256);
-  std::string hex = ToHex(version.content.xxh3);  // Without the zeros that xxhsum wants.
+std::string HexOf(const ContentId& content, bool xxh3) {
+  if (!xxh3) return ToHex(content.sha256);
+  std::string hex = ToHex(content.xxh3);  // Without the zeros that xxhsum wants.
   return hex.insert(0, 2 * sizeof(Xxh3) - hex.size(), '0');
 }
 
@@ -120,7 +120,7 @@ using Hashes = std::unordered_map<VersionId, std::string>;
 Result<Hashes> FindHashes(IndexReader& index, std::vector<VersionId> ids, bool xxh3) {
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, VersionsOf(index, std::move(ids)));
   Hashes hashes;
-  for (const auto& [id, version] : versions) hashes[id] = HexOf(version, xxh3);
+  for (const auto& [id, version] : versions) hashes[id] = HexOf(version.content, xxh3);
   hashes[0];  // Of links.
   return hashes;
 }
@@ -160,10 +160,13 @@ class MomentWriter {
     STAGEFS_ASSIGN_OR_RETURN(const auto reader, index_.Read());
     std::vector<VersionId> ids;
     for (const auto& [path, entry] : files_) {
-      if (entry.version != 0) ids.push_back(entry.version);
+      if (entry.kind == EntryKind::kFile) ids.push_back(entry.version);
     }
-    STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(*reader, std::move(ids), xxh3_));
-    for (const auto& [path, entry] : files_) text_.Add(path, entry, hashes.at(entry.version));
+    STAGEFS_ASSIGN_OR_RETURN(const auto contents, contents_.Of(*reader, ids));
+    auto content = contents.begin();
+    for (const auto& [path, entry] : files_) {
+      text_.Add(path, entry, entry.kind == EntryKind::kFile ? HexOf(*content++, xxh3_) : std::string());
+    }
     return text_.size() < kEmitBytes ? Status() : emit_(text_.Take());
   }
 
@@ -173,6 +176,7 @@ class MomentWriter {
   std::vector<std::pair<std::string, Entry>> found_;
   // Of whoever writes.
   ManifestText text_;
+  ContentIds contents_;
   std::vector<std::pair<std::string, Entry>> files_;
   std::future<Status> writing_;  // Waits when it goes.
 };
