@@ -37,7 +37,9 @@ OrRefusal<Revision> FindRevision(IndexReader& index, const std::string& text) {
   return Try(ResolveRevision(index, text)).OnAny([&] { return NoRevision(text); });
 }
 
-DiffRequest RequestOf(const Compared& compared) { return {compared.base, compared.head, {compared.path}, false}; }
+DiffRequest RequestOf(const Compared& compared) {
+  return {compared.base, compared.head, {compared.path}, /*find_moves=*/false, LinksAre::kFollowed};
+}
 
 // Both trees, of one moment.
 struct TwoTrees {
@@ -46,7 +48,7 @@ struct TwoTrees {
 
 Result<TwoTrees> OpenBoth(Repository& repository, const Compared& compared) {
   TwoTrees trees;
-  STAGEFS_ASSIGN_OR_RETURN(trees.base, RevisionTree::Open(repository, compared.base));
+  STAGEFS_ASSIGN_OR_RETURN(trees.base, RevisionTree::Open(repository, compared.base, LinksAre::kFollowed));
   STAGEFS_ASSIGN_OR_RETURN(trees.head, trees.base->OpenBeside(compared.head));
   return trees;
 }

@@ -92,7 +92,7 @@ std::string_view ToString(TreeChange::Kind kind) {
 
 Status DiffTrees(Repository& repository, const DiffRequest& request, const TreeChangeVisit& visit,
                  const FolderChangeVisit& enter) {
-  STAGEFS_ASSIGN_OR_RETURN(const auto before, RevisionTree::Open(repository, request.before));
+  STAGEFS_ASSIGN_OR_RETURN(const auto before, RevisionTree::Open(repository, request.before, request.links));
   STAGEFS_ASSIGN_OR_RETURN(const auto after, before->OpenBeside(request.after));
   IndexReader& index = before->index();
   Differ differ(index, *before, *after);

@@ -280,6 +280,10 @@ test_symbolic_links() {
     stagefs commit t/r:w -m links > put
   done
   equals "the workspace's file" "200 form" "$(http "$W/files/links/a") $(cat body)"
+  printf '[{"path":"links/a","target":"../README.md"}]' | stagefs stage t/r:w - > put && stagefs commit t/r:w -m other > put
+  says "compared, it is the file that it leads to now" 200 '[[e["filename"], e["status"], e["base_entry"]["size"], e["head_entry"]["size"]] for e in j["compare"]["entries"] if not e["is_dir"]]' \
+    '[["links/a", "modified", 5, 3]]' http "$R/compare/entries/main~1..main"
+  equals "of a commit with others, too" 200 "$(http "$R/compare/entries/main~2..main")"
 }
 test_a_folder_as_zip() {
   repository data/one.txt data/two.csv data/three.txt
