@@ -17,20 +17,20 @@ namespace {
 
 constexpr std::string_view kFolderMark = "/dir/";
 
-struct Range {
+struct BaseHead {
   std::string base, head;
   bool apart = false;
 };
 
 // No name has two dots in it, but a path may.
-OrRefusal<Range> ReadRange(const Call& call) {
+OrRefusal<BaseHead> ReadBaseHead(const Call& call) {
   const size_t dots = call.rest.find("..");
   if (dots == std::string::npos || dots == 0) return BadRequest("write BASE..HEAD or BASE...HEAD");
-  Range range{call.rest.substr(0, dots), call.rest.substr(dots + 2)};
-  range.apart = range.head.starts_with('.');
-  if (range.apart) range.head.erase(0, 1);
-  if (range.head.empty()) return BadRequest("write BASE..HEAD or BASE...HEAD");
-  return range;
+  BaseHead names{call.rest.substr(0, dots), call.rest.substr(dots + 2)};
+  names.apart = names.head.starts_with('.');
+  if (names.apart) names.head.erase(0, 1);
+  if (names.head.empty()) return BadRequest("write BASE..HEAD or BASE...HEAD");
+  return names;
 }
 
 OrRefusal<Revision> FindRevision(IndexReader& index, const std::string& text) {
@@ -187,39 +187,39 @@ Result<std::optional<std::string>> ReadText(Repository& repository, const std::o
 }  // namespace
 
 OrRefusal<Compared> FindCompared(const Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const Range range, ReadRange(call));
+  STAGEFS_ASSIGN_OR_RETURN(const BaseHead names, ReadBaseHead(call));
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const Revision base, FindRevision(*reader, range.base));
-  STAGEFS_ASSIGN_OR_RETURN(const Revision head, FindRevision(*reader, range.head));
-  return Compared{base, head, range.apart, {}};
+  STAGEFS_ASSIGN_OR_RETURN(const Revision base, FindRevision(*reader, names.base));
+  STAGEFS_ASSIGN_OR_RETURN(const Revision head, FindRevision(*reader, names.head));
+  return Compared{base, head, names.apart, {}};
 }
 
 OrRefusal<Compared> FindComparedFolder(const Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const Range range, ReadRange(call));
+  STAGEFS_ASSIGN_OR_RETURN(const BaseHead names, ReadBaseHead(call));
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const Revision base, FindRevision(*reader, range.base));
-  for (size_t end = range.head.size(); end != std::string::npos;) {
-    const auto head = ResolveRevision(*reader, range.head.substr(0, end));
+  STAGEFS_ASSIGN_OR_RETURN(const Revision base, FindRevision(*reader, names.base));
+  for (size_t end = names.head.size(); end != std::string::npos;) {
+    const auto head = ResolveRevision(*reader, names.head.substr(0, end));
     if (head) {
-      const std::string folder = end == range.head.size() ? "" : range.head.substr(end + kFolderMark.size());
+      const std::string folder = end == names.head.size() ? "" : names.head.substr(end + kFolderMark.size());
       STAGEFS_ASSIGN_OR_RETURN(RepoPath path,
                                Try(RepoPath::ParseDirectory(folder)).OnAny([&] { return NoPath(folder); }));
-      return Compared{base, *head, range.apart, std::move(path)};
+      return Compared{base, *head, names.apart, std::move(path)};
     }
     if (IsTrouble(head.error())) return head.error();
-    end = end == 0 ? std::string::npos : range.head.rfind(kFolderMark, end - 1);
+    end = end == 0 ? std::string::npos : names.head.rfind(kFolderMark, end - 1);
   }
-  return NoRevision(range.head);
+  return NoRevision(names.head);
 }
 
 OrRefusal<Compared> FindComparedPath(const Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const Range range, ReadRange(call));
-  const auto no_head = [&] { return NoRevision(range.head); };
-  STAGEFS_ASSIGN_OR_RETURN(Resource head, Try(ResolveResource(*call.repository, range.head)).OnAny(no_head));
+  STAGEFS_ASSIGN_OR_RETURN(const BaseHead names, ReadBaseHead(call));
+  const auto no_head = [&] { return NoRevision(names.head); };
+  STAGEFS_ASSIGN_OR_RETURN(Resource head, Try(ResolveResource(*call.repository, names.head)).OnAny(no_head));
   if (head.revision.workspace) return no_head();
   STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
-  STAGEFS_ASSIGN_OR_RETURN(const Revision base, FindRevision(*reader, range.base));
-  return Compared{base, std::move(head.revision), range.apart, std::move(head.path)};
+  STAGEFS_ASSIGN_OR_RETURN(const Revision base, FindRevision(*reader, names.base));
+  return Compared{base, std::move(head.revision), names.apart, std::move(head.path)};
 }
 
 Status TakeMergeBase(Repository& repository, Compared* compared) {

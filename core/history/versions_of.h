@@ -14,13 +14,14 @@ Result<std::unordered_map<VersionId, VersionInfo>> VersionsOf(VersionQuestions& 
 
 // The hashes of versions, for whoever goes through a tree and asks for those of some thousand files at a time.
 //
-// The rows of versions lie in order of their numbers. Of a block of them a few are looked up one by one; once there were
-// so many that all of the block could have been read meanwhile, it is, and kept. So it costs at most about twice the
-// better of both, wherever the versions of a tree lie. A number never gets another content: what is kept stays right.
+// The rows of versions lie in order of their numbers. Of a block of them a few are looked up one by one; once there
+// were so many that all of the block could have been read meanwhile, it is, and kept. So it costs at most about twice
+// the better of both, wherever the versions of a tree lie. A number never gets another content: what is kept stays
+// right.
 class ContentIds {
  public:
   static constexpr int64_t kBlock = 1024;      // Versions that are read together,
-  static constexpr int64_t kLookUpsMax = 64;   // where so many were looked up; in SQLite these take as long.
+  static constexpr int64_t kLookUpsMax = 64;   // where so many were looked up: a guess at what takes as long.
   static constexpr size_t kBlocksMax = 1024;   // Kept, the newest ones: 50 MB.
   static constexpr size_t kCountsMax = 65536;  // Of blocks that are not; beyond that counting begins anew.
 

@@ -61,7 +61,8 @@ test_lists_that_lead_out() {
   refuses "a repository named like a path" "" stagefs create "../t"
   refuses "a folder of the inbox that leads out" "" cp escapes.sum "$MNT/.stagefs/inbox/..."/x
   ln -s "$WORK/outside/secret" "$MNT/way-out"
-  check "a link that leads out is a link, and not staged" sh -c "! '$STAGEFS_BINARY' status t/r:w | grep -q '^A  way-out'"
+  equals "a link that leads out is staged as a link, not as what it leads to" "A  way-out -> $WORK/outside/secret (symbolic link)" \
+    "$("$STAGEFS_BINARY" status t/r:w | grep 'way-out')"
   nothing_went_out
 }
 test_batches_moves_and_uploads_that_lead_out() {

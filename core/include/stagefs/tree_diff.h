@@ -30,7 +30,8 @@ struct DiffRequest {
   Revision before, after;
   std::vector<RepoPath> paths;  // Only what is at or below these; none: everything.
   bool find_moves = true;       // A file whose content came at one path and went at another is one change, not two.
-  LinksAre links = LinksAre::kLinks;  // Followed, one changes where it leads elsewhere, not with the file that it leads to.
+  // Followed, a link changes where it leads elsewhere, not with the file that it leads to.
+  LinksAre links = LinksAre::kLinks;
 };
 
 // Calls `visit` for each file that the trees show differently, in order of the paths, folder by folder; and `enter`, if
