@@ -97,7 +97,7 @@ class Differ::Pairs {
 
 struct Differ::Folder {
   std::string path;
-  FolderId id_after = 0;
+  FolderId id_before = 0, id_after = 0;
   TreeChange::Kind kind = TreeChange::Kind::kModified;
   Pairs pairs;
 };
@@ -170,7 +170,8 @@ Status Differ::Run(const RepoPath& path, const Visit& visit) {
   if (new_at) top.after = new_at->entry;
   open_.clear();
   entered_ = 0;
-  STAGEFS_RETURN_IF_ERROR(Compare(new_at ? new_at->slot : old_at->slot, path.str(), top, visit));
+  const Slots at{old_at ? old_at->slot : new_at->slot, new_at ? new_at->slot : old_at->slot};
+  STAGEFS_RETURN_IF_ERROR(Compare(at, path.str(), top, visit));
   while (!open_.empty()) {
     STAGEFS_ASSIGN_OR_RETURN(const std::optional<Pair> pair, open_.back().pairs.Next());
     NoteSteps(1);
@@ -179,8 +180,9 @@ Status Differ::Run(const RepoPath& path, const Visit& visit) {
       entered_ = std::min(entered_, open_.size());
       continue;
     }
-    const Slot slot{open_.back().id_after, pair->name};
-    STAGEFS_RETURN_IF_ERROR(Compare(slot, JoinPath(open_.back().path, pair->name), *pair, visit));
+    const Folder& in = open_.back();
+    const Slots slots{{in.id_before, pair->name}, {in.id_after, pair->name}};
+    STAGEFS_RETURN_IF_ERROR(Compare(slots, JoinPath(in.path, pair->name), *pair, visit));
   }
   return {};
 }
@@ -192,7 +194,7 @@ Status Differ::EnterFolders(const FolderChangeVisit& enter) {
   return {};
 }
 
-Status Differ::Compare(const Slot& slot_after, const std::string& path, const Pair& pair, const Visit& visit) {
+Status Differ::Compare(const Slots& slots, const std::string& path, const Pair& pair, const Visit& visit) {
   const FolderId old_folder = FolderOf(pair.before), new_folder = FolderOf(pair.after);
   TreeChange change;
   change.path = path;
@@ -208,7 +210,7 @@ Status Differ::Compare(const Slot& slot_after, const std::string& path, const Pa
     change.kind = !change.before  ? TreeChange::Kind::kAdded
                   : !change.after ? TreeChange::Kind::kRemoved
                                   : TreeChange::Kind::kModified;
-    STAGEFS_RETURN_IF_ERROR(visit(slot_after, change));
+    STAGEFS_RETURN_IF_ERROR(visit(slots, change));
   }
   if (old_folder == 0 && new_folder == 0) return {};
   const Names* names = old_folder == new_folder ? NamesIn(old_folder) : nullptr;
@@ -216,7 +218,7 @@ Status Differ::Compare(const Slot& slot_after, const std::string& path, const Pa
   const TreeChange::Kind kind = old_folder == 0   ? TreeChange::Kind::kAdded
                                 : new_folder == 0 ? TreeChange::Kind::kRemoved
                                                   : TreeChange::Kind::kModified;
-  open_.push_back({path, new_folder, kind, Pairs(before_, after_, old_folder, new_folder, names)});
+  open_.push_back({path, old_folder, new_folder, kind, Pairs(before_, after_, old_folder, new_folder, names)});
   return {};
 }
 

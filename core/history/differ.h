@@ -28,7 +28,11 @@ class Differ {
 
   // Then calls `visit` for each file or link at or below `path` that differs, moves aside. Where a file is in the place
   // of a folder, that comes before what was in the folder. kNotFound: neither tree shows the path.
-  using Visit = std::function<Status(const Slot& slot_after, const TreeChange& change)>;
+  // Where each tree has it, or would.
+  struct Slots {
+    Slot before, after;
+  };
+  using Visit = std::function<Status(const Slots& slots, const TreeChange& change)>;
   Status Run(const RepoPath& path, const Visit& visit);
   // Within `visit`: calls `enter` for the folders from `path` down to what is visited for which it was not yet called.
   Status EnterFolders(const FolderChangeVisit& enter);
@@ -52,7 +56,7 @@ class Differ {
   Status LeadToNoted();
   Status LeadTo(FolderId folder, Tree& tree, std::unordered_set<FolderId>* led);
   const Names* NamesIn(FolderId folder) const;
-  Status Compare(const Slot& slot_after, const std::string& path, const Pair& pair, const Visit& visit);
+  Status Compare(const Slots& slots, const std::string& path, const Pair& pair, const Visit& visit);
 
   IndexReader& index_;
   Tree &before_, &after_;

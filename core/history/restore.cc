@@ -155,16 +155,9 @@ Result<Restored> Restore(Workspace& workspace, const Revision& from, const std::
     Staging staging(overlay);
     PathErrors missing;
     for (auto& [path, outcome] : by_path.outermost()) {
-      outcome = differ.Run(path, [&](const Slot& slot, const TreeChange& change) -> Status {
-        Slot slot_now = slot;
-        if (change.before && change.before->kind == EntryKind::kSymlink) {
-          // Its folder may be another one now.
-          STAGEFS_ASSIGN_OR_RETURN(const RepoPath at, RepoPath::Parse(change.path));
-          STAGEFS_ASSIGN_OR_RETURN(const Located located, overlay.Find(at));
-          slot_now = located.slot;
-        }
-        STAGEFS_ASSIGN_OR_RETURN(const bool now, IsOrdinary(overlay, slot_now, change.before));
-        STAGEFS_ASSIGN_OR_RETURN(const bool then, IsOrdinary(old, slot, change.after));
+      outcome = differ.Run(path, [&](const Differ::Slots& slots, const TreeChange& change) -> Status {
+        STAGEFS_ASSIGN_OR_RETURN(const bool now, IsOrdinary(overlay, slots.before, change.before));
+        STAGEFS_ASSIGN_OR_RETURN(const bool then, IsOrdinary(old, slots.after, change.after));
         if (now && then) staging.Add(change);
         return {};
       });
@@ -248,7 +241,7 @@ Result<Restored> Revert(Workspace& workspace, const CommitInfo& commit) {
     Staging staging(overlay);
     std::vector<std::string> conflicts;
     std::vector<RepoPath> paths;
-    STAGEFS_RETURN_IF_ERROR(differ.Run(RepoPath(), [&](const Slot&, const TreeChange& change) -> Status {
+    STAGEFS_RETURN_IF_ERROR(differ.Run(RepoPath(), [&](const Differ::Slots&, const TreeChange& change) -> Status {
       STAGEFS_ASSIGN_OR_RETURN(RepoPath path, RepoPath::Parse(change.path));
       STAGEFS_ASSIGN_OR_RETURN(const std::optional<Located> now, FindIfThere(overlay, path));
       bool as_then = !now;

@@ -68,13 +68,14 @@ class Moves {
 };
 
 // A time that a workspace keeps for itself is not.
-Result<bool> IsToBeCommitted(RevisionTree& before, RevisionTree& after, const Slot& slot, const TreeChange& change) {
+Result<bool> IsToBeCommitted(RevisionTree& before, RevisionTree& after, const Differ::Slots& slots,
+                             const TreeChange& change) {
   if (change.kind != TreeChange::Kind::kModified || !(before.is_workspace() || after.is_workspace())) return true;
   Entry entry = *change.before;
   entry.mtime_ns = change.after->mtime_ns;
   if (entry != *change.after) return true;
-  STAGEFS_ASSIGN_OR_RETURN(const std::string in_before, before.ChangeOf(slot));
-  STAGEFS_ASSIGN_OR_RETURN(const std::string in_after, after.ChangeOf(slot));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string in_before, before.ChangeOf(slots.before));
+  STAGEFS_ASSIGN_OR_RETURN(const std::string in_after, after.ChangeOf(slots.after));
   return !in_before.empty() || !in_after.empty();
 }
 
@@ -103,8 +104,8 @@ Status DiffTrees(Repository& repository, const DiffRequest& request, const TreeC
   const PathCover cover(request.paths);
   const auto each = [&](const std::function<Status(TreeChange)>& take) -> Status {
     for (const RepoPath& path : cover.tops()) {
-      STAGEFS_RETURN_IF_ERROR(differ.Run(path, [&](const Slot& slot, const TreeChange& change) -> Status {
-        STAGEFS_ASSIGN_OR_RETURN(const bool counts, IsToBeCommitted(*before, *after, slot, change));
+      STAGEFS_RETURN_IF_ERROR(differ.Run(path, [&](const Differ::Slots& slots, const TreeChange& change) -> Status {
+        STAGEFS_ASSIGN_OR_RETURN(const bool counts, IsToBeCommitted(*before, *after, slots, change));
         return counts ? take(change) : Status();
       }));
     }
