@@ -18,13 +18,6 @@ bool SameFile(const std::optional<Entry>& a, const std::optional<Entry>& b) {
   return IsFileOrLink(*a) ? IsSameFile(*a, *b) : a->kind == b->kind;
 }
 
-// Kept as a workspace had it, staged never: WorkspaceTree::IsUnstagedLink().
-bool IsUnstagedLink(const StagedAt& at, const std::optional<Entry>& before) {
-  const bool kept = at.staged.state == StagedState::kKept || at.staged.state == StagedState::kRemoved;
-  return kept && at.staged.entry.kind == EntryKind::kSymlink && !at.staged.entry.scratch &&
-         !(before && IsSameFile(*before, at.staged.entry));
-}
-
 Result<std::optional<Entry>> FindIn(Tree& tree, const std::string& path) {
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath parsed, RepoPath::Parse(path));
   STAGEFS_ASSIGN_OR_RETURN(std::optional<Located> located, FindIfThere(tree, parsed));
@@ -218,7 +211,7 @@ Result<bool> Rebaser::IsInTheWay(const StagedAt& at, const std::optional<Entry>&
   STAGEFS_ASSIGN_OR_RETURN(const bool above, IsAboveInTheWay(path.parent()));
   if (above) return true;
   if (!theirs) return false;
-  if (IsUnstagedLink(at, before)) return !SameFile(before, theirs);
+  if (WorkspaceTree::IsUnstagedLink(at.staged, before)) return !SameFile(before, theirs);
   if (entry.kind != EntryKind::kFolder || theirs->kind == EntryKind::kFolder) return false;
   STAGEFS_ASSIGN_OR_RETURN(const bool empty, from_.IsEmpty(entry.child));
   return !empty && !SameFile(before, theirs);
@@ -308,8 +301,10 @@ Status Rebaser::Lay(const StagedAt& at) {
   }
   if (entry.kind == EntryKind::kSymlink) {
     STAGEFS_ASSIGN_OR_RETURN(const auto before, before_.Find(at.path));
-    STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
-    if (IsUnstagedLink(at, before)) return to_.KeepUnstaged(slot, entry);
+    if (WorkspaceTree::IsUnstagedLink(at.staged, before)) {
+      STAGEFS_ASSIGN_OR_RETURN(const Slot slot, SlotAt(at.path));
+      return to_.KeepUnstaged(slot, entry);
+    }
   }
   if (at.staged.state == StagedState::kKept && !entry.scratch) {
     // Only a time of its own: it goes with the content it belongs to.

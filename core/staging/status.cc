@@ -41,7 +41,7 @@ Status VisitRow(WorkspaceTree& tree, const StagedAt& at, const std::function<Sta
   const Entry& entry = at.staged.entry;
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, tree.LookUpBase(at.slot));
   const bool was_file = base && IsFileOrLink(*base);
-  STAGEFS_ASSIGN_OR_RETURN(const bool unstaged_link, tree.IsUnstagedLink(at.slot, entry));
+  const bool unstaged_link = WorkspaceTree::IsUnstagedLink(at.staged, base);
   // A folder's files say that they are gone, or its new name does.
   if (was_file && (!IsFileOrLink(entry) || unstaged_link)) {
     StatusLine line = FileLine(Kind::kRemoved, at.path, *base);

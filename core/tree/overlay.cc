@@ -369,12 +369,9 @@ Result<Entry> Overlay::MakeSymlink(const Slot& slot, const std::string& target) 
   STAGEFS_RETURN_IF_ERROR(CheckEntryName(slot.name));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
   if (existing) return Refuse(ErrorCode::kExists, slot, "exists");
-  STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
-  Entry link = Entry::OfSymlink(target, NowNs());
-  if (base && IsSameFile(*base, link)) link.mtime_ns = base->mtime_ns;
-  if (!base) NameScratch(slot.name, &link);
-  STAGEFS_RETURN_IF_ERROR(Place(slot, link).WithoutValue());
-  return link;
+  return PlaceSymlink(slot, target, std::nullopt, Origin::kWritten).map([](const StagedFile& link) {
+    return link.entry;
+  });
 }
 
 Result<StagedFile> Overlay::StageSymlink(const Slot& slot, const std::string& target,
@@ -383,9 +380,15 @@ Result<StagedFile> Overlay::StageSymlink(const Slot& slot, const std::string& ta
   STAGEFS_RETURN_IF_ERROR(CheckLinkTarget(target));
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> existing, LookUp(slot));
   if (existing && existing->kind == EntryKind::kFolder) return Refuse(ErrorCode::kIsDirectory, slot, "is a folder");
+  return PlaceSymlink(slot, target, mtime_ns, Origin::kNamed);
+}
+
+Result<StagedFile> Overlay::PlaceSymlink(const Slot& slot, const std::string& target, std::optional<int64_t> mtime_ns,
+                                         Origin origin) {
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
   Entry link = Entry::OfSymlink(target, mtime_ns.value_or(NowNs()));
   if (!mtime_ns && base && IsSameFile(*base, link)) link.mtime_ns = base->mtime_ns;
+  if (origin == Origin::kWritten && !base) NameScratch(slot.name, &link);
   STAGEFS_ASSIGN_OR_RETURN(const StagedState state, Place(slot, link));
   return StagedFile{OutcomeOf(state), link};
 }

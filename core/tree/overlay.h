@@ -57,6 +57,8 @@ class Overlay : public WorkspaceTree {
   Status Finish();
 
  private:
+  Result<StagedFile> PlaceSymlink(const Slot& slot, const std::string& target, std::optional<int64_t> mtime_ns,
+                                  Origin origin);
   Status PutStaged(const Slot& slot, const StagedEntry& staged);
   // What was there will be elsewhere.
   Status VacateToMove(const Slot& slot);

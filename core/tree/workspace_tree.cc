@@ -13,14 +13,19 @@ Result<std::optional<StagedEntry>> WorkspaceTree::LookUpStaged(const Slot& slot)
   return index_.LookUpStaged(workspace_.id, slot.folder, slot.name);
 }
 
+bool WorkspaceTree::IsUnstagedLink(const StagedEntry& staged, const std::optional<Entry>& base) {
+  const Entry& entry = staged.entry;
+  if (entry.kind != EntryKind::kSymlink || entry.scratch) return false;
+  if (staged.state == StagedState::kAdded || staged.state == StagedState::kModified) return false;
+  return !base || !IsSameFile(*base, entry);  // Else it has only a time of its own.
+}
+
 Result<bool> WorkspaceTree::IsUnstagedLink(const Slot& slot, const Entry& entry) {
-  if (entry.kind != EntryKind::kSymlink || entry.scratch || workspace_.id == 0) return false;
+  if (entry.kind != EntryKind::kSymlink || workspace_.id == 0) return false;
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<StagedEntry> staged, LookUpStaged(slot));
-  if (!staged || staged->entry.kind != EntryKind::kSymlink) return false;
-  if (staged->state == StagedState::kAdded || staged->state == StagedState::kModified) return false;
-  // Else it has only a time of its own.
+  if (!staged) return false;
   STAGEFS_ASSIGN_OR_RETURN(const std::optional<Entry> base, LookUpBase(slot));
-  return !base || !IsSameFile(*base, entry);
+  return IsUnstagedLink(*staged, base);
 }
 
 Result<bool> WorkspaceTree::IsLeftOut(const Slot& slot, const Entry& entry) {

@@ -29,7 +29,9 @@ class WorkspaceTree : public Tree {
   Result<std::string> PathOf(FolderId folder) override;
 
   Result<std::optional<StagedEntry>> LookUpStaged(const Slot& slot);
-  // Whether what `slot` shows, `entry`, is a link that 0.1.0 kept: it is staged once it is touched.
+  // Whether a row, over `base`, is a link that 0.1.0 kept: it is staged once it is touched.
+  static bool IsUnstagedLink(const StagedEntry& staged, const std::optional<Entry>& base);
+  // Whether what `slot` shows, `entry`, is one.
   Result<bool> IsUnstagedLink(const Slot& slot, const Entry& entry);
   // Whether the next commit leaves it out: that, and scratch.
   Result<bool> IsLeftOut(const Slot& slot, const Entry& entry);
