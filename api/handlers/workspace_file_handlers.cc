@@ -1,6 +1,5 @@
 // Files of a workspace: read, moved, removed.
 #include "handlers.h"
-#include "rows.h"
 #include "stagefs/revision.h"
 #include "wire/file_reply.h"
 #include "wire/file_type.h"
@@ -16,22 +15,13 @@ Refusal NoResource(const std::string& path) {
   return NotFound("Resource not found", "Could not find path: " + path);
 }
 
-Result<std::unique_ptr<RevisionTree>> OpenTree(Call& call) {
-  STAGEFS_ASSIGN_OR_RETURN(const WorkspaceInfo info, call.workspace->Info());
-  const auto base_of = [&]() -> Result<CommitInfo> {
-    STAGEFS_ASSIGN_OR_RETURN(const auto reader, call.repository->index().Read());
-    return CommitAt(*reader, info.base, "the base commit of a workspace");
-  };
-  STAGEFS_ASSIGN_OR_RETURN(const CommitInfo base, base_of());
-  return RevisionTree::Open(*call.repository, {info.uid, base, {}, {}, info}, LinksAre::kFollowed);
-}
-
 }  // namespace
 
 Reply GetWorkspaceFile(Call& call) {
   if (call.AsksForThumbnail()) return NotServed(call);
   STAGEFS_ASSIGN_OR_RETURN(const RepoPath path, call.Path());
-  STAGEFS_ASSIGN_OR_RETURN(auto tree, OpenTree(call));
+  STAGEFS_ASSIGN_OR_RETURN(const Revision now, RevisionOf(*call.workspace));
+  STAGEFS_ASSIGN_OR_RETURN(auto tree, RevisionTree::Open(*call.repository, now, LinksAre::kFollowed));
   STAGEFS_ASSIGN_OR_RETURN(const Located at,
                            Try(tree->Find(path)).On({ErrorCode::kNotFound, ErrorCode::kNotDirectory}, [&] {
                              return NoResource(call.rest);

@@ -176,9 +176,7 @@ class CheckoutWriter {
 
   Status WriteSome(const CheckoutFile* files, size_t count) {
     std::vector<VersionId> ids;
-    for (size_t i = 0; i < count; ++i) {
-      if (files[i].version != 0) ids.push_back(files[i].version);
-    }
+    for (size_t i = 0; i < count; ++i) ids.push_back(files[i].version);
     STAGEFS_ASSIGN_OR_RETURN(auto reader, repository_.index().Read());
     STAGEFS_ASSIGN_OR_RETURN(const auto versions, VersionsOf(*reader, std::move(ids)));
     reader.reset();

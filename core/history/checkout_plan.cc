@@ -42,12 +42,6 @@ struct FoundThere {
 
 bool IsFileOrLink(const struct stat& info) { return S_ISREG(info.st_mode) || S_ISLNK(info.st_mode); }
 
-void AddVersions(const std::vector<CheckedOutBefore>& all, std::vector<VersionId>* ids) {
-  for (const CheckedOutBefore& was : all) {
-    if (was.version != 0) ids->push_back(was.version);
-  }
-}
-
 }  // namespace
 
 class CheckoutPlanner {
@@ -168,8 +162,8 @@ class CheckoutPlanner {
     for (size_t i = 0; i < found.size(); ++i) {
       if (!found[i].is_open_question) continue;
       open.push_back(i);
-      if (waiting_[i].version != 0) ids.push_back(waiting_[i].version);
-      AddVersions(BeforeAt(PathOf(waiting_[i])), &ids);
+      ids.push_back(waiting_[i].version);
+      for (const CheckedOutBefore& was : BeforeAt(PathOf(waiting_[i]))) ids.push_back(was.version);
     }
     STAGEFS_ASSIGN_OR_RETURN(const Versions versions, Ask(std::move(ids)));
     std::vector<char> is_own(found.size());
@@ -223,6 +217,7 @@ class CheckoutPlanner {
   // A file with other names is nobody's to change in its place.
   CheckoutFile::Need NeedOfRightBytes(const CheckoutFile& file, const struct stat& info) const {
     if (before_.lost_bytes) return CheckoutFile::Need::kBytes;
+    if (!file.target.empty()) return CheckoutFile::Need::kNothing;
     const bool executable = (info.st_mode & S_IXUSR) != 0;
     const bool is_as_it_should = executable == file.executable && ToNs(info.st_mtim) == file.mtime_ns;
     if (is_as_it_should) return CheckoutFile::Need::kNothing;
@@ -238,24 +233,17 @@ class CheckoutPlanner {
 
   // Decides what a file needs; true if it is an own change.
   Result<bool> JudgeBytes(CheckoutFile* file, const FoundThere& found, const Versions& versions) {
-    const std::vector<CheckedOutBefore> now = {{file->version, file->target, file->size_bytes, file->mtime_ns}};
-    if (S_ISLNK(found.info.st_mode) || !file->target.empty()) {
-      STAGEFS_ASSIGN_OR_RETURN(const bool is_right, IsAsOneOf(now, found, file->name, versions));
-      if (is_right && !before_.lost_bytes) file->need = CheckoutFile::Need::kNothing;
-      if (is_right) return false;
-      STAGEFS_ASSIGN_OR_RETURN(const bool is_as_before,
-                               IsAsOneOf(BeforeAt(PathOf(*file)), found, file->name, versions));
-      return !is_as_before;
-    }
-    const VersionInfo& version = versions.at(file->version);
-    if (request_.link || MayBeLink(found.info)) {
-      STAGEFS_ASSIGN_OR_RETURN(const bool is_stores, IsFileOfStore(version, found.info));
+    const bool is_symlink = S_ISLNK(found.info.st_mode) || !file->target.empty();
+    if (!is_symlink && (request_.link || MayBeLink(found.info))) {
+      STAGEFS_ASSIGN_OR_RETURN(const bool is_stores, IsFileOfStore(versions.at(file->version), found.info));
       if (is_stores && request_.link) file->need = CheckoutFile::Need::kNothing;
       if (is_stores) return false;
     }
+    const std::vector<CheckedOutBefore> now = {{file->version, file->target, file->size_bytes, file->mtime_ns}};
     STAGEFS_ASSIGN_OR_RETURN(const bool is_right, IsAsOneOf(now, found, file->name, versions));
-    if (is_right && !request_.link) file->need = NeedOfRightBytes(*file, found.info);
-    if (is_right || (before_.lost_power && ToNs(found.info.st_mtim) == file->mtime_ns)) return false;
+    if (is_right && (is_symlink || !request_.link)) file->need = NeedOfRightBytes(*file, found.info);
+    const bool may_be_cut_off = !is_symlink && before_.lost_power && ToNs(found.info.st_mtim) == file->mtime_ns;
+    if (is_right || may_be_cut_off) return false;
     STAGEFS_ASSIGN_OR_RETURN(const bool is_as_before, IsAsOneOf(BeforeAt(PathOf(*file)), found, file->name, versions));
     return !is_as_before;
   }
@@ -318,7 +306,7 @@ class CheckoutPlanner {
   Status CompareRemoved(const std::vector<std::string>& paths) {
     std::vector<VersionId> ids;
     for (const std::string& path : paths) {
-      AddVersions(BeforeAt(path), &ids);
+      for (const CheckedOutBefore& was : BeforeAt(path)) ids.push_back(was.version);
     }
     STAGEFS_ASSIGN_OR_RETURN(const Versions versions, Ask(std::move(ids)));
     std::vector<FoundThere> found(paths.size());

@@ -16,6 +16,7 @@ Error Gone() { return Error(ErrorCode::kCorrupt, "a tree names a version that is
 Result<std::unordered_map<VersionId, VersionInfo>> VersionsOf(VersionQuestions& index, std::vector<VersionId> ids) {
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::erase(ids, VersionId{0});
   std::unordered_map<VersionId, VersionInfo> found;
   if (ids.empty()) return found;
   found.reserve(ids.size());

@@ -9,7 +9,8 @@
 
 namespace stagefs {
 
-// Those that `ids` name, which may name some twice. kCorrupt if one is gone, which a tree names.
+// Those that `ids` name, which may name some twice; 0, which entries without a version have, names none. kCorrupt if
+// one is gone, which a tree names.
 Result<std::unordered_map<VersionId, VersionInfo>> VersionsOf(VersionQuestions& index, std::vector<VersionId> ids);
 
 // The hashes of versions, for whoever goes through a tree and asks for those of some thousand files at a time.

@@ -121,7 +121,7 @@ Result<Hashes> FindHashes(IndexReader& index, std::vector<VersionId> ids, bool x
   STAGEFS_ASSIGN_OR_RETURN(const auto versions, VersionsOf(index, std::move(ids)));
   Hashes hashes;
   for (const auto& [id, version] : versions) hashes[id] = HexOf(version.content, xxh3);
-  hashes[0];  // Of links.
+  hashes[0];  // A link has none.
   return hashes;
 }
 
@@ -195,9 +195,7 @@ class PagedManifest : public ByteSource {
       open_.push_back({top.entry.child, path.is_root() ? "" : path.str() + '/'});
       return {};
     }
-    std::vector<VersionId> ids;
-    if (top.entry.version != 0) ids.push_back(top.entry.version);
-    STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(tree->index(), std::move(ids), xxh3_));
+    STAGEFS_ASSIGN_OR_RETURN(const Hashes hashes, FindHashes(tree->index(), {top.entry.version}, xxh3_));
     text_.Add(path.str(), top.entry, hashes.at(top.entry.version));
     return {};
   }
