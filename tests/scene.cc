@@ -205,6 +205,14 @@ std::map<std::string, std::string> Scene::FilesOf(Tree& tree) {
   return files;
 }
 
+Revision Scene::At(const std::string& revision) {
+  return Value(ResolveRevision(*Value(repository_->index().Read()), revision));
+}
+
+std::map<std::string, std::string> Scene::FilesAt(const std::string& revision) {
+  return FilesOf(*Value(OpenTree(*repository_, At(revision).commit)));
+}
+
 Lines Scene::StatusLines() {
   std::string text;
   Ok(WriteStatusText(*workspace_, {}, [&](std::string_view piece) -> Status {

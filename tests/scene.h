@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "stagefs/revision.h"
 #include "stagefs/status_text.h"
 #include "stagefs/workspace.h"
 #include "stagefs/status.h"
@@ -84,6 +85,9 @@ class Scene {
   }
   std::map<std::string, std::string> BaseFiles() { return FilesOf(workspace_->base()); }
   std::map<std::string, std::string> FilesOf(Tree& tree);
+  // What a revision is, and its files.
+  Revision At(const std::string& revision);
+  std::map<std::string, std::string> FilesAt(const std::string& revision);
   // Lines of `status`.
   std::vector<std::string> StatusLines();
 

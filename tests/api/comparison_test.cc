@@ -15,9 +15,7 @@ using Json = nlohmann::json;
 
 struct ComparisonScene : Scene {
   Compared Between(const std::string& base, const std::string& head, const std::string& path = "") {
-    const auto reader = Value(repository().index().Read());
-    return {Value(ResolveRevision(*reader, base)), Value(ResolveRevision(*reader, head)), false,
-            Value(RepoPath::ParseDirectory(path))};
+    return {At(base), At(head), false, Value(RepoPath::ParseDirectory(path))};
   }
   ComparisonView View(int64_t page = 1, int64_t size = 10'000, const std::string& path = "") {
     return Value(ViewComparison(repository(), Between("main~1", "main", path), PageView{page, size, 0}));

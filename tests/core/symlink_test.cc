@@ -25,10 +25,6 @@ using Files = std::map<std::string, std::string>;
 
 struct LinkScene : Scene {
   RepoPath Path(const std::string& text) { return Value(RepoPath::ParseDirectory(text)); }
-  Revision At(const std::string& revision) {
-    return Value(ResolveRevision(*Value(repository().index().Read()), revision));
-  }
-  Files FilesAt(const std::string& revision) { return FilesOf(*Value(OpenTree(repository(), At(revision).commit))); }
   // As 0.1.0 left it in a workspace.
   void KeepUnstaged(const std::string& path, const std::string& target, StagedState state = StagedState::kKept) {
     const Slot slot = SlotOf(path);

@@ -18,10 +18,6 @@ using Files = std::map<std::string, std::string>;
 
 struct TreeScene : Scene {
   RepoPath Path(const std::string& text) { return Value(RepoPath::ParseDirectory(text)); }
-  Revision At(const std::string& revision) {
-    const auto reader = Value(repository().index().Read());
-    return Value(ResolveRevision(*reader, revision));
-  }
   Revision Now() {
     Revision now;
     now.workspace = Value(workspace().Info());
@@ -57,9 +53,6 @@ struct TreeScene : Scene {
           return {};
         }));
     return lines;
-  }
-  Files FilesAt(const std::string& revision) {
-    return FilesOf(*Value(OpenTree(repository(), At(revision).commit)));
   }
   void Move(const std::string& from, const std::string& to) { Ok(workspace().MovePath(Path(from), Path(to))); }
   void Remove(const std::string& path) { Ok(workspace().RemovePaths({Path(path)})); }
